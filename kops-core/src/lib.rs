@@ -1,1 +1,8 @@
-//! Under construction.
+//! Manifests, planner, state and simulated cloud of kops for Rust. Knows no cloud by name.
+
+pub mod clock;
+pub mod cloud;
+pub mod digest;
+pub mod error;
+pub mod inventory;
+pub mod resource;

@@ -1,0 +1,245 @@
+//! The contract between the planner and whatever really holds the resources.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::sha256_hex;
+use crate::error::{Cause, ErrorClass, Retry};
+use crate::inventory::{Inventory, Observed};
+use crate::resource::{Handle, Resource, ResourceId};
+
+/// How far an observation looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// What plans manage: enough for an update.
+    Managed,
+    /// Also what the running cluster made (instances, services' load balancers, claims' volumes): for deleting
+    /// and dumping.
+    Everything,
+}
+
+/// One cluster's share of a cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The cluster's name, by which its resources are tagged.
+    pub cluster: String,
+    /// What tells this incarnation of the cluster from an earlier one of the same name (its creation time): part
+    /// of every client token, since providers remember tokens longer than a cluster may live.
+    pub incarnation: String,
+}
+
+impl Scope {
+    /// A token that is the same for the same resource of the same incarnation with the same content, at most 64
+    /// characters: whoever repeats a create with it gets the first one's result.
+    pub fn client_token<R: Resource>(&self, resource: &R) -> String {
+        let content = serde_json::Value::Object(resource.fields()).to_string();
+        sha256_hex(format!("{}\n{}\n{}\n{content}", self.cluster, self.incarnation, resource.id()).as_bytes())
+    }
+}
+
+/// The handles known so far, filled as steps finish.
+#[derive(Debug, Default)]
+pub struct Bindings(RwLock<BTreeMap<ResourceId, Handle>>);
+
+impl Bindings {
+    /// Starts from what an observation found.
+    pub fn new(known: BTreeMap<ResourceId, Handle>) -> Self {
+        Self(RwLock::new(known))
+    }
+
+    /// Records the handle of a resource.
+    pub fn bind(&self, id: ResourceId, handle: Handle) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, handle);
+    }
+
+    /// Forgets a resource that is gone.
+    pub fn unbind(&self, id: &ResourceId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// The handle of `to`, if known.
+    pub fn get(&self, to: &ResourceId) -> Option<Handle> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(to).cloned()
+    }
+
+    /// The handle of `to`, which `from` refers to.
+    ///
+    /// # Errors
+    /// `Invalid`, naming both ends, when nothing is known of `to` (law C6).
+    pub fn resolve(&self, from: &ResourceId, to: &ResourceId) -> Result<Handle, CloudError> {
+        self.get(to).ok_or_else(|| {
+            CloudError::new(
+                ErrorClass::Invalid,
+                "resolve",
+                from.clone(),
+                format!("it refers to {to}, which does not exist"),
+            )
+        })
+    }
+}
+
+/// One resource to bring about.
+#[derive(Clone, Copy, Debug)]
+pub struct Ensure<'a, R> {
+    /// How it should be.
+    pub desired: &'a R,
+    /// How it was when the plan was made; `None` when it is to be created.
+    pub current: Option<&'a Observed<R>>,
+    /// Where references are looked up.
+    pub bindings: &'a Bindings,
+}
+
+/// What an `ensure` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was not there and is now.
+    Created,
+    /// It was there and was changed.
+    Updated,
+    /// It was there as desired.
+    Unchanged,
+}
+
+/// A resource that is now as desired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ensured {
+    /// The provider's name for it.
+    pub handle: Handle,
+    /// What had to be done.
+    pub outcome: Outcome,
+}
+
+/// Something that holds resources: a real cloud, the simulated one, or a wrapper around either.
+///
+/// The laws (numbers as in the contract battery, [`crate::contract`]):
+/// - **C1** Observing a scope with nothing in it gives nothing, and no gap.
+/// - **C2** After everything desired has been ensured, the diff is empty.
+/// - **C3** Ensuring twice gives the same handle; the second time says `Unchanged`.
+/// - **C4** Deleting what is gone is fine.
+/// - **C5** Only what the cluster owns is reported as owned; changing or deleting what is shared or foreign is refused.
+/// - **C6** References resolve through the bindings; a missing one is an error naming both ends, never a panic.
+/// - **C7** Deleting what others still use is a conflict that names them, and can be retried.
+/// - **C8** More items than one page holds are all seen.
+/// - **C9** Denied, throttled, out of quota, not found, not yet visible map to their class and the right advice.
+/// - **C10** Two ensures of one id at once leave one resource.
+/// - **C11** Dropping a future in mid-call leaves a world that C2 can finish.
+/// - **C12** Observing never changes anything.
+/// - **C13** No error, event, log line or plan contains a secret.
+///
+/// There are no default methods: a wrapper must say for each what it does.
+#[async_trait]
+pub trait Cloud: Send + Sync + fmt::Debug + fmt::Display {
+    /// What it holds.
+    type Resource: Resource;
+
+    /// Reads the cluster's resources in a bounded number of calls, whatever their number but for page turns.
+    /// A part that cannot be read becomes a gap.
+    ///
+    /// # Errors
+    /// Only when nothing at all can be read (no credentials, no connection).
+    async fn observe(&self, scope: &Scope, reach: Reach) -> Result<Inventory<Self::Resource>, CloudError>;
+
+    /// Creates the resource, or changes it to be as desired. Safe to repeat after any failure.
+    ///
+    /// # Errors
+    /// Says what failed, whether repeating can help, and what was left behind.
+    async fn ensure(&self, scope: &Scope, request: Ensure<'_, Self::Resource>)
+    -> Result<Ensured, CloudError>;
+
+    /// Deletes what was observed; returns when it is gone as far as others that wait for it are concerned.
+    ///
+    /// # Errors
+    /// `Conflict` naming who still uses it (C7); `Denied` for what is not the cluster's (C5).
+    async fn delete(
+        &self,
+        scope: &Scope,
+        target: &Observed<Self::Resource>,
+        bindings: &Bindings,
+    ) -> Result<(), CloudError>;
+}
+
+/// What a failed call left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Left {
+    /// The cloud is as it was.
+    Nothing,
+    /// The call may have taken effect; the next observation tells.
+    Unknown,
+}
+
+/// A call that failed: what, on which resource, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}: {message}", .resource.as_ref().map_or_else(|| "the cluster".to_owned(), ToString::to_string))]
+pub struct CloudError {
+    /// What it means.
+    pub class: ErrorClass,
+    /// Whether repeating can help.
+    pub retry: Retry,
+    /// What was tried, as a verb ("create", "delete", "observe").
+    pub operation: &'static str,
+    /// The resource it was tried on, if it was one.
+    pub resource: Option<ResourceId>,
+    /// Why it failed, in the user's words.
+    pub message: String,
+    /// What the user can do, if something helps.
+    pub hint: Option<String>,
+    /// What was left behind.
+    pub left: Left,
+    /// The provider's own error.
+    #[source]
+    pub source: Option<Cause>,
+}
+
+impl CloudError {
+    /// A failure on one resource, with the class's own advice on retrying, that left nothing behind.
+    pub fn new(
+        class: ErrorClass,
+        operation: &'static str,
+        resource: ResourceId,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { resource: Some(resource), ..Self::general(class, operation, message) }
+    }
+
+    /// A failure that concerns no single resource.
+    pub fn general(class: ErrorClass, operation: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            retry: class.retry(),
+            operation,
+            resource: None,
+            message: message.into(),
+            hint: None,
+            left: Left::Nothing,
+            source: None,
+        }
+    }
+
+    /// Adds what the user can do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says that the call may have taken effect.
+    #[must_use]
+    pub fn maybe_applied(mut self) -> Self {
+        self.left = Left::Unknown;
+        self
+    }
+}
