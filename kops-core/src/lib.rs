@@ -5,4 +5,5 @@ pub mod cloud;
 pub mod digest;
 pub mod error;
 pub mod inventory;
+pub mod manifest;
 pub mod resource;
