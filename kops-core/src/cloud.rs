@@ -187,9 +187,9 @@ pub struct CloudError {
     /// The resource it was tried on, if it was one.
     pub resource: Option<ResourceId>,
     /// Why it failed, in the user's words.
-    pub message: String,
+    pub message: Box<str>,
     /// What the user can do, if something helps.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What was left behind.
     pub left: Left,
     /// The provider's own error.
@@ -203,13 +203,13 @@ impl CloudError {
         class: ErrorClass,
         operation: &'static str,
         resource: ResourceId,
-        message: impl Into<String>,
+        message: impl Into<Box<str>>,
     ) -> Self {
         Self { resource: Some(resource), ..Self::general(class, operation, message) }
     }
 
     /// A failure that concerns no single resource.
-    pub fn general(class: ErrorClass, operation: &'static str, message: impl Into<String>) -> Self {
+    pub fn general(class: ErrorClass, operation: &'static str, message: impl Into<Box<str>>) -> Self {
         Self {
             class,
             retry: class.retry(),
@@ -224,7 +224,7 @@ impl CloudError {
 
     /// Adds what the user can do.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }
