@@ -84,7 +84,7 @@ impl Bindings {
 }
 
 /// One resource to bring about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Ensure<'a, R> {
     /// How it should be.
     pub desired: &'a R,

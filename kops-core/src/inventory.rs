@@ -14,12 +14,14 @@ pub struct Observed<R> {
     pub resource: R,
     /// The provider's name for it.
     pub handle: Handle,
+    /// The handles it refers to: what tells apart two resources of one id.
+    pub uses: Vec<Handle>,
 }
 
 /// Something that could not be read, and why. A gap never causes a create or a delete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The kinds of which nothing is known.
+    /// The kinds of which not everything is known.
     pub kinds: Vec<Kind>,
     /// What kept the backend from reading them.
     pub class: ErrorClass,
@@ -27,7 +29,7 @@ pub struct Gap {
     pub reason: String,
 }
 
-/// The world of one cluster as observed: partial and already a little stale.
+/// The world of one cluster as observed: partial, and already a little stale.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inventory<R> {
     items: BTreeMap<ResourceId, Observed<R>>,
@@ -35,42 +37,49 @@ pub struct Inventory<R> {
     gaps: Vec<Gap>,
 }
 
-impl<R> Default for Inventory<R> {
-    fn default() -> Self {
-        Self { items: BTreeMap::new(), duplicates: Vec::new(), gaps: Vec::new() }
-    }
-}
-
 impl<R: Resource> Inventory<R> {
-    /// Adds a resource. A second one of the same id is kept apart as a duplicate: the one with the lower handle
-    /// stays, so that the outcome does not depend on the order of observation.
-    pub fn insert(&mut self, observed: Observed<R>) {
-        let id = observed.resource.id();
-        match self.items.entry(id) {
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(observed);
-            }
-            std::collections::btree_map::Entry::Occupied(mut entry) => {
-                let loser =
-                    if observed.handle < entry.get().handle { entry.insert(observed) } else { observed };
-                self.duplicates.push(loser);
-                self.duplicates.sort_by(|a, b| a.handle.cmp(&b.handle));
+    /// Takes what was seen. Of several resources of one id the one in use by most others is the resource, the
+    /// rest are duplicates; the order of `observed` does not matter.
+    pub fn new(observed: Vec<Observed<R>>, gaps: Vec<Gap>) -> Self {
+        let mut users: BTreeMap<&Handle, usize> = BTreeMap::new();
+        for handle in observed.iter().flat_map(|o| &o.uses) {
+            *users.entry(handle).or_default() += 1;
+        }
+        let mut ranked: Vec<(usize, usize)> = observed
+            .iter()
+            .enumerate()
+            .map(|(index, o)| (users.get(&o.handle).copied().unwrap_or(0), index))
+            .collect();
+        ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| observed[a.1].handle.cmp(&observed[b.1].handle)));
+        let order: Vec<usize> = ranked.into_iter().map(|(_, index)| index).collect();
+
+        let mut slots: Vec<Option<Observed<R>>> = observed.into_iter().map(Some).collect();
+        let mut items = BTreeMap::new();
+        let mut duplicates = Vec::new();
+        for item in order.into_iter().filter_map(|index| slots[index].take()) {
+            match items.entry(item.resource.id()) {
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    entry.insert(item);
+                }
+                std::collections::btree_map::Entry::Occupied(_) => duplicates.push(item),
             }
         }
+        Self { items, duplicates, gaps }
     }
 
-    /// Records that some kinds could not be read.
-    pub fn add_gap(&mut self, gap: Gap) {
-        self.gaps.push(gap);
-    }
-
-    /// Takes in what another read of the same cluster saw.
-    pub fn merge(&mut self, other: Self) {
-        let Self { items, duplicates, gaps } = other;
-        for observed in items.into_values().chain(duplicates) {
-            self.insert(observed);
-        }
-        self.gaps.extend(gaps);
+    /// What two reads of the same cluster saw together.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let mut gaps = self.gaps;
+        gaps.extend(other.gaps);
+        let observed = self
+            .items
+            .into_values()
+            .chain(self.duplicates)
+            .chain(other.items.into_values())
+            .chain(other.duplicates)
+            .collect();
+        Self::new(observed, gaps)
     }
 
     /// The resource of that id.
@@ -88,12 +97,17 @@ impl<R: Resource> Inventory<R> {
         &self.duplicates
     }
 
+    /// Whether another observed resource refers to this handle.
+    pub fn is_used(&self, handle: &Handle) -> bool {
+        self.items.values().chain(&self.duplicates).any(|o| o.uses.contains(handle))
+    }
+
     /// What could not be read.
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
     }
 
-    /// The gap that hides resources of this kind, if any.
+    /// The gap that may hide resources of this kind, if any.
     pub fn gap_for(&self, kind: &Kind) -> Option<&Gap> {
         self.gaps.iter().find(|gap| gap.kinds.contains(kind))
     }

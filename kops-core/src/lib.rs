@@ -1,9 +1,11 @@
 //! Manifests, planner, state and simulated cloud of kops for Rust. Knows no cloud by name.
 
+pub mod apply;
 pub mod clock;
 pub mod cloud;
 pub mod digest;
 pub mod error;
 pub mod inventory;
 pub mod manifest;
+pub mod plan;
 pub mod resource;

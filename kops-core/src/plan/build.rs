@@ -1,0 +1,370 @@
+//! From what is desired and what was observed to a plan: pure, and the same bytes for the same inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Blocked, FieldChange, Format, Plan, Purpose, Step, Summary, Verb, diff};
+use crate::cloud::Scope;
+use crate::digest::sha256_hex;
+use crate::inventory::{Inventory, Observed};
+use crate::resource::{Change, Handle, Ownership, Resource, ResourceId};
+
+/// Why no plan can be made.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// Two desired resources have one id.
+    #[error("{0} is desired twice")]
+    Twice(ResourceId),
+    /// A desired resource refers to one that is not desired.
+    #[error("{from} refers to {to}, which is not part of the cluster")]
+    Dangling {
+        /// Who refers.
+        from: ResourceId,
+        /// To what.
+        to: ResourceId,
+    },
+    /// Resources wait for each other in a circle.
+    #[error("these wait for each other: {}", join(.0))]
+    Cycle(Vec<ResourceId>),
+    /// Changes that would destroy something.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<Refusal>),
+}
+
+/// A change that is not made because it would destroy something.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{id}: {field} cannot be changed from {old} to {new} without losing what the resource holds; delete it knowingly first, or take the change back"
+)]
+pub struct Refusal {
+    /// The resource.
+    pub id: ResourceId,
+    /// The field.
+    pub field: String,
+    /// The value it has.
+    pub old: serde_json::Value,
+    /// The value it was to get.
+    pub new: serde_json::Value,
+}
+
+fn join(ids: &[ResourceId]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Decides what has to be done so that the cloud is as desired.
+///
+/// For [`Purpose::Delete`], `desired` is ignored but for what is shared: all that the cluster owns goes.
+///
+/// # Errors
+/// When `desired` contradicts itself, or a change would destroy something.
+pub fn plan<R: Resource>(
+    scope: &Scope,
+    purpose: Purpose,
+    desired: &[R],
+    inventory: &Inventory<R>,
+) -> Result<Plan<R>, PlanError> {
+    let desired = index(desired)?;
+    let wanted = match purpose {
+        Purpose::Update => desired,
+        Purpose::Delete => BTreeMap::new(),
+    };
+    check_references(&wanted)?;
+
+    let mut draft = Draft::default();
+    let mut refused = Vec::new();
+    for id in creation_order(&wanted)? {
+        draft.decide(id, wanted[id], inventory, &mut refused);
+    }
+    if !refused.is_empty() {
+        return Err(PlanError::Refused(refused));
+    }
+    draft.decide_deletes(purpose, &wanted, inventory);
+    let warnings = warnings(&draft, inventory);
+    let Draft { mut steps, blocked, handles, keep, replaced: _, unknown: _ } = draft;
+    steps.sort_by(|a, b| (&a.id, handle_of(a)).cmp(&(&b.id, handle_of(b))));
+    order(&mut steps)?;
+
+    let observed: Vec<_> = inventory.iter().map(|(_, o)| o).chain(inventory.duplicates()).collect();
+    let made_from = (scope, purpose, wanted.values().collect::<Vec<_>>(), observed, inventory.gaps());
+    // Keys are strings and no value can fail to serialise.
+    let fingerprint = sha256_hex(&serde_json::to_vec(&made_from).unwrap_or_default());
+    let summary = Summary { keep, blocked: blocked.len(), ..count(&steps) };
+    Ok(Plan {
+        format: Format::CURRENT,
+        purpose,
+        scope: scope.clone(),
+        fingerprint,
+        summary,
+        warnings,
+        steps,
+        blocked,
+        handles,
+    })
+}
+
+fn handle_of<R>(step: &Step<R>) -> Option<&Handle> {
+    step.action.current().map(|current| &current.handle)
+}
+
+fn index<R: Resource>(desired: &[R]) -> Result<BTreeMap<ResourceId, &R>, PlanError> {
+    let mut by_id = BTreeMap::new();
+    for resource in desired {
+        if by_id.insert(resource.id(), resource).is_some() {
+            return Err(PlanError::Twice(resource.id()));
+        }
+    }
+    Ok(by_id)
+}
+
+fn check_references<R: Resource>(wanted: &BTreeMap<ResourceId, &R>) -> Result<(), PlanError> {
+    for (from, resource) in wanted {
+        if let Some(to) = resource.requires().into_iter().find(|to| !wanted.contains_key(to)) {
+            return Err(PlanError::Dangling { from: from.clone(), to });
+        }
+    }
+    Ok(())
+}
+
+/// The ids in an order in which every resource comes after those it refers to.
+fn creation_order<'a, R: Resource>(
+    wanted: &'a BTreeMap<ResourceId, &R>,
+) -> Result<Vec<&'a ResourceId>, PlanError> {
+    let ids: Vec<&ResourceId> = wanted.keys().collect();
+    let position: BTreeMap<&ResourceId, usize> = ids.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    let after: Vec<Vec<usize>> = wanted
+        .values()
+        .map(|resource| resource.requires().iter().filter_map(|id| position.get(id).copied()).collect())
+        .collect();
+    match topological(&after) {
+        Ok(sorted) => Ok(sorted.into_iter().map(|i| ids[i]).collect()),
+        Err(cycle) => Err(PlanError::Cycle(cycle.into_iter().map(|i| ids[i].clone()).collect())),
+    }
+}
+
+struct Draft<R> {
+    steps: Vec<Step<R>>,
+    blocked: Vec<Blocked>,
+    replaced: BTreeSet<ResourceId>,
+    unknown: BTreeSet<ResourceId>,
+    handles: BTreeMap<ResourceId, Handle>,
+    keep: usize,
+}
+
+impl<R> Default for Draft<R> {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            blocked: Vec::new(),
+            replaced: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            handles: BTreeMap::new(),
+            keep: 0,
+        }
+    }
+}
+
+impl<R: Resource> Draft<R> {
+    /// Decides about one desired resource; those it refers to were decided before.
+    fn decide(&mut self, id: &ResourceId, desired: &R, inventory: &Inventory<R>, refused: &mut Vec<Refusal>) {
+        if desired.ownership() == Ownership::Shared {
+            self.handles.insert(id.clone(), Handle(id.name.clone()));
+            self.keep += 1;
+            return;
+        }
+        let Some(current) = inventory.get(id) else {
+            self.decide_missing(id, desired, inventory);
+            return;
+        };
+        self.handles.insert(id.clone(), current.handle.clone());
+        let changes = diff(desired, &current.resource);
+        let renewed = desired.requires().into_iter().find(|to| self.replaced.contains(to));
+        if changes.is_empty() {
+            match renewed {
+                Some(to) => self.push(
+                    id,
+                    Action::Update { desired: desired.clone(), current: current.clone(), changes },
+                    format!("{to}, which it refers to, is made again"),
+                ),
+                None => self.keep += 1,
+            }
+            return;
+        }
+        refused.extend(changes.iter().filter(|c| c.change == Change::Refuse).map(|c| Refusal {
+            id: id.clone(),
+            field: c.field.clone(),
+            old: c.old.clone(),
+            new: c.new.clone(),
+        }));
+        let reason = format!("{} differs", names(&changes));
+        let has = |change| changes.iter().any(|c: &FieldChange| c.change == change);
+        let (desired, current) = (desired.clone(), current.clone());
+        let action = if has(Change::Replace) {
+            self.replaced.insert(id.clone());
+            Action::Replace { desired, current, changes }
+        } else if has(Change::NewVersion) {
+            Action::NewVersion { desired, current, changes }
+        } else {
+            Action::Update { desired, current, changes }
+        };
+        self.push(id, action, reason);
+    }
+
+    fn decide_missing(&mut self, id: &ResourceId, desired: &R, inventory: &Inventory<R>) {
+        let unknown = inventory.gap_for(&id.kind).map(|gap| gap.reason.clone());
+        let waits = || {
+            let to = desired.requires().into_iter().find(|to| self.unknown.contains(to))?;
+            Some(format!("{to}, which it refers to, is left alone"))
+        };
+        match unknown.or_else(waits) {
+            Some(reason) => {
+                self.unknown.insert(id.clone());
+                self.blocked.push(Blocked { id: id.clone(), reason });
+            }
+            None => {
+                self.push(id, Action::Create { desired: desired.clone() }, "it does not exist".to_owned());
+            }
+        }
+    }
+
+    fn decide_deletes(
+        &mut self,
+        purpose: Purpose,
+        wanted: &BTreeMap<ResourceId, &R>,
+        inventory: &Inventory<R>,
+    ) {
+        let goes = |resource: &R| match (purpose, resource.ownership()) {
+            (_, Ownership::Shared) | (Purpose::Update, Ownership::Dependent) => false,
+            (_, Ownership::Managed) | (Purpose::Delete, Ownership::Dependent) => true,
+        };
+        let surplus = inventory.iter().filter(|(id, o)| !wanted.contains_key(*id) && goes(&o.resource));
+        for (id, current) in surplus {
+            self.handles.insert(id.clone(), current.handle.clone());
+            match inventory.gap_for(&id.kind) {
+                Some(gap) => self.blocked.push(Blocked { id: id.clone(), reason: gap.reason.clone() }),
+                None => {
+                    let reason = match purpose {
+                        Purpose::Update => "it is no longer part of the cluster",
+                        Purpose::Delete => "the cluster is deleted",
+                    };
+                    self.push(id, Action::Delete { current: current.clone() }, reason.to_owned());
+                }
+            }
+        }
+        // An update deletes a duplicate only while nothing uses it and nothing can be lost with it.
+        let spare = |o: &&Observed<R>| {
+            goes(&o.resource)
+                && (purpose == Purpose::Delete
+                    || !inventory.is_used(&o.handle) && o.resource.holds_data().is_none())
+        };
+        for current in inventory.duplicates().iter().filter(spare) {
+            let id = current.resource.id();
+            self.push(&id, Action::Delete { current: current.clone() }, "it is there twice".to_owned());
+        }
+    }
+
+    fn push(&mut self, id: &ResourceId, action: Action<R>, reason: String) {
+        self.steps.push(Step { id: id.clone(), action, reason, after: Vec::new() });
+    }
+}
+
+fn names(changes: &[FieldChange]) -> String {
+    changes.iter().map(|c| c.field.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn warnings<R: Resource>(draft: &Draft<R>, inventory: &Inventory<R>) -> Vec<String> {
+    let data = draft.steps.iter().filter_map(|step| {
+        let current =
+            step.action.current().filter(|_| matches!(step.action.verb(), Verb::Delete | Verb::Replace))?;
+        let data = current.resource.holds_data()?;
+        Some(format!("{} ({}) goes, and with it {data}", step.id, current.handle))
+    });
+    let spare: BTreeSet<&Handle> = draft.steps.iter().filter_map(handle_of).collect();
+    let doubles = inventory.duplicates().iter().filter(|o| !spare.contains(&o.handle)).map(|o| {
+        format!("{} is there twice; {} is left alone because something uses it", o.resource.id(), o.handle)
+    });
+    let gaps = inventory.gaps().iter().map(|gap| format!("not everything could be read: {}", gap.reason));
+    data.chain(doubles).chain(gaps).collect()
+}
+
+/// Links the steps: what is made comes after what it refers to, what is deleted after what refers to it.
+fn order<R: Resource>(steps: &mut [Step<R>]) -> Result<(), PlanError> {
+    let makes = positions(steps, |step| step.action.desired().map(|_| step.id.clone()).into_iter().collect());
+    let holds =
+        positions(steps, |step| step.action.current().map_or_else(Vec::new, |o| o.resource.requires()));
+    let after: Vec<Vec<usize>> = steps
+        .iter()
+        .enumerate()
+        .map(|(here, step)| {
+            let made_first = step.action.desired().map_or_else(Vec::new, Resource::requires);
+            let made_first = made_first.iter().flat_map(|id| makes.get(id).into_iter().flatten().copied());
+            let leaves = match step.action.verb() {
+                Verb::Delete => holds.get(&step.id).map_or(&[][..], Vec::as_slice),
+                // What stays and refers to a replaced resource follows it; only what goes has to go first.
+                Verb::Replace | Verb::Create | Verb::Update | Verb::NewVersion => &[],
+            };
+            let gone_first = holds.get(&step.id).into_iter().flatten().copied();
+            let gone_first = gone_first.filter(|&other| {
+                step.action.verb() == Verb::Replace && steps[other].action.verb() == Verb::Delete
+            });
+            let all: BTreeSet<usize> = made_first.chain(leaves.iter().copied()).chain(gone_first).collect();
+            all.into_iter().filter(|&other| other != here).collect()
+        })
+        .collect();
+    topological(&after)
+        .map_err(|cycle| PlanError::Cycle(cycle.into_iter().map(|i| steps[i].id.clone()).collect()))?;
+    for (step, after) in steps.iter_mut().zip(after) {
+        step.after = after;
+    }
+    Ok(())
+}
+
+fn positions<R>(
+    steps: &[Step<R>],
+    keys: impl Fn(&Step<R>) -> Vec<ResourceId>,
+) -> BTreeMap<ResourceId, Vec<usize>> {
+    let mut map: BTreeMap<ResourceId, Vec<usize>> = BTreeMap::new();
+    for (position, step) in steps.iter().enumerate() {
+        for key in keys(step) {
+            map.entry(key).or_default().push(position);
+        }
+    }
+    map
+}
+
+/// Positions in an order that respects `after`, lowest first; or those that wait for each other.
+fn topological(after: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    let mut waiting: Vec<usize> = after.iter().map(Vec::len).collect();
+    let mut followers = vec![Vec::new(); after.len()];
+    for (position, before) in after.iter().enumerate() {
+        for &other in before {
+            followers[other].push(position);
+        }
+    }
+    let mut ready: BTreeSet<usize> = (0..after.len()).filter(|&i| waiting[i] == 0).collect();
+    let mut sorted = Vec::with_capacity(after.len());
+    while let Some(next) = ready.pop_first() {
+        sorted.push(next);
+        for &follower in &followers[next] {
+            waiting[follower] -= 1;
+            if waiting[follower] == 0 {
+                ready.insert(follower);
+            }
+        }
+    }
+    if sorted.len() == after.len() {
+        Ok(sorted)
+    } else {
+        Err((0..after.len()).filter(|&i| waiting[i] > 0).collect())
+    }
+}
+
+pub(super) fn count<R>(steps: &[Step<R>]) -> Summary {
+    let number = |wanted: &[Verb]| steps.iter().filter(|s| wanted.contains(&s.action.verb())).count();
+    Summary {
+        create: number(&[Verb::Create]),
+        change: number(&[Verb::Update, Verb::NewVersion]),
+        replace: number(&[Verb::Replace]),
+        delete: number(&[Verb::Delete]),
+        keep: 0,
+        blocked: 0,
+    }
+}
