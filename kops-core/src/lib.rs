@@ -9,3 +9,4 @@ pub mod inventory;
 pub mod manifest;
 pub mod plan;
 pub mod resource;
+pub mod sim;

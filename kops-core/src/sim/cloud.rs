@@ -1,0 +1,184 @@
+//! The simulated world as a [`Cloud`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::fault;
+use super::file::Saved;
+use super::world::World;
+use super::{Fault, Faults, MemberState, OpenSimError, SimOptions, Simulated};
+use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
+use crate::error::ErrorClass;
+use crate::inventory::{Inventory, Observed};
+use crate::resource::{Handle, ResourceId};
+
+/// A cloud that exists only in memory, or in one file. See [the module](super).
+#[derive(Debug)]
+pub struct SimCloud<R> {
+    options: SimOptions,
+    inner: Mutex<Inner<R>>,
+    saved: Option<Saved>,
+}
+
+#[derive(Debug)]
+struct Inner<R> {
+    world: World<R>,
+    faults: Faults,
+    /// The number of calls made before the faults were set.
+    faults_since: u64,
+}
+
+impl<R: Simulated> SimCloud<R> {
+    /// An empty cloud in memory.
+    pub fn new(options: SimOptions) -> Self {
+        Self { options, inner: Mutex::new(Inner::of(World::default())), saved: None }
+    }
+
+    /// The cloud kept in `directory`, empty if there is none yet. Every change is on disk before the call that
+    /// made it returns, so a killed process loses nothing. One process at a time.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or another process has it open.
+    pub fn open(directory: &Path, options: SimOptions) -> Result<Self, OpenSimError> {
+        let (saved, world) = Saved::open(directory)?;
+        Ok(Self { options, inner: Mutex::new(Inner::of(world)), saved: Some(saved) })
+    }
+
+    /// From now on, calls go wrong like this. Counting starts at 1 again.
+    pub fn set_faults(&self, faults: Faults) {
+        let mut inner = self.lock();
+        inner.faults_since = inner.world.calls;
+        inner.faults = faults;
+    }
+
+    /// How many calls have been made, observations included.
+    pub fn calls(&self) -> u64 {
+        self.lock().world.calls
+    }
+
+    /// Puts a resource there as if somebody else had made it: a service's load balancer, a foreign network.
+    pub fn plant(&self, cluster: &str, resource: R, bound: BTreeMap<ResourceId, Handle>) -> Handle {
+        self.lock().world.add(cluster, resource, bound, 0)
+    }
+
+    /// Changes a resource by hand, behind the planner's back. Says whether there was one of that handle.
+    pub fn tamper(&self, handle: &Handle, change: impl FnOnce(&mut R)) -> bool {
+        let mut inner = self.lock();
+        let record = inner.world.records.get_mut(handle);
+        record.map(|record| change(&mut record.resource)).is_some()
+    }
+
+    /// All that exists, whoever owns it: by handle.
+    pub fn everything(&self) -> BTreeMap<Handle, R> {
+        let inner = self.lock();
+        inner.world.records.iter().map(|(handle, record)| (handle.clone(), record.resource.clone())).collect()
+    }
+
+    /// The instances that exist now, with what they are doing.
+    pub fn members(&self) -> Vec<(super::Member, MemberState)> {
+        let now = self.options.clock.now();
+        let mut inner = self.lock();
+        inner.world.advance(now, self.options.terminate_time);
+        let members = inner.world.members.values();
+        members.map(|member| (member.clone(), member.state(now, self.options.boot_time))).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<R>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call: it may take time, fail, or lose its answer. `effect` happens at one instant, or not at all.
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        id: Option<&ResourceId>,
+        effect: impl FnOnce(&mut World<R>, u64) -> Result<T, CloudError> + Send,
+    ) -> Result<T, CloudError> {
+        self.wait().await;
+        let (result, fault) = {
+            let mut inner = self.lock();
+            inner.world.calls += 1;
+            let call = inner.world.calls;
+            let fault = inner.faults.of_call(call - inner.faults_since);
+            match fault {
+                Some(Fault::Crash) => return Err(fault::crashed(operation, id)),
+                Some(Fault::Fail(class)) => return Err(fault::error(class, operation, id)),
+                Some(Fault::LoseResponse | Fault::DelayVisibility(_)) | None => {}
+            }
+            let visible_from = match fault {
+                Some(Fault::DelayVisibility(calls)) => call + calls,
+                _ => call,
+            };
+            let now = self.options.clock.now();
+            inner.world.advance(now, self.options.terminate_time);
+            let result = effect(&mut inner.world, visible_from);
+            inner.world.advance(now, self.options.terminate_time);
+            if let Some(saved) = &self.saved {
+                saved.save(&inner.world).map_err(|error| {
+                    fault::error(ErrorClass::Unavailable, operation, id).maybe_applied().with_source(error)
+                })?;
+            }
+            (result, fault)
+        };
+        self.wait().await;
+        match fault {
+            Some(Fault::LoseResponse) if result.is_ok() => {
+                Err(fault::error(ErrorClass::Unavailable, operation, id).maybe_applied())
+            }
+            _ => result,
+        }
+    }
+
+    async fn wait(&self) {
+        if !self.options.latency.is_zero() {
+            self.options.clock.sleep(self.options.latency / 2).await;
+        }
+    }
+}
+
+impl<R> Inner<R> {
+    fn of(world: World<R>) -> Self {
+        let faults_since = world.calls;
+        Self { world, faults: Faults::none(), faults_since }
+    }
+}
+
+impl<R> fmt::Display for SimCloud<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the simulated cloud")
+    }
+}
+
+#[async_trait]
+impl<R: Simulated> Cloud for SimCloud<R> {
+    type Resource = R;
+
+    async fn observe(&self, scope: &Scope, reach: Reach) -> Result<Inventory<R>, CloudError> {
+        self.call("observe", None, |world, _| Ok(world.observe(scope, reach))).await
+    }
+
+    async fn ensure(&self, scope: &Scope, request: Ensure<'_, R>) -> Result<Ensured, CloudError> {
+        let id = request.desired.id();
+        self.call("create", Some(&id), |world, visible| world.ensure(scope, &request, visible)).await
+    }
+
+    async fn delete(&self, scope: &Scope, target: &Observed<R>, _: &Bindings) -> Result<(), CloudError> {
+        let id = target.resource.id();
+        let now = self.options.clock.now();
+        self.call("delete", Some(&id), |world, _| world.delete(scope, target, now)).await?;
+        // An instance holds on to its network until it is really gone.
+        let gone = |world: &World<R>| {
+            world.members.get(&target.handle).and_then(|m| m.gone_at(self.options.terminate_time))
+        };
+        let gone = gone(&self.lock().world);
+        if let Some(gone) = gone {
+            let left = gone.duration_since(self.options.clock.now());
+            self.options.clock.sleep(left.unsigned_abs()).await;
+        }
+        Ok(())
+    }
+}

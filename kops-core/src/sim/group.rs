@@ -1,0 +1,65 @@
+//! Scaling groups and the instances they launch.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Timestamp, later};
+use crate::resource::{Handle, ResourceId};
+
+/// What a scaling group keeps running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// The fewest instances.
+    pub min: u32,
+    /// The most instances.
+    pub max: u32,
+    /// What instances are made from.
+    pub template: ResourceId,
+}
+
+/// What an instance is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberState {
+    /// Launched, not up yet.
+    Booting,
+    /// Up.
+    Running,
+    /// On its way out; still holds on to its network.
+    Terminating,
+}
+
+/// One instance of a scaling group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The provider's name for it.
+    pub handle: Handle,
+    /// The name of its group.
+    pub group: String,
+    /// The version of the template it was made from, counted from 1.
+    pub template_version: u64,
+    /// When it was launched.
+    pub launched: Timestamp,
+    /// When it was told to go, if it was.
+    pub terminated: Option<Timestamp>,
+    /// What it holds on to while it exists.
+    pub uses: Vec<Handle>,
+}
+
+impl Member {
+    /// What it is doing at `now`.
+    pub fn state(&self, now: Timestamp, boot_time: Duration) -> MemberState {
+        if self.terminated.is_some() {
+            MemberState::Terminating
+        } else if now < later(self.launched, boot_time) {
+            MemberState::Booting
+        } else {
+            MemberState::Running
+        }
+    }
+
+    pub(super) fn gone_at(&self, terminate_time: Duration) -> Option<Timestamp> {
+        self.terminated.map(|at| later(at, terminate_time))
+    }
+}

@@ -1,0 +1,55 @@
+//! A cloud that exists only in memory, or in one file: for trying, for tests, and for answering "what if".
+//!
+//! [`SimCloud`] is a real backend, not a mock. It keeps resources and checks what a real cloud checks: references
+//! have to exist, what is in use cannot be deleted, what cannot be changed in place is refused. Scaling groups
+//! launch instances that boot, are replaced when terminated, and take time to go, all on a [`Clock`] the caller
+//! may own. It can be told to fail: see [`Faults`].
+
+mod cloud;
+mod fault;
+mod file;
+mod group;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cloud::SimCloud;
+pub use fault::{Fault, Faults};
+pub use file::OpenSimError;
+pub use group::{GroupSpec, Member, MemberState};
+
+use crate::clock::{Clock, SystemClock};
+use crate::resource::Resource;
+
+/// A resource type that can be simulated: it says which of its resources are scaling groups.
+pub trait Simulated: Resource {
+    /// What a scaling group launches; nothing for any other resource.
+    fn group(&self) -> Option<GroupSpec>;
+    /// How an instance of `group` (launched from `template`, if that still exists) appears in an inventory.
+    fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self;
+}
+
+/// How the simulated world behaves.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// How long every call takes.
+    pub latency: Duration,
+    /// How long an instance takes from launch to running.
+    pub boot_time: Duration,
+    /// How long an instance takes to go.
+    pub terminate_time: Duration,
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            latency: Duration::ZERO,
+            boot_time: Duration::from_secs(60),
+            terminate_time: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The state of the simulated cloud and the rules it enforces. Synchronous and deterministic.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Member, Simulated};
+use crate::clock::Timestamp;
+use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
+use crate::error::{ErrorClass, Retry};
+use crate::inventory::{Inventory, Observed};
+use crate::plan::diff;
+use crate::resource::{Change, Handle, Ownership, ResourceId};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record<R> {
+    cluster: String,
+    pub(super) resource: R,
+    bound: BTreeMap<ResourceId, Handle>,
+    version: u64,
+    /// The number of the first call that sees it.
+    visible_from: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct World<R> {
+    pub(super) records: BTreeMap<Handle, Record<R>>,
+    /// Handles by cluster and id.
+    ids: BTreeMap<String, BTreeMap<ResourceId, Handle>>,
+    pub(super) members: BTreeMap<Handle, Member>,
+    named: u64,
+    pub(super) calls: u64,
+}
+
+impl<R> Default for World<R> {
+    fn default() -> Self {
+        Self { records: BTreeMap::new(), ids: BTreeMap::new(), members: BTreeMap::new(), named: 0, calls: 0 }
+    }
+}
+
+impl<R: Simulated> World<R> {
+    fn new_handle(&mut self, prefix: &str) -> Handle {
+        self.named += 1;
+        Handle(format!("{}-sim{:05}", prefix.to_lowercase(), self.named))
+    }
+
+    fn find(&self, cluster: &str, id: &ResourceId) -> Option<&Handle> {
+        self.ids.get(cluster)?.get(id)
+    }
+
+    pub(super) fn observe(&self, scope: &Scope, reach: Reach) -> Inventory<R> {
+        let ours = self.records.iter().filter(|(_, r)| r.cluster == scope.cluster);
+        let visible = ours.filter(|(_, r)| r.visible_from <= self.calls);
+        let reached = visible
+            .filter(|(_, r)| reach == Reach::Everything || r.resource.ownership() != Ownership::Dependent);
+        let mut observed: Vec<_> = reached
+            .map(|(handle, record)| Observed {
+                resource: record.resource.clone(),
+                handle: handle.clone(),
+                uses: record.bound.values().cloned().collect(),
+            })
+            .collect();
+        if reach == Reach::Everything {
+            observed.extend(self.members.iter().filter_map(|(handle, member)| {
+                let (_, group) = member.uses.first().and_then(|handle| self.records.get_key_value(handle))?;
+                let template =
+                    group.resource.group().and_then(|spec| self.find(&scope.cluster, &spec.template));
+                let template = template.and_then(|handle| self.records.get(handle)).map(|r| &r.resource);
+                (group.cluster == scope.cluster).then(|| Observed {
+                    resource: R::member(&group.resource, template, member),
+                    handle: handle.clone(),
+                    uses: member.uses.clone(),
+                })
+            }));
+        }
+        Inventory::new(observed, Vec::new())
+    }
+
+    pub(super) fn ensure(
+        &mut self,
+        scope: &Scope,
+        request: &Ensure<'_, R>,
+        visible_from: u64,
+    ) -> Result<Ensured, CloudError> {
+        let id = request.desired.id();
+        if request.desired.ownership() == Ownership::Shared {
+            let message = "it belongs to somebody else and is never changed";
+            return Err(CloudError::new(ErrorClass::Denied, "change", id, message));
+        }
+        let bound = self.bind(&id, request)?;
+        if let Some(handle) = self.find(&scope.cluster, &id).cloned() {
+            return self.change(&id, handle, request.desired, bound);
+        }
+        let handle = self.add(&scope.cluster, request.desired.clone(), bound, visible_from);
+        Ok(Ensured { handle, outcome: Outcome::Created })
+    }
+
+    /// Every reference has to resolve to something that exists, or that is somebody else's.
+    fn bind(
+        &self,
+        id: &ResourceId,
+        request: &Ensure<'_, R>,
+    ) -> Result<BTreeMap<ResourceId, Handle>, CloudError> {
+        let requires = request.desired.requires().into_iter();
+        requires
+            .map(|to| {
+                let handle = request.bindings.resolve(id, &to)?;
+                if self.records.contains_key(&handle) || handle.as_str() == to.name {
+                    return Ok((to, handle));
+                }
+                let message = format!("it refers to {to} ({handle}), which is gone");
+                Err(CloudError::new(ErrorClass::NotFound, "create", id.clone(), message))
+            })
+            .collect()
+    }
+
+    fn change(
+        &mut self,
+        id: &ResourceId,
+        handle: Handle,
+        desired: &R,
+        bound: BTreeMap<ResourceId, Handle>,
+    ) -> Result<Ensured, CloudError> {
+        let Some(record) = self.records.get_mut(&handle) else {
+            return Err(CloudError::new(ErrorClass::NotFound, "change", id.clone(), "it does not exist"));
+        };
+        let changes = diff(desired, &record.resource);
+        if changes.is_empty() && record.bound == bound {
+            return Ok(Ensured { handle, outcome: Outcome::Unchanged });
+        }
+        if let Some(fixed) = changes.iter().find(|c| matches!(c.change, Change::Replace | Change::Refuse)) {
+            let message = format!("{} of an existing one cannot be changed", fixed.field);
+            return Err(CloudError::new(ErrorClass::Invalid, "change", id.clone(), message));
+        }
+        record.resource = desired.clone();
+        record.bound = bound;
+        record.version += 1;
+        Ok(Ensured { handle, outcome: Outcome::Updated })
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        scope: &Scope,
+        target: &Observed<R>,
+        now: Timestamp,
+    ) -> Result<(), CloudError> {
+        let id = target.resource.id();
+        if let Some(member) = self.members.get_mut(&target.handle) {
+            member.terminated.get_or_insert(now);
+            return Ok(());
+        }
+        let Some(record) = self.records.get(&target.handle) else { return Ok(()) };
+        if record.cluster != scope.cluster || record.resource.ownership() == Ownership::Shared {
+            let message = format!("{} does not belong to the cluster {}", target.handle, scope.cluster);
+            return Err(CloudError::new(ErrorClass::Denied, "delete", id, message));
+        }
+        let users = self.users(&target.handle);
+        if !users.is_empty() {
+            let message = format!("{} still used by {}", target.handle, users.join(", "));
+            return Err(CloudError::new(ErrorClass::Conflict, "delete", id, message));
+        }
+        if self.records.get(&target.handle).is_some_and(|r| r.resource.group().is_some()) {
+            let members = self.members.values_mut().filter(|m| m.uses.first() == Some(&target.handle));
+            let mut going = false;
+            for member in members {
+                member.terminated.get_or_insert(now);
+                going = true;
+            }
+            if going {
+                let error =
+                    CloudError::new(ErrorClass::Conflict, "delete", id, "its instances are on their way out");
+                return Err(CloudError { retry: Retry::WhenFree, ..error });
+            }
+        }
+        self.records.remove(&target.handle);
+        if let Some(ids) = self.ids.get_mut(&scope.cluster)
+            && ids.get(&id) == Some(&target.handle)
+        {
+            ids.remove(&id);
+        }
+        Ok(())
+    }
+
+    fn users(&self, handle: &Handle) -> Vec<String> {
+        let records = self.records.values().filter(|r| r.bound.values().any(|h| h == handle));
+        let members = self.members.values().filter(|m| m.uses.iter().skip(1).any(|h| h == handle));
+        records.map(|r| r.resource.id().to_string()).chain(members.map(|m| m.handle.to_string())).collect()
+    }
+
+    /// Lets scaling groups do their work: what should be gone goes, what is missing is launched.
+    pub(super) fn advance(&mut self, now: Timestamp, terminate_time: Duration) {
+        self.members.retain(|_, member| member.gone_at(terminate_time).is_none_or(|gone| now < gone));
+        let groups: Vec<_> = self
+            .records
+            .iter()
+            .filter_map(|(handle, record)| {
+                let spec = record.resource.group()?;
+                let template = record.bound.get(&spec.template)?;
+                let template = self.records.get(template)?;
+                let name = record.resource.id().name;
+                let holds = record.bound.values().chain(template.bound.values()).cloned();
+                let uses: Vec<Handle> = std::iter::once(handle.clone()).chain(holds).collect();
+                Some((handle.clone(), name, spec, template.version, uses))
+            })
+            .collect();
+        for (group, name, spec, template_version, uses) in groups {
+            let alive: Vec<Handle> = self
+                .members
+                .values()
+                .filter(|m| m.uses.first() == Some(&group) && m.terminated.is_none())
+                .map(|m| m.handle.clone())
+                .collect();
+            let (alive_now, min, max) = (alive.len(), to_usize(spec.min), to_usize(spec.max));
+            for handle in alive.iter().skip(max) {
+                if let Some(member) = self.members.get_mut(handle) {
+                    member.terminated = Some(now);
+                }
+            }
+            for _ in alive_now..min {
+                let handle = self.new_handle("i");
+                let member = Member {
+                    handle: handle.clone(),
+                    group: name.clone(),
+                    template_version,
+                    launched: now,
+                    terminated: None,
+                    uses: uses.clone(),
+                };
+                self.members.insert(handle, member);
+            }
+        }
+    }
+
+    /// Puts a resource there under a new handle.
+    pub(super) fn add(
+        &mut self,
+        cluster: &str,
+        resource: R,
+        bound: BTreeMap<ResourceId, Handle>,
+        visible_from: u64,
+    ) -> Handle {
+        let id = resource.id();
+        let handle = self.new_handle(id.kind.as_str());
+        self.ids.entry(cluster.to_owned()).or_default().entry(id).or_insert_with(|| handle.clone());
+        let record = Record { cluster: cluster.to_owned(), resource, bound, version: 1, visible_from };
+        self.records.insert(handle.clone(), record);
+        handle
+    }
+}
+
+fn to_usize(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
