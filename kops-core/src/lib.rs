@@ -3,6 +3,8 @@
 pub mod apply;
 pub mod clock;
 pub mod cloud;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod digest;
 pub mod error;
 pub mod inventory;
@@ -10,3 +12,4 @@ pub mod manifest;
 pub mod plan;
 pub mod resource;
 pub mod sim;
+pub mod state;
