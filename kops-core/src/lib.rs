@@ -13,3 +13,4 @@ pub mod plan;
 pub mod resource;
 pub mod sim;
 pub mod state;
+pub mod yaml;
