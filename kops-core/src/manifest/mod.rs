@@ -8,12 +8,18 @@ mod api;
 mod cluster;
 mod count;
 mod etcd;
+mod fields;
 mod instance_group;
 mod metadata;
 mod network;
+mod read;
+mod report;
 mod settings;
 mod source;
 mod ssh_credential;
+mod write;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
 pub use cluster::{Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
@@ -25,9 +31,12 @@ pub use instance_group::{
 };
 pub use metadata::{CLUSTER_LABEL, GROUP_LABEL, Metadata};
 pub use network::{Bastion, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology};
+pub use read::{ManifestError, Read, read};
+pub use report::{Place, Problem, Violation, Warning};
 pub use settings::Settings;
 pub use source::{AccessSource, AccessSourceError};
 pub use ssh_credential::{SshCredential, SshCredentialSpec};
+pub use write::write;
 
 /// The API version that manifests are written with.
 pub const API_VERSION: &str = "kops.k8s.io/v1alpha2";
@@ -47,6 +56,93 @@ pub enum Manifest {
     InstanceGroup(Box<InstanceGroup>),
     /// `kind: SSHCredential`
     SshCredential(SshCredential),
+}
+
+/// The kind of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A cluster.
+    Cluster,
+    /// A group of machines.
+    InstanceGroup,
+    /// A public key for logging in to machines.
+    SshCredential,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Cluster, Self::InstanceGroup, Self::SshCredential];
+
+    /// The kind's name in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::InstanceGroup => "InstanceGroup",
+            Self::SshCredential => "SSHCredential",
+        }
+    }
+}
+
+impl Manifest {
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Cluster(_) => Kind::Cluster,
+            Self::InstanceGroup(_) => Kind::InstanceGroup,
+            Self::SshCredential(_) => Kind::SshCredential,
+        }
+    }
+
+    /// Name and labels.
+    pub fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Cluster(cluster) => &cluster.metadata,
+            Self::InstanceGroup(group) => &group.metadata,
+            Self::SshCredential(credential) => &credential.metadata,
+        }
+    }
+
+    /// The name of the cluster that the manifest is or belongs to.
+    pub fn cluster_name(&self) -> &str {
+        match self {
+            Self::Cluster(cluster) => cluster.name(),
+            _ => self.metadata().cluster().unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Cluster> for Manifest {
+    fn from(cluster: Cluster) -> Self {
+        Self::Cluster(Box::new(cluster))
+    }
+}
+
+impl From<InstanceGroup> for Manifest {
+    fn from(group: InstanceGroup) -> Self {
+        Self::InstanceGroup(Box::new(group))
+    }
+}
+
+impl From<SshCredential> for Manifest {
+    fn from(credential: SshCredential) -> Self {
+        Self::SshCredential(credential)
+    }
+}
+
+impl Serialize for Manifest {
+    /// Writes the object with its API version and kind.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Manifest", 4)?;
+        object.serialize_field("apiVersion", API_VERSION)?;
+        object.serialize_field("kind", self.kind().name())?;
+        object.serialize_field("metadata", self.metadata())?;
+        match self {
+            Self::Cluster(cluster) => object.serialize_field("spec", &cluster.spec)?,
+            Self::InstanceGroup(group) => object.serialize_field("spec", &group.spec)?,
+            Self::SshCredential(credential) => object.serialize_field("spec", &credential.spec)?,
+        }
+        object.end()
+    }
 }
 
 /// A cluster and its instance groups with every default filled in: what the model of a cloud is made from.

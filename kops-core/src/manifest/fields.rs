@@ -1,0 +1,206 @@
+//! The fields that kops knows and that this project does not act on.
+//!
+//! Leaving some of them aside changes nothing the user would notice: they are read with a warning. Leaving others aside
+//! would give the user something else than was asked for: they are refused. A field of neither list and of no type is
+//! unknown.
+
+use super::Kind;
+
+/// How a field that is not acted on is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Treatment {
+    /// It is left aside, and why that is harmless.
+    Harmless(&'static str),
+    /// It is an error, and why.
+    Refused(&'static str),
+}
+
+use Treatment::{Harmless, Refused};
+
+const ADD_ON: &str = "this add-on is not installed; apply its manifests with kubectl";
+const OTHER_CLOUD: &str = "it concerns another cloud";
+const NO_DOCKER: &str = "machines run containerd, not Docker";
+const NODE_FILES: &str = "files and hooks of machines are not supported yet";
+const MIRRORS: &str = "mirrors and proxies are not supported yet";
+const LOAD_BALANCER: &str = "this setting of the load balancer is not supported yet";
+const AUTHENTICATION: &str = "other ways to log in to the API are not supported yet";
+const IRSA: &str = "permissions of service accounts are not supported yet";
+const VOLUMES: &str = "more volumes of machines are not supported yet";
+const PLACEMENT: &str = "this kind of scaling group is not supported yet";
+const SYSTEM: &str = "changes of the machines' system are not supported yet";
+const DERIVED: &str = "it follows from the place where the cluster's state is kept";
+const SERVER_SIDE: &str = "it is kept by an API server, not by a state store";
+
+/// Fields of `metadata`, of every kind.
+const METADATA: &[(&str, Treatment)] = &[
+    ("metadata.finalizers", Harmless(SERVER_SIDE)),
+    ("metadata.managedFields", Harmless(SERVER_SIDE)),
+    ("metadata.namespace", Harmless(SERVER_SIDE)),
+    ("metadata.ownerReferences", Harmless(SERVER_SIDE)),
+    ("metadata.resourceVersion", Harmless(SERVER_SIDE)),
+    ("metadata.selfLink", Harmless(SERVER_SIDE)),
+    ("metadata.uid", Harmless(SERVER_SIDE)),
+    ("status", Harmless("it is an observation, not a wish")),
+];
+
+/// Fields of a cluster. `[]` stands for an element of a list.
+const CLUSTER: &[(&str, Treatment)] = &[
+    ("spec.DisableSubnetTags", Refused("subnets are always tagged")),
+    ("spec.addons", Refused("add-ons of a cluster are not supported yet; apply them with kubectl")),
+    ("spec.api.loadBalancer.accessLog", Refused(LOAD_BALANCER)),
+    ("spec.api.loadBalancer.securityGroupOverride", Refused(LOAD_BALANCER)),
+    ("spec.api.loadBalancer.sslCertificate", Refused(LOAD_BALANCER)),
+    ("spec.api.loadBalancer.sslPolicy", Refused(LOAD_BALANCER)),
+    ("spec.api.loadBalancer.subnets", Refused(LOAD_BALANCER)),
+    ("spec.assets", Refused(MIRRORS)),
+    ("spec.authentication", Refused(AUTHENTICATION)),
+    ("spec.awsLoadBalancerController", Refused(ADD_ON)),
+    ("spec.certManager", Refused(ADD_ON)),
+    ("spec.clusterAutoscaler", Refused(ADD_ON)),
+    ("spec.configStore", Harmless(DERIVED)),
+    ("spec.containerRuntime", Harmless("machines always run containerd")),
+    ("spec.dnsControllerGossipConfig", Harmless("there is no gossip between machines")),
+    ("spec.docker", Harmless(NO_DOCKER)),
+    ("spec.egressProxy", Refused(MIRRORS)),
+    ("spec.encryptionConfig", Refused("encryption of secrets at rest is not supported yet")),
+    ("spec.etcdClusters[].backups", Harmless("backups are not taken yet, whatever is set here")),
+    ("spec.etcdClusters[].enableEtcdTLS", Harmless("etcd always uses TLS")),
+    ("spec.etcdClusters[].enableTLSAuth", Harmless("etcd always asks for certificates")),
+    ("spec.etcdClusters[].heartbeatInterval", Refused("timing of etcd is not supported yet")),
+    ("spec.etcdClusters[].image", Harmless("etcd runs from a binary, not from an image")),
+    ("spec.etcdClusters[].leaderElectionTimeout", Refused("timing of etcd is not supported yet")),
+    (
+        "spec.etcdClusters[].manager.backupInterval",
+        Harmless("backups are not taken yet, whatever is set here"),
+    ),
+    ("spec.etcdClusters[].manager.discoveryPollInterval", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].manager.env", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].manager.image", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].manager.listenMetricsURLs", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].manager.logLevel", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].provider", Harmless("no etcd manager runs")),
+    ("spec.externalDns", Refused("records for services are not supported")),
+    ("spec.fileAssets", Refused(NODE_FILES)),
+    ("spec.gossipConfig", Harmless("there is no gossip between machines")),
+    ("spec.hooks", Refused(NODE_FILES)),
+    ("spec.iam.serviceAccountExternalPermissions", Refused(IRSA)),
+    ("spec.iam.useServiceAccountExternalPermissions", Refused(IRSA)),
+    ("spec.isolateMasters", Refused("control-plane machines take part in the network of the pods")),
+    ("spec.karpenter", Refused(ADD_ON)),
+    ("spec.keyStore", Harmless(DERIVED)),
+    ("spec.masterInternalName", Harmless("it follows from the name of the cluster")),
+    ("spec.metricsServer", Refused(ADD_ON)),
+    ("spec.nodeAuthorization", Refused(AUTHENTICATION)),
+    ("spec.nodeProblemDetector", Refused(ADD_ON)),
+    ("spec.nodeTerminationHandler", Harmless("it is not installed, whatever is set here")),
+    ("spec.ntp", Harmless("machines keep time as their image does")),
+    ("spec.packages", Refused(SYSTEM)),
+    ("spec.podIdentityWebhook", Refused(ADD_ON)),
+    ("spec.project", Harmless(OTHER_CLOUD)),
+    ("spec.secretStore", Harmless(DERIVED)),
+    ("spec.serviceAccountIssuerDiscovery", Refused(IRSA)),
+    ("spec.snapshotController", Refused(ADD_ON)),
+    ("spec.subnets[].additionalRoutes", Refused("more routes of a subnet are not supported yet")),
+    ("spec.sysctlParameters", Refused(SYSTEM)),
+    ("spec.target", Harmless("it concerns output for other tools")),
+    ("spec.updatePolicy", Harmless("machines update packages as their image does")),
+    ("spec.useHostCertificates", Harmless("no pod of the control plane needs them")),
+    ("spec.warmPool", Refused(PLACEMENT)),
+];
+
+/// Fields of an instance group.
+const GROUP: &[(&str, Treatment)] = &[
+    ("spec.autoscale", Harmless("it is for the cluster autoscaler, which is not installed")),
+    ("spec.autoscalePriority", Harmless("it is for the cluster autoscaler, which is not installed")),
+    ("spec.capacityRebalance", Refused(PLACEMENT)),
+    ("spec.compressUserData", Harmless("user data is small")),
+    ("spec.cpuCredits", Refused("CPU credits are not supported yet")),
+    ("spec.fileAssets", Refused(NODE_FILES)),
+    ("spec.gcpProvisioningModel", Harmless(OTHER_CLOUD)),
+    ("spec.guestAccelerators", Harmless(OTHER_CLOUD)),
+    ("spec.hooks", Refused(NODE_FILES)),
+    ("spec.instanceInterruptionBehavior", Refused(PLACEMENT)),
+    ("spec.manager", Refused(PLACEMENT)),
+    ("spec.maxInstanceLifetime", Refused(PLACEMENT)),
+    ("spec.packages", Refused(SYSTEM)),
+    ("spec.securityGroupOverride", Refused("replacing the security group of a role is not supported yet")),
+    ("spec.spotDurationInMinutes", Refused("the cloud no longer offers spare capacity for a fixed time")),
+    ("spec.sysctlParameters", Refused(SYSTEM)),
+    ("spec.updatePolicy", Harmless("machines update packages as their image does")),
+    ("spec.volumeMounts", Refused(VOLUMES)),
+    ("spec.volumes", Refused(VOLUMES)),
+    ("spec.warmPool", Refused(PLACEMENT)),
+];
+
+/// How a field of that path is treated, if kops knows it.
+pub(super) fn treatment(kind: Kind, path: &str) -> Option<Treatment> {
+    let pattern = without_indices(path);
+    rows(kind).find(|(known, _)| *known == pattern).map(|(_, treatment)| *treatment)
+}
+
+/// The names that the table has beside a field of that path.
+pub(super) fn siblings<'a>(kind: Kind, path: &'a str) -> impl Iterator<Item = &'static str> + 'a {
+    let pattern = without_indices(path);
+    let parent = pattern.rsplit_once('.').map(|(parent, _)| parent.to_owned()).unwrap_or_default();
+    rows(kind).filter_map(move |(known, _)| match known.rsplit_once('.') {
+        Some((of, name)) => (of == parent).then_some(name),
+        None => parent.is_empty().then_some(*known),
+    })
+}
+
+fn rows(kind: Kind) -> impl Iterator<Item = &'static (&'static str, Treatment)> {
+    let own: &[_] = match kind {
+        Kind::Cluster => CLUSTER,
+        Kind::InstanceGroup => GROUP,
+        Kind::SshCredential => &[],
+    };
+    METADATA.iter().chain(own)
+}
+
+/// `spec.subnets[0].cidr` → `spec.subnets[].cidr`
+fn without_indices(path: &str) -> String {
+    let mut pattern = String::with_capacity(path.len());
+    let mut inside = false;
+    for character in path.chars() {
+        match character {
+            '[' => {
+                inside = true;
+                pattern.push('[');
+            }
+            ']' => {
+                inside = false;
+                pattern.push(']');
+            }
+            _ if !inside => pattern.push(character),
+            _ => {}
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_do_not_matter() {
+        let refused = treatment(Kind::Cluster, "spec.subnets[12].additionalRoutes");
+        assert!(matches!(refused, Some(Refused(_))), "{refused:?}");
+        assert_eq!(treatment(Kind::InstanceGroup, "spec.subnets[12].additionalRoutes"), None);
+    }
+
+    #[test]
+    fn rows_are_sorted_and_unique() {
+        for rows in [METADATA, CLUSTER, GROUP] {
+            assert!(rows.is_sorted_by(|(a, _), (b, _)| a < b), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn names_beside_a_field_are_those_of_its_struct() {
+        let names: Vec<_> = siblings(Kind::Cluster, "spec.iam.x").collect();
+        assert_eq!(names, ["serviceAccountExternalPermissions", "useServiceAccountExternalPermissions"]);
+        assert!(siblings(Kind::SshCredential, "metadata.x").any(|name| name == "uid"));
+        assert_eq!(siblings(Kind::SshCredential, "x").collect::<Vec<_>>(), ["status"]);
+    }
+}
