@@ -89,6 +89,25 @@ impl Prefix {
         if self.0.is_empty() { Key::new(rest) } else { Key::new(format!("{}/{rest}", self.0)) }
     }
 
+    /// This prefix with one more segment.
+    ///
+    /// # Errors
+    /// `segment` is not one segment, or the result too long.
+    pub fn join(&self, segment: &str) -> Result<Self, InvalidKey> {
+        self.leaf(segment).map(|key| Self(key.0))
+    }
+
+    /// The key of one more segment.
+    ///
+    /// # Errors
+    /// `segment` is not one segment, or the result too long.
+    pub fn leaf(&self, segment: &str) -> Result<Key, InvalidKey> {
+        if segment.contains('/') {
+            return Err(InvalidKey { text: segment.to_owned(), reason: "a name cannot contain a slash" });
+        }
+        self.key(segment)
+    }
+
     /// What follows this prefix in `key`, if the key lies below it.
     pub fn rest<'a>(&self, key: &'a Key) -> Option<&'a str> {
         if self.0.is_empty() {

@@ -1,9 +1,12 @@
 //! Where clusters are remembered: a small key-value store with conditional writes, and what kops keeps in it.
 //!
-//! [`StateStore`] is the contract a backend fulfils; [`MemoryStore`] is one of them.
+//! [`StateStore`] is the contract a backend fulfils; [`MemoryStore`] and [`DirectoryStore`] are two of them.
+//! [`layout`] holds every key in use.
 
+mod directory;
 mod error;
 mod key;
+pub mod layout;
 mod memory;
 
 use std::fmt;
@@ -11,6 +14,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use directory::DirectoryStore;
 pub use error::{Failure, LostUpdate, StateError};
 pub use key::{InvalidKey, Key, Prefix};
 pub use memory::MemoryStore;

@@ -1,0 +1,155 @@
+//! Every key that is in use, in one place: the layout of kops's own state stores.
+//!
+//! All keys of a cluster lie below its name. What kops itself does not have (the snapshot) lies where kops tolerates
+//! unknown files, so that its `delete cluster` still works on a store that this library has written.
+
+use crate::manifest::Role;
+use crate::state::{InvalidKey, Key, Prefix};
+
+/// What may lie below a cluster's name. Anything else was not put there by kops, and keeps the cluster's state from being
+/// deleted. The union of what kops 1.10 and today's kops allow
+/// (`pkg/client/simple/vfsclientset/cluster.go`, `deleteAllClusterState`).
+const KNOWN_FILES: [&str; 4] = ["config", "cluster.spec", "cluster-completed.spec", "kops-version.txt"];
+const KNOWN_DIRECTORIES: [&str; 8] =
+    ["addons", "backups", "clusteraddons", "igconfig", "instancegroup", "manifests", "pki", "secrets"];
+
+/// Everything of a cluster.
+///
+/// # Errors
+/// The name cannot be one segment of a key; so for all functions here.
+pub fn cluster(cluster: &str) -> Result<Prefix, InvalidKey> {
+    Prefix::root().join(cluster)
+}
+
+/// The cluster's manifest as the user wrote it.
+pub fn config(cluster: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.key("config")
+}
+
+/// The cluster whose manifest `key` is, if it is one.
+pub fn cluster_of_config(key: &Key) -> Option<&str> {
+    key.as_str().strip_suffix("/config").filter(|name| !name.contains('/'))
+}
+
+/// The cluster's manifest with every default filled in, as of the last update.
+pub fn completed(cluster: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.key("cluster-completed.spec")
+}
+
+/// Where the manifests of instance groups lie.
+pub fn instance_groups(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("instancegroup")
+}
+
+/// An instance group's manifest as the user wrote it.
+pub fn instance_group(cluster: &str, group: &str) -> Result<Key, InvalidKey> {
+    instance_groups(cluster)?.leaf(group)
+}
+
+/// The configuration of an instance group's machines, named by its own hash: a machine that was told the name gets
+/// what was meant for it, whatever has been updated since.
+pub fn node_config(cluster: &str, role: Role, group: &str, sha256: &str) -> Result<Key, InvalidKey> {
+    let role = match role {
+        Role::ControlPlane => "control-plane",
+        Role::Node => "node",
+        Role::Bastion => "bastion",
+    };
+    self::cluster(cluster)?.join("igconfig")?.join(role)?.join(group)?.leaf(&format!("{sha256}.yaml"))
+}
+
+/// The certificates and private keys of one authority or client.
+pub fn keyset(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.join("pki")?.join("private")?.join(name)?.leaf("keyset.yaml")
+}
+
+/// Where the SSH public keys lie that may log in to the machines.
+pub fn ssh_public_keys(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("pki")?.join("ssh")?.join("public")?.join("admin")
+}
+
+/// An SSH public key, named by its MD5 fingerprint without the colons.
+pub fn ssh_public_key(cluster: &str, fingerprint: &str) -> Result<Key, InvalidKey> {
+    ssh_public_keys(cluster)?.leaf(fingerprint)
+}
+
+/// A secret that is not a key pair.
+pub fn secret(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.join("secrets")?.leaf(name)
+}
+
+/// Where an etcd cluster (`main`, `events`) keeps its backups.
+pub fn etcd_backups(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("backups")?.join("etcd")?.join(etcd)
+}
+
+/// The copies of a cluster's manifests that save reading each by itself.
+pub fn snapshot(cluster: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.key("manifests/snapshot.json")
+}
+
+/// Whether `rest`, which follows the cluster's name in a key, is of the layout.
+pub fn is_known(rest: &str) -> bool {
+    KNOWN_FILES.contains(&rest)
+        || rest.split_once('/').is_some_and(|(directory, _)| KNOWN_DIRECTORIES.contains(&directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_kops() {
+        let c = "demo.k8s.local";
+        let keys = [
+            config(c),
+            completed(c),
+            instance_group(c, "nodes"),
+            node_config(c, Role::ControlPlane, "master-a", "abc123"),
+            keyset(c, "kubernetes-ca"),
+            ssh_public_key(c, "be08a0"),
+            secret(c, "dockerconfig"),
+            etcd_backups(c, "main").unwrap().key("control/etcd-cluster-spec"),
+            snapshot(c),
+        ];
+        let lines: Vec<String> = keys.iter().map(|key| key.as_ref().unwrap().to_string()).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        demo.k8s.local/config
+        demo.k8s.local/cluster-completed.spec
+        demo.k8s.local/instancegroup/nodes
+        demo.k8s.local/igconfig/control-plane/master-a/abc123.yaml
+        demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml
+        demo.k8s.local/pki/ssh/public/admin/be08a0
+        demo.k8s.local/secrets/dockerconfig
+        demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
+        demo.k8s.local/manifests/snapshot.json
+        ");
+        for key in keys.into_iter().map(Result::unwrap) {
+            let rest = cluster(c).unwrap().rest(&key).unwrap().to_owned();
+            assert!(is_known(&rest), "{rest}");
+        }
+    }
+
+    #[test]
+    fn foreign_files_are_not_of_the_layout() {
+        for rest in ["notes.txt", "config2", "config/x", "addons", "Pki/x", "terraform/state"] {
+            assert!(!is_known(rest), "{rest}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_their_place() {
+        for name in ["", "..", "a/b", "../other", "a\\b"] {
+            assert!(config(name).is_err(), "{name:?}");
+            assert!(instance_group("demo", name).is_err(), "{name:?}");
+            assert!(secret("demo", name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn clusters_are_known_by_their_config() {
+        let cluster = |text: &str| cluster_of_config(&Key::new(text).unwrap()).map(str::to_owned);
+        assert_eq!(cluster("demo.k8s.local/config").as_deref(), Some("demo.k8s.local"));
+        assert_eq!(cluster("demo.k8s.local/addons/config"), None);
+        assert_eq!(cluster("config"), None);
+    }
+}
