@@ -160,6 +160,16 @@ impl FieldRule {
     pub const TAGS: Self = Self { compare: Compare::Subset, change: Change::InPlace };
 }
 
+/// What ties a resource to one that it refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tie {
+    /// The other cannot go while this one refers to it: to make the other again, both have to be made again.
+    Firm,
+    /// The other may go and be made again under this one, which is then tied to the new one.
+    Loose,
+}
+
 /// A typed piece of the world that a cluster is made of.
 ///
 /// The planner is generic over it: it sees ids, references and fields. Fields are what `Serialize` writes: a
@@ -169,6 +179,8 @@ pub trait Resource: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + S
     fn id(&self) -> ResourceId;
     /// The ids this resource refers to, without repetition. They exist before it does and outlive it.
     fn requires(&self) -> Vec<ResourceId>;
+    /// What ties it to `to`, one of [`requires`](Self::requires).
+    fn tie(&self, to: &ResourceId) -> Tie;
     /// Whose it is.
     fn ownership(&self) -> Ownership;
     /// The fields that matter, as a map from field name to value: without the name, and in the order in which

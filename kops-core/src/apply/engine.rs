@@ -130,7 +130,9 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
         let (id, verb) = (&step.id, step.action.verb());
         self.observer.on_event(&Event::StepStarted { id: id.clone(), verb });
         let result = match &step.action {
-            Action::Create { desired } => self.ensure(id, desired, None).await,
+            Action::Create { desired } | Action::Replace { desired, .. } => {
+                self.ensure(id, desired, None).await
+            }
             // Something beneath it was made again: it looks as it should, so nothing known of it counts.
             Action::Update { desired, changes, .. } if changes.is_empty() => {
                 self.ensure(id, desired, None).await
@@ -138,10 +140,6 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             Action::Update { desired, current, .. } | Action::NewVersion { desired, current, .. } => {
                 self.ensure(id, desired, Some(current)).await
             }
-            Action::Replace { desired, current, .. } => match self.delete(id, current).await {
-                Ok(_) => self.ensure(id, desired, None).await,
-                Err(error) => Err(error),
-            },
             Action::Delete { current } => self.delete(id, current).await,
         };
         match result {

@@ -6,7 +6,7 @@ use super::{Action, Blocked, FieldChange, Format, Plan, Purpose, Step, Summary, 
 use crate::cloud::Scope;
 use crate::digest::sha256_hex;
 use crate::inventory::{Inventory, Observed};
-use crate::resource::{Change, Handle, Ownership, Resource, ResourceId};
+use crate::resource::{Change, Handle, Ownership, Resource, ResourceId, Tie};
 
 /// Why no plan can be made.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum PlanError {
         to: ResourceId,
     },
     /// Resources wait for each other in a circle.
-    #[error("these wait for each other: {}", join(.0))]
+    #[error("these wait for each other: {}; make the changes one after the other", join(.0))]
     Cycle(Vec<ResourceId>),
     /// Changes that would destroy something.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -80,7 +80,7 @@ pub fn plan<R: Resource>(
     draft.decide_deletes(purpose, &wanted, inventory);
     let warnings = warnings(&draft, inventory);
     let Draft { mut steps, blocked, handles, keep, replaced: _, unknown: _ } = draft;
-    steps.sort_by(|a, b| (&a.id, handle_of(a)).cmp(&(&b.id, handle_of(b))));
+    steps.sort_by(|a, b| (&a.id, handle_of(a), a.action.verb()).cmp(&(&b.id, handle_of(b), b.action.verb())));
     order(&mut steps)?;
 
     let observed: Vec<_> = inventory.iter().map(|(_, o)| o).chain(inventory.duplicates()).collect();
@@ -177,15 +177,11 @@ impl<R: Resource> Draft<R> {
         self.handles.insert(id.clone(), current.handle.clone());
         let changes = diff(desired, &current.resource);
         let renewed = desired.requires().into_iter().find(|to| self.replaced.contains(to));
-        if changes.is_empty() {
-            match renewed {
-                Some(to) => self.push(
-                    id,
-                    Action::Update { desired: desired.clone(), current: current.clone(), changes },
-                    format!("{to}, which it refers to, is made again"),
-                ),
-                None => self.keep += 1,
-            }
+        let firmly = renewed.as_ref().is_some_and(|to| {
+            current.resource.requires().contains(to) && current.resource.tie(to) == Tie::Firm
+        });
+        if changes.is_empty() && renewed.is_none() {
+            self.keep += 1;
             return;
         }
         refused.extend(changes.iter().filter(|c| c.change == Change::Refuse).map(|c| Refusal {
@@ -194,11 +190,15 @@ impl<R: Resource> Draft<R> {
             old: c.old.clone(),
             new: c.new.clone(),
         }));
-        let reason = format!("{} differs", names(&changes));
+        let reason = match &renewed {
+            Some(to) if changes.is_empty() => format!("{to}, which it refers to, is made again"),
+            _ => format!("{} differs", names(&changes)),
+        };
         let has = |change| changes.iter().any(|c: &FieldChange| c.change == change);
         let (desired, current) = (desired.clone(), current.clone());
-        let action = if has(Change::Replace) {
+        let action = if firmly || has(Change::Replace) {
             self.replaced.insert(id.clone());
+            self.push(id, Action::Delete { current: current.clone() }, "it is made again".to_owned());
             Action::Replace { desired, current, changes }
         } else if has(Change::NewVersion) {
             Action::NewVersion { desired, current, changes }
@@ -272,8 +272,7 @@ fn names(changes: &[FieldChange]) -> String {
 
 fn warnings<R: Resource>(draft: &Draft<R>, inventory: &Inventory<R>) -> Vec<String> {
     let data = draft.steps.iter().filter_map(|step| {
-        let current =
-            step.action.current().filter(|_| matches!(step.action.verb(), Verb::Delete | Verb::Replace))?;
+        let current = step.action.current().filter(|_| step.action.verb() == Verb::Delete)?;
         let data = current.resource.holds_data()?;
         Some(format!("{} ({}) goes, and with it {data}", step.id, current.handle))
     });
@@ -288,25 +287,37 @@ fn warnings<R: Resource>(draft: &Draft<R>, inventory: &Inventory<R>) -> Vec<Stri
 /// Links the steps: what is made comes after what it refers to, what is deleted after what refers to it.
 fn order<R: Resource>(steps: &mut [Step<R>]) -> Result<(), PlanError> {
     let makes = positions(steps, |step| step.action.desired().map(|_| step.id.clone()).into_iter().collect());
-    let holds =
-        positions(steps, |step| step.action.current().map_or_else(Vec::new, |o| o.resource.requires()));
+    let ends = positions(steps, |step| match step.action.verb() {
+        Verb::Delete => vec![step.id.clone()],
+        _ => Vec::new(),
+    });
+    let holds = positions(steps, |step| match step.action.verb() {
+        // The delete that goes before it has let go already.
+        Verb::Replace => Vec::new(),
+        _ => step.action.current().map_or_else(Vec::new, |o| o.resource.requires()),
+    });
+    let again = replaced(steps);
     let after: Vec<Vec<usize>> = steps
         .iter()
         .enumerate()
         .map(|(here, step)| {
-            let made_first = step.action.desired().map_or_else(Vec::new, Resource::requires);
-            let made_first = made_first.iter().flat_map(|id| makes.get(id).into_iter().flatten().copied());
-            let leaves = match step.action.verb() {
-                Verb::Delete => holds.get(&step.id).map_or(&[][..], Vec::as_slice),
-                // What stays and refers to a replaced resource follows it; only what goes has to go first.
-                Verb::Replace | Verb::Create | Verb::Update | Verb::NewVersion => &[],
+            let requires = step.action.desired().map_or_else(Vec::new, Resource::requires);
+            let made_first = requires.iter().flat_map(|id| makes.get(id).into_iter().flatten().copied());
+            let holders = holds.get(&step.id).into_iter().flatten().copied();
+            let gone_first: Vec<usize> = match step.action.verb() {
+                // What goes on referring to something that is made again follows it.
+                Verb::Delete if again.contains(&step.id) => holders
+                    .filter(|&other| {
+                        let desired = steps[other].action.desired();
+                        desired.is_none_or(|desired| !desired.requires().contains(&step.id))
+                    })
+                    .collect(),
+                Verb::Delete => holders.collect(),
+                Verb::Replace => ends.get(&step.id).cloned().unwrap_or_default(),
+                Verb::Create | Verb::Update | Verb::NewVersion => Vec::new(),
             };
-            let gone_first = holds.get(&step.id).into_iter().flatten().copied();
-            let gone_first = gone_first.filter(|&other| {
-                step.action.verb() == Verb::Replace && steps[other].action.verb() == Verb::Delete
-            });
-            let all: BTreeSet<usize> = made_first.chain(leaves.iter().copied()).chain(gone_first).collect();
-            all.into_iter().filter(|&other| other != here).collect()
+            let all: BTreeSet<usize> = made_first.chain(gone_first).filter(|&other| other != here).collect();
+            all.into_iter().collect()
         })
         .collect();
     topological(&after)
@@ -315,6 +326,11 @@ fn order<R: Resource>(steps: &mut [Step<R>]) -> Result<(), PlanError> {
         step.after = after;
     }
     Ok(())
+}
+
+/// What is deleted and made again.
+pub(super) fn replaced<R>(steps: &[Step<R>]) -> BTreeSet<ResourceId> {
+    steps.iter().filter(|s| s.action.verb() == Verb::Replace).map(|s| s.id.clone()).collect()
 }
 
 fn positions<R>(
@@ -359,11 +375,12 @@ fn topological(after: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
 
 pub(super) fn count<R>(steps: &[Step<R>]) -> Summary {
     let number = |wanted: &[Verb]| steps.iter().filter(|s| wanted.contains(&s.action.verb())).count();
+    let replace = number(&[Verb::Replace]);
     Summary {
         create: number(&[Verb::Create]),
         change: number(&[Verb::Update, Verb::NewVersion]),
-        replace: number(&[Verb::Replace]),
-        delete: number(&[Verb::Delete]),
+        replace,
+        delete: number(&[Verb::Delete]) - replace,
         keep: 0,
         blocked: 0,
     }

@@ -30,7 +30,12 @@ const SECTIONS: [(&str, &[Verb]); 4] = [
 impl<R: Resource> fmt::Display for PlanDisplay<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (title, verbs) in SECTIONS {
-            let steps: Vec<_> = self.plan.steps.iter().filter(|s| verbs.contains(&s.action.verb())).collect();
+            let steps: Vec<_> = self
+                .plan
+                .steps
+                .iter()
+                .filter(|s| verbs.contains(&s.action.verb()) && !self.plan.makes_again(s))
+                .collect();
             if !steps.is_empty() {
                 writeln!(f, "{title}")?;
                 steps.into_iter().try_for_each(|step| show_step(f, step))?;
@@ -82,7 +87,7 @@ fn show_step<R: Resource>(f: &mut fmt::Formatter<'_>, step: &Step<R>) -> fmt::Re
             }
         }
     }
-    if matches!(step.action, Action::Update { .. }) && step.action.changes().is_empty() {
+    if matches!(step.action.verb(), Verb::Update | Verb::Replace) && step.action.changes().is_empty() {
         writeln!(f, "  \t{}", step.reason)?;
     }
     step.action.changes().iter().try_for_each(|change| show_change(f, change))?;

@@ -65,13 +65,13 @@ pub enum Action<R> {
         /// What differs.
         changes: Vec<FieldChange>,
     },
-    /// Delete it and make it again.
+    /// Make it again; a step before has deleted it.
     Replace {
         /// How it will be.
         desired: R,
-        /// How it is.
+        /// How it is before it goes.
         current: Observed<R>,
-        /// What differs.
+        /// What differs; empty when only something it refers to is made again.
         changes: Vec<FieldChange>,
     },
     /// Delete it.
@@ -136,7 +136,7 @@ pub enum Verb {
     Update,
     /// Give it a new version.
     NewVersion,
-    /// Delete it and make it again.
+    /// Make it again; a step before has deleted it.
     Replace,
     /// Delete it.
     Delete,
@@ -173,9 +173,9 @@ pub struct Summary {
     pub create: usize,
     /// Changed in place or by a new version.
     pub change: usize,
-    /// Deleted and made again.
+    /// Deleted and made again, by two steps.
     pub replace: usize,
-    /// Deleted.
+    /// Deleted for good.
     pub delete: usize,
     /// Left as they are.
     pub keep: usize,
@@ -237,6 +237,11 @@ impl<R: Resource> Plan<R> {
     /// The handles that were known when the plan was made.
     pub fn handles(&self) -> &BTreeMap<ResourceId, Handle> {
         &self.handles
+    }
+
+    /// Whether a step deletes only to make the same again.
+    pub(crate) fn makes_again(&self, step: &Step<R>) -> bool {
+        step.action.verb() == Verb::Delete && build::replaced(&self.steps).contains(&step.id)
     }
 
     /// Whether there is nothing to do. A plan with blocked resources is empty and yet not finished.

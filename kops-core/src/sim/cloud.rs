@@ -169,15 +169,13 @@ impl<R: Simulated> Cloud for SimCloud<R> {
     async fn delete(&self, scope: &Scope, target: &Observed<R>, _: &Bindings) -> Result<(), CloudError> {
         let id = target.resource.id();
         let now = self.options.clock.now();
-        self.call("delete", Some(&id), |world, _| world.delete(scope, target, now)).await?;
-        // An instance holds on to its network until it is really gone.
-        let gone = |world: &World<R>| {
-            world.members.get(&target.handle).and_then(|m| m.gone_at(self.options.terminate_time))
-        };
-        let gone = gone(&self.lock().world);
+        let terminate_time = self.options.terminate_time;
+        let gone = self
+            .call("delete", Some(&id), |world, _| world.delete(scope, target, now, terminate_time))
+            .await?;
+        // Instances hold on to their network until they are really gone.
         if let Some(gone) = gone {
-            let left = gone.duration_since(self.options.clock.now());
-            self.options.clock.sleep(left.unsigned_abs()).await;
+            self.options.clock.sleep(gone.duration_since(self.options.clock.now()).unsigned_abs()).await;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The state of the simulated cloud and the rules it enforces. Synchronous and deterministic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Member, Simulated};
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
-use crate::error::{ErrorClass, Retry};
+use crate::error::ErrorClass;
 use crate::inventory::{Inventory, Observed};
 use crate::plan::diff;
-use crate::resource::{Change, Handle, Ownership, ResourceId};
+use crate::resource::{Change, Handle, Ownership, ResourceId, Tie};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record<R> {
@@ -19,6 +19,8 @@ pub(super) struct Record<R> {
     pub(super) resource: R,
     bound: BTreeMap<ResourceId, Handle>,
     version: u64,
+    /// A scaling group that is going: it launches nothing more, and is gone when its instances are.
+    going: bool,
     /// The number of the first call that sees it.
     visible_from: u64,
 }
@@ -125,6 +127,9 @@ impl<R: Simulated> World<R> {
         let Some(record) = self.records.get_mut(&handle) else {
             return Err(CloudError::new(ErrorClass::NotFound, "change", id.clone(), "it does not exist"));
         };
+        if record.going {
+            return Err(CloudError::new(ErrorClass::Conflict, "change", id.clone(), "it is being deleted"));
+        }
         let changes = diff(desired, &record.resource);
         if changes.is_empty() && record.bound == bound {
             return Ok(Ensured { handle, outcome: Outcome::Unchanged });
@@ -139,51 +144,60 @@ impl<R: Simulated> World<R> {
         Ok(Ensured { handle, outcome: Outcome::Updated })
     }
 
+    /// Deletes what can go; says when it will be gone if that takes time.
     pub(super) fn delete(
         &mut self,
         scope: &Scope,
         target: &Observed<R>,
         now: Timestamp,
-    ) -> Result<(), CloudError> {
+        terminate_time: Duration,
+    ) -> Result<Option<Timestamp>, CloudError> {
         let id = target.resource.id();
+        if target.resource.ownership() == Ownership::Shared {
+            let message = "it belongs to somebody else and is never deleted";
+            return Err(CloudError::new(ErrorClass::Denied, "delete", id, message));
+        }
         if let Some(member) = self.members.get_mut(&target.handle) {
             member.terminated.get_or_insert(now);
-            return Ok(());
+            return Ok(member.gone_at(terminate_time));
         }
-        let Some(record) = self.records.get(&target.handle) else { return Ok(()) };
-        if record.cluster != scope.cluster || record.resource.ownership() == Ownership::Shared {
+        let Some(record) = self.records.get_mut(&target.handle) else { return Ok(None) };
+        if record.cluster != scope.cluster {
             let message = format!("{} does not belong to the cluster {}", target.handle, scope.cluster);
             return Err(CloudError::new(ErrorClass::Denied, "delete", id, message));
         }
-        let users = self.users(&target.handle);
+        if record.resource.group().is_some() {
+            record.going = true;
+            let members = self.members.values_mut().filter(|m| m.uses.first() == Some(&target.handle));
+            return Ok(members
+                .filter_map(|member| {
+                    member.terminated.get_or_insert(now);
+                    member.gone_at(terminate_time)
+                })
+                .max());
+        }
+        let users = self.users(&id, &target.handle);
         if !users.is_empty() {
-            let message = format!("{} still used by {}", target.handle, users.join(", "));
+            let message = format!("{} is still used by {}", target.handle, users.join(", "));
             return Err(CloudError::new(ErrorClass::Conflict, "delete", id, message));
         }
-        if self.records.get(&target.handle).is_some_and(|r| r.resource.group().is_some()) {
-            let members = self.members.values_mut().filter(|m| m.uses.first() == Some(&target.handle));
-            let mut going = false;
-            for member in members {
-                member.terminated.get_or_insert(now);
-                going = true;
-            }
-            if going {
-                let error =
-                    CloudError::new(ErrorClass::Conflict, "delete", id, "its instances are on their way out");
-                return Err(CloudError { retry: Retry::WhenFree, ..error });
-            }
-        }
-        self.records.remove(&target.handle);
-        if let Some(ids) = self.ids.get_mut(&scope.cluster)
-            && ids.get(&id) == Some(&target.handle)
+        self.forget(&target.handle);
+        Ok(None)
+    }
+
+    fn forget(&mut self, handle: &Handle) {
+        let Some(record) = self.records.remove(handle) else { return };
+        let id = record.resource.id();
+        if let Some(ids) = self.ids.get_mut(&record.cluster)
+            && ids.get(&id) == Some(handle)
         {
             ids.remove(&id);
         }
-        Ok(())
     }
 
-    fn users(&self, handle: &Handle) -> Vec<String> {
-        let records = self.records.values().filter(|r| r.bound.values().any(|h| h == handle));
+    fn users(&self, id: &ResourceId, handle: &Handle) -> Vec<String> {
+        let holds = |r: &&Record<R>| r.bound.get(id) == Some(handle) && r.resource.tie(id) == Tie::Firm;
+        let records = self.records.values().filter(holds);
         let members = self.members.values().filter(|m| m.uses.iter().skip(1).any(|h| h == handle));
         records.map(|r| r.resource.id().to_string()).chain(members.map(|m| m.handle.to_string())).collect()
     }
@@ -191,9 +205,15 @@ impl<R: Simulated> World<R> {
     /// Lets scaling groups do their work: what should be gone goes, what is missing is launched.
     pub(super) fn advance(&mut self, now: Timestamp, terminate_time: Duration) {
         self.members.retain(|_, member| member.gone_at(terminate_time).is_none_or(|gone| now < gone));
+        let busy: BTreeSet<&Handle> = self.members.values().filter_map(|m| m.uses.first()).collect();
+        let gone = self.records.iter().filter(|(handle, r)| r.going && !busy.contains(handle));
+        for handle in gone.map(|(handle, _)| handle.clone()).collect::<Vec<_>>() {
+            self.forget(&handle);
+        }
         let groups: Vec<_> = self
             .records
             .iter()
+            .filter(|(_, record)| !record.going)
             .filter_map(|(handle, record)| {
                 let spec = record.resource.group()?;
                 let template = record.bound.get(&spec.template)?;
@@ -243,7 +263,8 @@ impl<R: Simulated> World<R> {
         let id = resource.id();
         let handle = self.new_handle(id.kind.as_str());
         self.ids.entry(cluster.to_owned()).or_default().entry(id).or_insert_with(|| handle.clone());
-        let record = Record { cluster: cluster.to_owned(), resource, bound, version: 1, visible_from };
+        let record =
+            Record { cluster: cluster.to_owned(), resource, bound, version: 1, going: false, visible_from };
         self.records.insert(handle.clone(), record);
         handle
     }

@@ -1,0 +1,401 @@
+//! The laws of planner and engine (L1 to L6) as properties over random worlds, on the simulated cloud.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kops_core::apply::{ApplyOptions, Event, Quiet, RetryPolicy, apply};
+use kops_core::clock::{ManualClock, Timestamp};
+use kops_core::cloud::{Cloud, Reach, Scope};
+use kops_core::contract::{self, CloudCase, Toy};
+use kops_core::error::ErrorClass;
+use kops_core::inventory::{Gap, Inventory};
+use kops_core::plan::{Plan, PlanError, Purpose, Verb, plan};
+use kops_core::resource::{Kind, Ownership, Resource, ResourceId};
+use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+fn scope() -> Scope {
+    Scope { cluster: "demo".into(), incarnation: "1".into() }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH))
+}
+
+fn sim(clock: &Arc<ManualClock>, latency: Duration) -> SimCloud<Toy> {
+    SimCloud::new(SimOptions { clock: clock.clone(), latency, ..SimOptions::default() })
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+async fn observe(cloud: &SimCloud<Toy>) -> Inventory<Toy> {
+    cloud.observe(&scope(), Reach::Everything).await.unwrap()
+}
+
+/// Some changes cannot be made in one go: those are refused, and not what these laws are about.
+async fn possible(cloud: &SimCloud<Toy>, desired: &[Toy]) -> bool {
+    let inventory = observe(cloud).await;
+    !matches!(plan(&scope(), Purpose::Update, desired, &inventory), Err(PlanError::Cycle(_)))
+}
+
+async fn plan_now(cloud: &SimCloud<Toy>, purpose: Purpose, desired: &[Toy]) -> Plan<Toy> {
+    plan(&scope(), purpose, desired, &observe(cloud).await).unwrap()
+}
+
+/// One attempt: no retries, so that every failure shows.
+fn once() -> ApplyOptions {
+    let retry = RetryPolicy { attempts: 1, free_within: Duration::ZERO, ..RetryPolicy::default() };
+    ApplyOptions { retry, ..ApplyOptions::default() }
+}
+
+async fn attempt(cloud: &SimCloud<Toy>, clock: &ManualClock, purpose: Purpose, desired: &[Toy]) -> bool {
+    let Ok(inventory) = cloud.observe(&scope(), Reach::Everything).await else { return false };
+    let Ok(plan) = plan(&scope(), purpose, desired, &inventory) else { return false };
+    apply(cloud, &plan, &once(), clock, &Quiet, &CancellationToken::new()).await.is_complete()
+}
+
+async fn settle(cloud: &SimCloud<Toy>, clock: &ManualClock, purpose: Purpose, desired: &[Toy]) {
+    let plan = plan_now(cloud, purpose, desired).await;
+    let options = ApplyOptions::default();
+    let report = apply(cloud, &plan, &options, clock, &Quiet, &CancellationToken::new()).await;
+    report.into_result().unwrap();
+}
+
+/// Worlds: up to eight resources, each referring to some of those before it, with random fields.
+fn worlds() -> impl Strategy<Value = Vec<Toy>> {
+    let field = prop_oneof![Just("free"), Just("fixed"), Just("version")];
+    let toy = (any::<u16>(), prop::collection::btree_map(field, 0..3_i64, 0..3));
+    (prop::collection::vec(toy, 1..8), any::<u8>()).prop_map(|(toys, missing)| {
+        let present = |i: usize| missing & (1 << i) == 0 || i == 0;
+        toys.into_iter()
+            .enumerate()
+            .filter(|(i, _)| present(*i))
+            .map(|(i, (edges, fields))| {
+                let before = (0..i).filter(|&j| present(j) && edges & (1 << j) != 0);
+                let toy = Toy::new(format!("{i}"), before.map(|j| Toy::id_of(format!("{j}"))));
+                fields.into_iter().fold(toy, |toy, (name, value)| toy.with(name, value))
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn l1_nothing_is_left_after_applying(before in worlds(), after in worlds()) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::ZERO);
+            settle(&cloud, &clock, Purpose::Update, &before).await;
+            prop_assume!(possible(&cloud, &after).await);
+            settle(&cloud, &clock, Purpose::Update, &after).await;
+            assert!(plan_now(&cloud, Purpose::Update, &after).await.is_empty());
+            assert_eq!(cloud.everything().len(), after.len());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn l2_same_inputs_same_bytes(before in worlds(), after in worlds(), turn in 0..8_usize) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::ZERO);
+            settle(&cloud, &clock, Purpose::Update, &before).await;
+            prop_assume!(possible(&cloud, &after).await);
+            let inventory = observe(&cloud).await;
+            let first = plan(&scope(), Purpose::Update, &after, &inventory).unwrap().to_json();
+            let mut turned = after.clone();
+            turned.rotate_left(turn % after.len());
+            assert_eq!(plan(&scope(), Purpose::Update, &turned, &inventory).unwrap().to_json(), first);
+            assert_eq!(Plan::<Toy>::from_json(&first).unwrap().to_json(), first);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn l3_any_applied_prefix_converges(before in worlds(), after in worlds(), stop in 1..12_u64) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::ZERO);
+            settle(&cloud, &clock, Purpose::Update, &before).await;
+            prop_assume!(possible(&cloud, &after).await);
+            cloud.set_faults(Faults::at(stop, Fault::Crash));
+            attempt(&cloud, &clock, Purpose::Update, &after).await;
+            cloud.set_faults(Faults::none());
+            settle(&cloud, &clock, Purpose::Update, &after).await;
+            assert!(plan_now(&cloud, Purpose::Update, &after).await.is_empty());
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn l4_what_refers_goes_first(world in worlds()) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::from_millis(10));
+            settle(&cloud, &clock, Purpose::Update, &world).await;
+            let gone: Mutex<Vec<ResourceId>> = Mutex::default();
+            let plan = plan_now(&cloud, Purpose::Delete, &[]).await;
+            let observer = |event: &Event| {
+                if let Event::StepDone { id, verb: Verb::Delete, .. } = event {
+                    gone.lock().unwrap().push(id.clone());
+                }
+            };
+            // Without a single retry: the order alone has to do.
+            let report = apply(&cloud, &plan, &once(), &*clock, &observer, &CancellationToken::new()).await;
+            report.into_result().unwrap();
+            let gone = gone.into_inner().unwrap();
+            let position = |id: &ResourceId| gone.iter().position(|g| g == id).unwrap();
+            for toy in &world {
+                assert!(toy.requires.iter().all(|to| position(&toy.id()) < position(to)));
+            }
+        });
+    }
+
+    #[test]
+    fn l6_what_could_not_be_seen_is_left_alone(before in worlds(), after in worlds()) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::ZERO);
+            settle(&cloud, &clock, Purpose::Update, &before).await;
+            prop_assume!(possible(&cloud, &after).await);
+            let gap = Gap { kinds: vec![Kind::new("Toy")], class: ErrorClass::Denied, reason: "not allowed".into() };
+            let seen = observe(&cloud).await;
+            for observed in [seen.clone().merge(Inventory::new(vec![], vec![gap.clone()])), Inventory::new(vec![], vec![gap])] {
+                let plan = plan(&scope(), Purpose::Update, &after, &observed).unwrap();
+                // What was seen may be made again; what is merely surplus may be a misunderstanding.
+                let summary = plan.summary();
+                assert_eq!((summary.create, summary.delete), (0, 0));
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn random_trouble_never_doubles_nor_leaks(before in worlds(), after in worlds(), seed in any::<u64>()) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::from_millis(1));
+            let trouble = vec![
+                Fault::Fail(ErrorClass::Throttled),
+                Fault::Fail(ErrorClass::Unavailable),
+                Fault::LoseResponse,
+                Fault::DelayVisibility(4),
+            ];
+            for world in [&before, &after] {
+                cloud.set_faults(Faults::none());
+                prop_assume!(possible(&cloud, world).await);
+                cloud.set_faults(Faults::random(seed, 4, trouble.clone()));
+                let mut rounds = 0;
+                while !attempt(&cloud, &clock, Purpose::Update, world).await {
+                    rounds += 1;
+                    assert!(rounds < 200, "does not converge");
+                }
+            }
+            cloud.set_faults(Faults::none());
+            settle(&cloud, &clock, Purpose::Update, &after).await;
+            settle(&cloud, &clock, Purpose::Update, &after).await;
+            assert_eq!(cloud.everything().len(), after.len());
+            Ok(())
+        })?;
+    }
+}
+
+/// A chain, a fork, a group: small, but with every kind of step.
+fn small_world(field: i64) -> Vec<Toy> {
+    let net = Toy::new("net", []).with("free", field);
+    let template = Toy::new("template", [net.id()]).with("version", field);
+    let mut group = Toy::new("group", [template.id(), net.id()]);
+    group.group = Some(kops_core::sim::GroupSpec { min: 2, max: 3, template: template.id() });
+    let balancer = Toy::new("balancer", [net.id()]).with("fixed", field);
+    vec![net, template, group, balancer]
+}
+
+/// For every call of create, update and delete: it fails, loses its response, or is the last one. Run again:
+/// the same end, nothing doubled, nothing left.
+#[test]
+fn every_call_may_fail() {
+    let phases: [(Purpose, Vec<Toy>); 3] =
+        [(Purpose::Update, small_world(1)), (Purpose::Update, small_world(2)), (Purpose::Delete, Vec::new())];
+    let faults = [
+        Fault::Fail(ErrorClass::Unavailable),
+        Fault::Fail(ErrorClass::Denied),
+        Fault::Fail(ErrorClass::Quota),
+        Fault::LoseResponse,
+        Fault::DelayVisibility(3),
+        Fault::Crash,
+    ];
+    let mut tried = 0;
+    for (broken, _) in phases.iter().enumerate() {
+        for fault in faults {
+            for nth in 1.. {
+                let reached = run(async {
+                    let clock = clock();
+                    let cloud = sim(&clock, Duration::ZERO);
+                    let mut reached = true;
+                    for (index, (purpose, desired)) in phases.iter().enumerate() {
+                        if index == broken {
+                            let before = cloud.calls();
+                            cloud.set_faults(Faults::at(nth, fault));
+                            attempt(&cloud, &clock, *purpose, desired).await;
+                            reached = cloud.calls() - before >= nth;
+                            cloud.set_faults(Faults::none());
+                        }
+                        settle(&cloud, &clock, *purpose, desired).await;
+                        assert!(
+                            plan_now(&cloud, *purpose, desired).await.is_empty(),
+                            "{fault:?} at call {nth}"
+                        );
+                        assert_eq!(cloud.everything().len(), desired.len(), "{fault:?} at call {nth}");
+                    }
+                    reached
+                });
+                if !reached {
+                    break;
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 50, "only {tried} cases: the faults did not reach the calls");
+}
+
+#[test]
+fn the_simulated_cloud_keeps_the_contract() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::from_millis(2));
+        let mut shared = Toy::new("vpc-1", []);
+        shared.ownership = Ownership::Shared;
+        let with_shared = |mut world: Vec<Toy>| {
+            world[0].requires.push(shared.id());
+            world.push(shared.clone());
+            world.push(Toy::new("root", []));
+            // The battery's edit needs no replacement.
+            world[3].fields.clear();
+            world
+        };
+        let case = CloudCase {
+            scope: scope(),
+            desired: with_shared(small_world(1)),
+            edited: with_shared(small_world(2)),
+            options: ApplyOptions::default(),
+        };
+        contract::cloud(&cloud, &case, &*clock).await.unwrap();
+        assert!(cloud.everything().is_empty());
+    });
+}
+
+#[test]
+fn a_duplicate_that_nothing_uses_goes_and_one_in_use_stays() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::ZERO);
+        let world = small_world(1);
+        settle(&cloud, &clock, Purpose::Update, &world).await;
+        let in_use = cloud.everything();
+        cloud.plant("demo", world[0].clone(), [].into());
+        assert_eq!(observe(&cloud).await.duplicates().len(), 1);
+        settle(&cloud, &clock, Purpose::Update, &world).await;
+        assert_eq!(cloud.everything(), in_use);
+    });
+}
+
+#[test]
+fn a_cancelled_run_ends_what_it_began_and_names_the_rest() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::from_millis(10));
+        let world = small_world(1);
+        let plan = plan_now(&cloud, Purpose::Update, &world).await;
+        let cancel = CancellationToken::new();
+        let observer = |event: &Event| {
+            if matches!(event, Event::StepStarted { .. }) {
+                cancel.cancel();
+            }
+        };
+        let options = ApplyOptions { concurrency: NonZeroUsize::MIN, ..ApplyOptions::default() };
+        let report = apply(&cloud, &plan, &options, &*clock, &observer, &cancel).await;
+        assert!(report.cancelled);
+        assert_eq!((report.done.len(), report.skipped.len()), (1, 3));
+        let error = report.into_result().unwrap_err().to_string();
+        insta::assert_snapshot!(error, @"cancelled: 1 steps done, 0 failed, 3 not started; run the same again to go on from there");
+    });
+}
+
+#[test]
+fn failures_name_what_they_kept_from_starting() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::ZERO);
+        let plan = plan_now(&cloud, Purpose::Update, &small_world(1)).await;
+        cloud.set_faults(Faults::at(1, Fault::Fail(ErrorClass::Denied)));
+        let report = apply(&cloud, &plan, &once(), &*clock, &Quiet, &CancellationToken::new()).await;
+        let skipped: BTreeSet<_> =
+            report.skipped.iter().map(|s| (s.id.name.as_str(), s.because.clone())).collect();
+        let because = Some(Toy::id_of("net"));
+        let all = ["balancer", "group", "template"].map(|name| (name, because.clone()));
+        assert_eq!(skipped, all.into());
+        insta::assert_snapshot!(report.failed[0].error, @"cannot create Toy/net: the simulated account may not do this");
+    });
+}
+
+#[test]
+fn groups_replace_what_is_terminated() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::ZERO);
+        settle(&cloud, &clock, Purpose::Update, &small_world(1)).await;
+        let first: Vec<_> = cloud.members().into_iter().map(|(m, _)| m.handle).collect();
+        assert_eq!(first.len(), 2);
+        let seen = observe(&cloud).await;
+        let victim = seen.iter().find(|(id, _)| id.name == first[0].0).unwrap().1;
+        cloud.delete(&scope(), victim, &kops_core::cloud::Bindings::default()).await.unwrap();
+        clock.advance(Duration::from_secs(2));
+        let second: Vec<_> = cloud.members().into_iter().map(|(m, _)| m.handle).collect();
+        assert_eq!(second.len(), 2);
+        assert!(!second.contains(&first[0]) && second.contains(&first[1]));
+    });
+}
+
+#[test]
+fn a_saved_cloud_survives_its_process() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = clock();
+        let options = || SimOptions { clock: clock.clone(), ..SimOptions::default() };
+        let cloud = SimCloud::open(directory.path(), options()).unwrap();
+        settle(&cloud, &clock, Purpose::Update, &small_world(1)).await;
+        let refused = SimCloud::<Toy>::open(directory.path(), options()).unwrap_err();
+        assert!(refused.to_string().starts_with("another process is using the simulated cloud"));
+        let before = cloud.everything();
+        drop(cloud);
+        let cloud = SimCloud::<Toy>::open(directory.path(), options()).unwrap();
+        assert_eq!(cloud.everything(), before);
+        assert!(plan_now(&cloud, Purpose::Update, &small_world(1)).await.is_empty());
+    });
+}
+
+#[test]
+fn a_preview_reads_like_this() {
+    run(async {
+        let clock = clock();
+        let cloud = sim(&clock, Duration::ZERO);
+        settle(&cloud, &clock, Purpose::Update, &small_world(1)).await;
+        let mut next = small_world(2);
+        next.remove(2);
+        next[1] = next[1].clone().with("text", "one\ntwo\n").with("labels", serde_json::json!({"a": "b"}));
+        next.push(
+            Toy::new("extra", [next[0].id()]).with("size", 4).with("names", serde_json::json!(["x", "y"])),
+        );
+        let plan = plan_now(&cloud, Purpose::Update, &next).await;
+        insta::assert_snapshot!(plan.display());
+    });
+}
