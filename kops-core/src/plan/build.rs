@@ -176,11 +176,11 @@ impl<R: Resource> Draft<R> {
         };
         self.handles.insert(id.clone(), current.handle.clone());
         let changes = diff(desired, &current.resource);
-        let renewed = desired.requires().into_iter().find(|to| self.replaced.contains(to));
-        let firmly = renewed.as_ref().is_some_and(|to| {
-            current.resource.requires().contains(to) && current.resource.tie(to) == Tie::Firm
-        });
-        if changes.is_empty() && renewed.is_none() {
+        let mut renewed: Vec<_> = desired.requires();
+        renewed.retain(|to| self.replaced.contains(to));
+        let held = current.resource.requires();
+        let firmly = renewed.iter().any(|to| held.contains(to) && current.resource.tie(to) == Tie::Firm);
+        if changes.is_empty() && renewed.is_empty() {
             self.keep += 1;
             return;
         }
@@ -190,7 +190,7 @@ impl<R: Resource> Draft<R> {
             old: c.old.clone(),
             new: c.new.clone(),
         }));
-        let reason = match &renewed {
+        let reason = match renewed.first() {
             Some(to) if changes.is_empty() => format!("{to}, which it refers to, is made again"),
             _ => format!("{} differs", names(&changes)),
         };
