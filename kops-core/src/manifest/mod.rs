@@ -6,23 +6,29 @@
 
 mod api;
 mod cluster;
+mod complete;
+mod completed;
 mod count;
 mod etcd;
 mod fields;
 mod instance_group;
 mod metadata;
 mod network;
+mod ranges;
 mod read;
 mod report;
 mod settings;
 mod source;
 mod ssh_credential;
+pub mod versions;
 mod write;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
 pub use cluster::{Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
+pub use complete::{Recommendations, assign, complete};
+pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};
 pub use etcd::{EtcdCluster, EtcdManager, EtcdMember};
 pub use instance_group::{
@@ -143,15 +149,4 @@ impl Serialize for Manifest {
         }
         object.end()
     }
-}
-
-/// A cluster and its instance groups with every default filled in: what the model of a cloud is made from.
-///
-/// The groups are sorted by name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CompletedCluster {
-    /// The completed cluster.
-    pub cluster: Cluster,
-    /// The completed groups, sorted by name.
-    pub groups: Vec<InstanceGroup>,
 }

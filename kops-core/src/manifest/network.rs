@@ -35,6 +35,20 @@ pub struct Subnet {
     pub zone: Option<String>,
 }
 
+impl Subnet {
+    /// The zone: the one that is written, or the name.
+    pub fn zone(&self) -> &str {
+        self.zone.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The region: the one that is written, or the zone without its last letter.
+    pub fn region(&self) -> &str {
+        self.region
+            .as_deref()
+            .unwrap_or_else(|| self.zone().trim_end_matches(|c: char| c.is_ascii_lowercase()))
+    }
+}
+
 /// What a subnet is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SubnetType {

@@ -1,0 +1,122 @@
+//! The versions of Kubernetes that are supported, and what goes with each.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A version of Kubernetes, `1.<minor>.<patch>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KubernetesVersion {
+    /// The second number.
+    pub minor: u32,
+    /// The third number.
+    pub patch: u32,
+}
+
+/// A text that is not a version of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version of Kubernetes such as {RECOMMENDED}")]
+pub struct VersionError(String);
+
+/// What is known of the releases of one minor version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The recommended version among those of the same minor version.
+    pub recommended: KubernetesVersion,
+    /// The version of etcd that goes with it.
+    pub etcd: &'static str,
+    /// The machine image that goes with it, as `owner/name`.
+    pub image: &'static str,
+}
+
+/// The version of new clusters.
+pub const RECOMMENDED: KubernetesVersion = KubernetesVersion { minor: 35, patch: 7 };
+
+const FOCAL: &str = "099720109477/ubuntu/images/hvm-ssd/ubuntu-focal-20.04-amd64-server-20250624";
+const JAMMY: &str = "099720109477/ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260714";
+const NOBLE: &str = "099720109477/ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260714";
+
+/// Every minor version that is supported, in ascending order.
+///
+/// Recommended patches and images are those of kops's stable channel of August 2026, versions of etcd those of its
+/// `pkg/model/components/etcd.go`; 1.20 has the etcd that it was tried with.
+pub const RELEASES: [Release; 8] = [
+    release(20, 15, "3.4.23", FOCAL),
+    release(30, 14, "3.5.31", JAMMY),
+    release(31, 14, "3.5.31", JAMMY),
+    release(32, 13, "3.5.31", NOBLE),
+    release(33, 13, "3.5.31", NOBLE),
+    release(34, 10, "3.6.12", NOBLE),
+    release(35, 7, "3.6.12", NOBLE),
+    release(36, 3, "3.6.12", NOBLE),
+];
+
+const fn release(minor: u32, patch: u32, etcd: &'static str, image: &'static str) -> Release {
+    Release { recommended: KubernetesVersion { minor, patch }, etcd, image }
+}
+
+impl KubernetesVersion {
+    /// What is known of the version, if its minor version is supported.
+    pub fn release(self) -> Option<&'static Release> {
+        RELEASES.iter().find(|release| release.recommended.minor == self.minor)
+    }
+
+    /// What is known of the newest supported minor version that is not newer than this one, or of the oldest.
+    pub(super) fn nearest_release(self) -> &'static Release {
+        let older = RELEASES.iter().rev().find(|release| release.recommended.minor <= self.minor);
+        older.unwrap_or(&RELEASES[0])
+    }
+}
+
+/// The minor versions that are supported, for people: `1.20, 1.30, …`.
+pub fn supported() -> String {
+    let names: Vec<_> = RELEASES.iter().map(|release| format!("1.{}", release.recommended.minor)).collect();
+    names.join(", ")
+}
+
+impl fmt::Display for KubernetesVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}.{}", self.minor, self.patch)
+    }
+}
+
+impl FromStr for KubernetesVersion {
+    type Err = VersionError;
+
+    /// Reads `1.35.7`, with or without a leading `v`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number =
+            |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+        match (parts.next(), parts.next().and_then(number), parts.next().and_then(number), parts.next()) {
+            (Some("1"), Some(minor), Some(patch), None) => Ok(Self { minor, patch }),
+            _ => Err(VersionError(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_with_and_without_v() {
+        assert_eq!("v1.35.7".parse(), Ok(RECOMMENDED));
+        assert_eq!(RECOMMENDED.to_string().parse(), Ok(RECOMMENDED));
+        for wrong in ["", "1.35", "2.35.7", "1.35.7.1", "1.+5.7", "1.35.x", "1.35.", "latest", "vv1.2.3"] {
+            assert!(wrong.parse::<KubernetesVersion>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn releases_are_sorted_and_hold_the_recommended_version() {
+        assert!(RELEASES.is_sorted_by_key(|release| release.recommended));
+        assert_eq!(RECOMMENDED.release().map(|release| release.recommended), Some(RECOMMENDED));
+        assert_eq!(supported(), "1.20, 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36");
+    }
+
+    #[test]
+    fn versions_between_supported_ones_take_after_the_older() {
+        let near = |minor| KubernetesVersion { minor, patch: 0 }.nearest_release().recommended.minor;
+        assert_eq!([near(10), near(20), near(29), near(31), near(99)], [20, 20, 20, 31, 36]);
+    }
+}
