@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cloud;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod create;
 pub mod digest;
 pub mod error;
 pub mod inventory;

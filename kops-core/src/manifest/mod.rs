@@ -10,6 +10,7 @@ mod complete;
 mod completed;
 mod count;
 mod etcd;
+mod exposure;
 mod fields;
 mod instance_group;
 mod metadata;
@@ -20,6 +21,7 @@ mod report;
 mod settings;
 mod source;
 mod ssh_credential;
+mod validate;
 pub mod versions;
 mod write;
 
@@ -31,6 +33,7 @@ pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};
 pub use etcd::{EtcdCluster, EtcdManager, EtcdMember};
+pub use exposure::open_to_the_world;
 pub use instance_group::{
     ExternalLoadBalancer, GroupIam, HttpTokens, InstanceGroup, InstanceGroupSpec, InstanceMetadata,
     InstanceRequirements, MixedInstancesPolicy, Range, Role, RollingUpdate, UserData,
@@ -42,6 +45,7 @@ pub use report::{Place, Problem, Violation, Warning};
 pub use settings::Settings;
 pub use source::{AccessSource, AccessSourceError};
 pub use ssh_credential::{SshCredential, SshCredentialSpec};
+pub use validate::{Taint, TaintEffect, TaintError, unsupported, validate};
 pub use write::write;
 
 /// The API version that manifests are written with.

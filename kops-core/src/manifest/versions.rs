@@ -60,6 +60,11 @@ impl KubernetesVersion {
         RELEASES.iter().find(|release| release.recommended.minor == self.minor)
     }
 
+    /// The machine image that goes with the version.
+    pub fn image(self) -> &'static str {
+        self.nearest_release().image
+    }
+
     /// What is known of the newest supported minor version that is not newer than this one, or of the oldest.
     pub(super) fn nearest_release(self) -> &'static Release {
         let older = RELEASES.iter().rev().find(|release| release.recommended.minor <= self.minor);

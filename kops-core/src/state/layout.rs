@@ -113,16 +113,16 @@ mod tests {
         ];
         let lines: Vec<String> = keys.iter().map(|key| key.as_ref().unwrap().to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
-        demo.k8s.local/config
-        demo.k8s.local/cluster-completed.spec
-        demo.k8s.local/instancegroup/nodes
-        demo.k8s.local/igconfig/control-plane/master-a/abc123.yaml
-        demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml
-        demo.k8s.local/pki/ssh/public/admin/be08a0
-        demo.k8s.local/secrets/dockerconfig
-        demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
-        demo.k8s.local/manifests/snapshot.json
-        ");
+    demo.k8s.local/config
+    demo.k8s.local/cluster-completed.spec
+    demo.k8s.local/instancegroup/nodes
+    demo.k8s.local/igconfig/control-plane/master-a/abc123.yaml
+    demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml
+    demo.k8s.local/pki/ssh/public/admin/be08a0
+    demo.k8s.local/secrets/dockerconfig
+    demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
+    demo.k8s.local/manifests/snapshot.json
+    ");
         for key in keys.into_iter().map(Result::unwrap) {
             let rest = cluster(c).unwrap().rest(&key).unwrap().to_owned();
             assert!(is_known(&rest), "{rest}");

@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+
+use super::syntax::is_domain_name;
+use super::{Below, Violations, group};
+use crate::manifest::{Api, CompletedCluster, Role, versions};
+
+/// The roles by which policies are given, as manifests name them.
+const ROLES: [&str; 3] = ["bastion", "master", "node"];
+
+pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
+    let mut found = violations.below("cluster");
+    let spec = &completed.cluster.spec;
+    check_name(&mut found, completed.name());
+    check_version(&mut found, completed);
+    check_roles(&mut found, completed);
+    check_labels(&mut found, "spec.cloudLabels", &spec.cloud_labels);
+    if let Some(Api { dns: Some(_), load_balancer: Some(_) }) = spec.api {
+        found.add("spec.api", "`dns` and `loadBalancer` exclude each other");
+    }
+    if let Some(update) = spec.rolling_update {
+        group::check_rolling_update(&mut found, update);
+    }
+    for (role, statements) in &spec.additional_policies {
+        let path = format!("spec.additionalPolicies.{role}");
+        check_role(&mut found, &path, role);
+        check_statements(&mut found, &path, statements);
+    }
+    for (role, policies) in &spec.external_policies {
+        let path = format!("spec.externalPolicies.{role}");
+        check_role(&mut found, &path, role);
+        if policies.iter().any(String::is_empty) {
+            found.add(path, "the id of a policy is empty");
+        }
+    }
+}
+
+fn check_name(found: &mut Below<'_>, name: &str) {
+    let hint = "write a domain name such as demo.k8s.local";
+    if !is_domain_name(name) {
+        found.add_with_hint("metadata.name", format!("`{name}` is not a domain name"), hint);
+    } else if !name.contains('.') {
+        found.add_with_hint("metadata.name", format!("`{name}` has no domain"), hint);
+    }
+}
+
+fn check_version(found: &mut Below<'_>, completed: &CompletedCluster) {
+    let path = "spec.kubernetesVersion";
+    match completed.kubernetes_version() {
+        Err(error) => found.add(path, error.to_string()),
+        Ok(version) if version.release().is_none() => {
+            let hint = format!("supported are {}", versions::supported());
+            found.add_with_hint(path, format!("Kubernetes {version} is not supported"), hint);
+        }
+        Ok(_) => {}
+    }
+}
+
+fn check_roles(found: &mut Below<'_>, completed: &CompletedCluster) {
+    for role in [Role::ControlPlane, Role::Node] {
+        if completed.groups_of(role).next().is_none() {
+            found.add("spec", format!("there is no instance group of the role {role}"));
+        }
+    }
+}
+
+fn check_role(found: &mut Below<'_>, path: &str, role: &str) {
+    if !ROLES.contains(&role) {
+        found.add_with_hint(
+            path,
+            format!("`{role}` is not a role"),
+            format!("the roles are {}", ROLES.join(", ")),
+        );
+    }
+}
+
+fn check_statements(found: &mut Below<'_>, path: &str, text: &str) {
+    let statements: Vec<serde_json::Map<String, serde_json::Value>> = match serde_json::from_str(text) {
+        Ok(statements) => statements,
+        Err(error) => return found.add(path, format!("the text is not a JSON list of statements: {error}")),
+    };
+    for (index, statement) in statements.iter().enumerate() {
+        for alternatives in [&["Effect"][..], &["Action", "NotAction"], &["Resource", "NotResource"]] {
+            if !alternatives.iter().any(|field| statement.contains_key(*field)) {
+                found.add(path, format!("statement {} has no `{}`", index + 1, alternatives[0]));
+            }
+        }
+    }
+}
+
+/// Tags that mark what belongs to the cluster, and what of it.
+const RESERVED: [&str; 6] = [
+    "KubernetesCluster",
+    "Name",
+    "kubernetes.io/cluster/",
+    "k8s.io/role/",
+    "k8s.io/etcd/",
+    "kops.k8s.io/instancegroup",
+];
+
+/// Tags, limited as clouds limit them: 128 characters a key, 256 a value.
+pub(super) fn check_labels(found: &mut Below<'_>, path: &str, labels: &BTreeMap<String, String>) {
+    for (key, value) in labels {
+        let path = format!("{path}[{key}]");
+        if key.is_empty() || key.chars().count() > 128 {
+            found.add(&path, "a key has 1 to 128 characters");
+        }
+        if value.chars().count() > 256 {
+            found.add(&path, "a value has at most 256 characters");
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            found.add(&path, "keys that begin with `aws:` belong to the cloud");
+        }
+        let is_reserved =
+            |reserved: &str| key == reserved || (reserved.ends_with('/') && key.starts_with(reserved));
+        if RESERVED.into_iter().any(is_reserved) {
+            found.add(&path, "this key marks what belongs to the cluster and cannot be set");
+        }
+    }
+}

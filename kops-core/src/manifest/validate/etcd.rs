@@ -1,0 +1,89 @@
+use std::collections::BTreeSet;
+
+use super::syntax::is_dns_label;
+use super::{Below, Violations, group};
+use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet};
+
+/// The etcd clusters that the control plane uses.
+const NAMES: [&str; 2] = ["main", "events"];
+
+pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
+    let mut found = violations.below("cluster");
+    let clusters = &completed.cluster.spec.etcd_clusters;
+    for name in NAMES {
+        if !clusters.iter().any(|etcd| etcd.name == name) {
+            found.add("spec.etcdClusters", format!("there is no etcd cluster `{name}`"));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (index, etcd) in clusters.iter().enumerate() {
+        let path = format!("spec.etcdClusters[{index}]");
+        if !NAMES.contains(&&*etcd.name) {
+            let hint = format!("the etcd clusters are {}", NAMES.join(" and "));
+            found.add_with_hint(
+                format!("{path}.name"),
+                format!("`{}` is not used by anything", etcd.name),
+                hint,
+            );
+        } else if !names.insert(&etcd.name) {
+            found.add(format!("{path}.name"), format!("another etcd cluster has the name `{}`", etcd.name));
+        }
+        check_members(&mut found, &path, etcd, completed);
+    }
+}
+
+fn check_members(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster, completed: &CompletedCluster) {
+    let path = format!("{path}.etcdMembers");
+    let count = etcd.etcd_members.len();
+    if count.is_multiple_of(2) {
+        let message =
+            format!("the etcd cluster `{}` has {count} members, and needs an odd number", etcd.name);
+        found.add_with_hint(&path, message, "an even number survives no more failures than one member fewer");
+    }
+    let (mut names, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    for (index, member) in etcd.etcd_members.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        if !is_dns_label(&member.name) {
+            found.add(
+                format!("{path}.name"),
+                format!("`{}` is not a name of lower-case letters, digits and `-`", member.name),
+            );
+        } else if !names.insert(&member.name) {
+            found.add(format!("{path}.name"), format!("another member has the name `{}`", member.name));
+        }
+        if !groups.insert(&member.instance_group) {
+            let message = format!("another member is in the group `{}`", member.instance_group);
+            found.add(format!("{path}.instanceGroup"), message);
+        }
+        check_group(found, &format!("{path}.instanceGroup"), &member.instance_group, completed);
+        group::check_volume(
+            found,
+            &path,
+            "volume",
+            (member.volume_type.as_deref(), member.volume_size, member.volume_iops, member.volume_throughput),
+        );
+    }
+    for group in completed.groups_of(Role::ControlPlane) {
+        if !groups.iter().any(|name| *name == group.name()) {
+            let message = format!("no member is in the control-plane group `{}`", group.name());
+            found.add(&path, message);
+        }
+    }
+}
+
+fn check_group(found: &mut Below<'_>, path: &str, name: &str, completed: &CompletedCluster) {
+    match completed.group(name) {
+        None => found.add(path, format!("there is no instance group `{name}`")),
+        Some(group) if group.role() != Role::ControlPlane => {
+            found.add(path, format!("the instance group `{name}` is not of the control plane"));
+        }
+        Some(group) => {
+            let zones: BTreeSet<&str> = completed.subnets_of(group).map(Subnet::zone).collect();
+            if zones.len() > 1 {
+                let message =
+                    format!("the instance group `{name}` is in several zones, and a member's volume in one");
+                found.add_with_hint(path, message, "make one control-plane group a zone");
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+use std::collections::BTreeSet;
+
+use super::syntax::{Taint, is_dns_label, is_label_key, is_label_value};
+use super::{Below, cluster};
+use crate::manifest::{
+    CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Role, RollingUpdate, Subnet,
+    SubnetType,
+};
+
+const TENANCIES: [&str; 3] = ["default", "dedicated", "host"];
+const VOLUME_TYPES: [&str; 7] = ["gp2", "gp3", "io1", "io2", "sc1", "st1", "standard"];
+
+pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
+    let spec = &group.spec;
+    check_metadata(found, completed, group);
+    check_size(found, group);
+    check_subnets(found, completed, group);
+    check_machine(found, spec);
+    check_node(found, spec);
+    cluster::check_labels(found, "spec.cloudLabels", &spec.cloud_labels);
+    for (index, balancer) in spec.external_load_balancers.iter().enumerate() {
+        if balancer.load_balancer_name.is_some() == balancer.target_group_arn.is_some() {
+            let path = format!("spec.externalLoadBalancers[{index}]");
+            found.add(path, "exactly one of `loadBalancerName` and `targetGroupArn` is needed");
+        }
+    }
+    if let Some(update) = spec.rolling_update {
+        check_rolling_update(found, update);
+    }
+}
+
+fn check_metadata(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
+    if !is_dns_label(group.name()) {
+        let message =
+            format!("`{}` is not a name of at most 63 lower-case letters, digits and `-`", group.name());
+        found.add("metadata.name", message);
+    }
+    match group.metadata.cluster() {
+        Some(name) if name == completed.name() => {}
+        found_name => {
+            let message = format!(
+                "the group belongs to `{}`, not to `{}`",
+                found_name.unwrap_or_default(),
+                completed.name()
+            );
+            found.add("metadata.labels", message);
+        }
+    }
+}
+
+fn check_size(found: &mut Below<'_>, group: &InstanceGroup) {
+    let (Some(min), Some(max)) = (group.spec.min_size, group.spec.max_size) else { return };
+    if min > max {
+        found.add("spec.minSize", format!("{min} is more than `spec.maxSize` ({max})"));
+    }
+    if group.role() == Role::ControlPlane && max != 1 {
+        let message = format!("a control-plane group has one machine, not up to {max}");
+        found.add_with_hint("spec.maxSize", message, "make one group for each control-plane machine");
+    }
+}
+
+fn check_subnets(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
+    let spec = &group.spec;
+    if spec.subnets.is_empty() {
+        found.add("spec.subnets", "the group has no subnet");
+    }
+    let mut names = BTreeSet::new();
+    for (index, name) in spec.subnets.iter().enumerate() {
+        let path = format!("spec.subnets[{index}]");
+        if !names.insert(name) {
+            found.add(&path, format!("the subnet `{name}` is there twice"));
+        }
+        match completed.subnet(name) {
+            None => {
+                let known: Vec<_> =
+                    completed.cluster.spec.subnets.iter().map(|subnet| &*subnet.name).collect();
+                let hint = format!("the subnets are {}", known.join(", "));
+                found.add_with_hint(path, format!("there is no subnet `{name}`"), hint);
+            }
+            Some(subnet) if subnet.type_ == Some(SubnetType::Utility) && group.role() != Role::Bastion => {
+                found.add(
+                    path,
+                    format!("`{name}` is a utility subnet, which holds load balancers and bastions only"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    let zones: BTreeSet<&str> = completed.subnets_of(group).map(Subnet::zone).collect();
+    for (index, zone) in spec.zones.iter().enumerate() {
+        if !zones.contains(&**zone) {
+            found.add(
+                format!("spec.zones[{index}]"),
+                format!("no subnet of the group is in the zone `{zone}`"),
+            );
+        }
+    }
+}
+
+fn check_machine(found: &mut Below<'_>, spec: &InstanceGroupSpec) {
+    for (path, value) in [("spec.image", &spec.image), ("spec.machineType", &spec.machine_type)] {
+        if value.as_deref().is_none_or(|value| value.trim().is_empty()) {
+            found.add(path, "the value is empty");
+        }
+    }
+    if let Some(tenancy) = &spec.tenancy
+        && !TENANCIES.contains(&&**tenancy)
+    {
+        found.add("spec.tenancy", format!("`{tenancy}` is not one of {}", TENANCIES.join(", ")));
+    }
+    if let Some(price) = &spec.max_price
+        && !price.parse::<f64>().is_ok_and(|price| price.is_finite() && price > 0.0)
+    {
+        found.add_with_hint(
+            "spec.maxPrice",
+            format!("`{price}` is not a price"),
+            "write USD per hour, such as \"0.05\"",
+        );
+    }
+    let hops = spec.instance_metadata.and_then(|metadata| metadata.http_put_response_hop_limit);
+    if let Some(hops) = hops
+        && !(1..=64).contains(&hops)
+    {
+        found.add("spec.instanceMetadata.httpPutResponseHopLimit", format!("{hops} is not between 1 and 64"));
+    }
+    check_volume(
+        found,
+        "spec",
+        "rootVolume",
+        (
+            spec.root_volume_type.as_deref(),
+            spec.root_volume_size,
+            spec.root_volume_iops,
+            spec.root_volume_throughput,
+        ),
+    );
+    if spec.root_volume_encryption == Some(false) && spec.root_volume_encryption_key.is_some() {
+        found.add("spec.rootVolumeEncryptionKey", "a key is given for a volume that is not encrypted");
+    }
+}
+
+/// Checks the fields `<prefix>Type`, `<prefix>Size`, `<prefix>Iops` and `<prefix>Throughput`.
+pub(super) fn check_volume(
+    found: &mut Below<'_>,
+    path: &str,
+    prefix: &str,
+    (type_, size, iops, throughput): (Option<&str>, Option<u32>, Option<u32>, Option<u32>),
+) {
+    let type_ = type_.unwrap_or_default();
+    if !VOLUME_TYPES.contains(&type_) {
+        let hint = format!("the types are {}", VOLUME_TYPES.join(", "));
+        found.add_with_hint(
+            format!("{path}.{prefix}Type"),
+            format!("`{type_}` is not a type of volume"),
+            hint,
+        );
+        return;
+    }
+    if size == Some(0) {
+        found.add(format!("{path}.{prefix}Size"), "a volume has at least 1 GiB");
+    }
+    if iops.is_some() && !["gp3", "io1", "io2"].contains(&type_) {
+        found.add(
+            format!("{path}.{prefix}Iops"),
+            format!("volumes of the type {type_} have no provisioned operations"),
+        );
+    }
+    if throughput.is_some() && type_ != "gp3" {
+        found.add(
+            format!("{path}.{prefix}Throughput"),
+            format!("volumes of the type {type_} have no provisioned throughput"),
+        );
+    }
+    if type_ == "gp3" {
+        for (field, value, least) in [("Iops", iops, 3000), ("Throughput", throughput, 125)] {
+            if let Some(value) = value
+                && value < least
+            {
+                found.add(
+                    format!("{path}.{prefix}{field}"),
+                    format!("{value} is less than the {least} that gp3 always has"),
+                );
+            }
+        }
+    }
+}
+
+fn check_node(found: &mut Below<'_>, spec: &InstanceGroupSpec) {
+    for (key, value) in &spec.node_labels {
+        let path = format!("spec.nodeLabels[{key}]");
+        if !is_label_key(key) {
+            found.add(&path, format!("`{key}` is not the key of a label"));
+        }
+        if !is_label_value(value) {
+            found.add(&path, format!("`{value}` is not the value of a label"));
+        }
+    }
+    for (index, taint) in spec.taints.iter().enumerate() {
+        if let Err(error) = taint.parse::<Taint>() {
+            found.add(format!("spec.taints[{index}]"), error.to_string());
+        }
+    }
+}
+
+/// Also for the cluster's own, which holds for groups that have none.
+pub(super) fn check_rolling_update(found: &mut Below<'_>, update: RollingUpdate) {
+    for (field, value) in [("maxSurge", update.max_surge), ("maxUnavailable", update.max_unavailable)] {
+        if let Some(CountOrPercent::Percent(percent @ 101..)) = value {
+            found.add(format!("spec.rollingUpdate.{field}"), format!("{percent}% is more than all machines"));
+        }
+    }
+    let is_none = |value: Option<CountOrPercent>| value.is_some_and(|value| value.of_rounded_up(100) == 0);
+    if is_none(update.max_surge) && is_none(update.max_unavailable) {
+        found.add(
+            "spec.rollingUpdate",
+            "with neither surge nor unavailable machines nothing could ever be replaced",
+        );
+    }
+}

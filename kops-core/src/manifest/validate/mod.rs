@@ -1,0 +1,73 @@
+//! What must hold of a completed cluster.
+
+mod cluster;
+mod etcd;
+mod group;
+mod network;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod unsupported;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+pub use syntax::{Taint, TaintEffect, TaintError};
+pub use unsupported::unsupported;
+
+use super::{CompletedCluster, Violation};
+
+/// Finds everything about a completed cluster that cannot be. Nothing found: it is valid.
+pub fn validate(completed: &CompletedCluster) -> Vec<Violation> {
+    let mut found = Violations::default();
+    cluster::check(&mut found, completed);
+    network::check(&mut found, completed);
+    etcd::check(&mut found, completed);
+    let mut names = BTreeSet::new();
+    for group in &completed.groups {
+        let mut found = found.below(format!("instanceGroup[{}]", group.name()));
+        if !names.insert(group.name()) {
+            found.add("metadata.name", "another group has the same name");
+        }
+        group::check(&mut found, completed, group);
+    }
+    found.list
+}
+
+/// Violations, and the path under which more are added.
+#[derive(Default)]
+struct Violations {
+    list: Vec<Violation>,
+}
+
+/// Violations of one object.
+struct Below<'a> {
+    violations: &'a mut Violations,
+    prefix: String,
+}
+
+impl Violations {
+    fn below(&mut self, prefix: impl Into<String>) -> Below<'_> {
+        Below { violations: self, prefix: prefix.into() }
+    }
+}
+
+impl Below<'_> {
+    fn add(&mut self, path: impl fmt::Display, message: impl Into<String>) {
+        self.push(path, message.into(), None);
+    }
+
+    fn add_with_hint(
+        &mut self,
+        path: impl fmt::Display,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(path, message.into(), Some(hint.into()));
+    }
+
+    fn push(&mut self, path: impl fmt::Display, message: String, hint: Option<String>) {
+        let path = format!("{}.{path}", self.prefix);
+        self.violations.list.push(Violation { path, message, hint });
+    }
+}

@@ -1,0 +1,63 @@
+use super::{Below, Violations};
+use crate::manifest::{Api, CompletedCluster, InstanceGroup, Networking, Role, Violation};
+
+/// Finds everything that manifests can say and that no cluster is made of yet.
+///
+/// Such manifests are read, completed, validated and stored; a cluster is made of them only when nothing is found.
+pub fn unsupported(completed: &CompletedCluster) -> Vec<Violation> {
+    let mut violations = Violations::default();
+    check_cluster(&mut violations.below("cluster"), completed);
+    for group in &completed.groups {
+        check_group(&mut violations.below(format!("instanceGroup[{}]", group.name())), group);
+    }
+    violations.list
+}
+
+fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
+    let spec = &completed.cluster.spec;
+    if completed.has_private_subnets() {
+        found.add_with_hint("spec.subnets", "private subnets are not supported yet", "write `type: Public`");
+    }
+    if completed.has_hosted_zone() {
+        let hint = "write `type: None`, or choose a name that ends in .k8s.local";
+        found.add_with_hint("spec.topology.dns.type", "hosted zones are not supported yet", hint);
+    } else if matches!(spec.api, Some(Api { dns: Some(_), .. })) {
+        let hint = "write `loadBalancer: {type: Public}` instead";
+        found.add_with_hint("spec.api.dns", "without a hosted zone there are no names for the API", hint);
+    }
+    if spec.dns_zone.is_some() {
+        found.add("spec.dnsZone", "hosted zones are not supported yet");
+    }
+    for (index, subnet) in spec.subnets.iter().enumerate() {
+        let path = format!("spec.subnets[{index}]");
+        for (field, value) in
+            [("ipv6CIDR", &subnet.ipv6_cidr), ("egress", &subnet.egress), ("publicIP", &subnet.public_ip)]
+        {
+            if value.is_some() {
+                found.add(format!("{path}.{field}"), "the field is not supported yet");
+            }
+        }
+    }
+    if spec.iam.as_ref().is_some_and(|iam| iam.legacy == Some(true)) {
+        found.add_with_hint("spec.iam.legacy", "wide permissions are not supported", "write `legacy: false`");
+    }
+    if let Some(networking) = &spec.networking
+        && !matches!(networking, Networking::Kubenet(_) | Networking::Cni(_) | Networking::External(_))
+    {
+        let hint = "write `kubenet: {}`, or `cni: {}` and install the plugin yourself";
+        found.add_with_hint("spec.networking", "this network plugin is not installed yet", hint);
+    }
+}
+
+fn check_group(found: &mut Below<'_>, group: &InstanceGroup) {
+    let spec = &group.spec;
+    if group.role() == Role::Bastion {
+        found.add_with_hint("spec.role", "bastions are not supported yet", "delete the group");
+    }
+    if spec.mixed_instances_policy.is_some() {
+        found.add("spec.mixedInstancesPolicy", "several machine types in one group are not supported yet");
+    }
+    if spec.iam.as_ref().is_some_and(|iam| iam.profile.is_some()) {
+        found.add("spec.iam.profile", "existing instance profiles are not supported yet");
+    }
+}
