@@ -14,4 +14,5 @@ pub mod plan;
 pub mod resource;
 pub mod sim;
 pub mod state;
+pub mod state_object;
 pub mod yaml;

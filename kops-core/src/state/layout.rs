@@ -57,6 +57,11 @@ pub fn node_config(cluster: &str, role: Role, group: &str, sha256: &str) -> Resu
     self::cluster(cluster)?.join("igconfig")?.join(role)?.join(group)?.leaf(&format!("{sha256}.yaml"))
 }
 
+/// Whether `location`, a key without its cluster, is that of a node configuration.
+pub fn is_node_config(location: &str) -> bool {
+    location.starts_with("igconfig/")
+}
+
 /// The certificates and private keys of one authority or client.
 pub fn keyset(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.join("pki")?.join("private")?.join(name)?.leaf("keyset.yaml")

@@ -1,0 +1,169 @@
+//! Resources that are objects in the state store rather than in the cloud, and the wrapper that keeps them there.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Outcome, Reach, Scope};
+use crate::error::ErrorClass;
+use crate::inventory::{Gap, Inventory, Observed};
+use crate::resource::{Handle, Kind, Resource};
+use crate::state::{InvalidKey, Key, Put, StateError, StateStore, layout};
+
+/// A file that machines or people read from the state store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateObject {
+    /// Its key below the cluster's part of the store.
+    pub location: String,
+    /// What it says. Never a secret. Not read back when the location names the contents by hash.
+    pub contents: String,
+    /// Whether the location names the contents by hash: such a file never changes, and stays for the machines
+    /// that were started with it.
+    pub content_addressed: bool,
+}
+
+/// A resource type of which some kinds are kept in the state store.
+pub trait StateBacked: Resource {
+    /// The kind of those resources.
+    const KIND: Kind;
+    /// The file, if this resource is one.
+    fn state_object(&self) -> Option<&StateObject>;
+    /// The file as a resource. One whose location names its contents is the cluster's own
+    /// ([`Dependent`](crate::resource::Ownership::Dependent)): older ones stay.
+    fn from_state_object(object: StateObject) -> Self;
+}
+
+/// A cloud whose [`StateObject`]s are kept in a state store.
+#[derive(Debug)]
+pub struct WithStateObjects<'a, C: ?Sized> {
+    cloud: &'a C,
+    store: &'a dyn StateStore,
+}
+
+impl<'a, C: ?Sized> WithStateObjects<'a, C> {
+    /// Sends files to `store` and everything else to `cloud`.
+    pub fn new(cloud: &'a C, store: &'a dyn StateStore) -> Self {
+        Self { cloud, store }
+    }
+}
+
+impl<C: Cloud + ?Sized> WithStateObjects<'_, C>
+where
+    C::Resource: StateBacked,
+{
+    async fn observe_files(&self, scope: &Scope) -> Result<Vec<Observed<C::Resource>>, StateError> {
+        let prefix = layout::cluster(&scope.cluster)?;
+        let mut files = Vec::new();
+        for entry in self.store.list(&prefix).await? {
+            let Some(location) = prefix.rest(&entry.key) else { continue };
+            let content_addressed = layout::is_node_config(location);
+            let contents = if content_addressed {
+                String::new()
+            } else if entry.key == layout::completed(&scope.cluster)? {
+                let object = self.store.get(&entry.key).await?;
+                object.map(|o| String::from_utf8_lossy(&o.bytes).into_owned()).unwrap_or_default()
+            } else {
+                continue;
+            };
+            let object = StateObject { location: location.to_owned(), contents, content_addressed };
+            files.push(Observed {
+                resource: C::Resource::from_state_object(object),
+                handle: Handle(entry.key.to_string()),
+                uses: Vec::new(),
+            });
+        }
+        Ok(files)
+    }
+
+    async fn ensure_file(&self, scope: &Scope, object: &StateObject) -> Result<Ensured, StateError> {
+        let key = key(scope, object)?;
+        let handle = Handle(key.to_string());
+        let bytes = object.contents.as_bytes();
+        let old = self.store.get(&key).await?;
+        let outcome = match old {
+            Some(old) if old.bytes == bytes => Outcome::Unchanged,
+            Some(old) => {
+                self.store.put(&key, bytes, Put::IfUnchanged(old.version)).await?;
+                Outcome::Updated
+            }
+            None => {
+                self.store.put(&key, bytes, Put::IfAbsent).await?;
+                Outcome::Created
+            }
+        };
+        Ok(Ensured { handle, outcome })
+    }
+}
+
+fn key(scope: &Scope, object: &StateObject) -> Result<Key, InvalidKey> {
+    layout::cluster(&scope.cluster)?.key(&object.location)
+}
+
+fn failed<R: Resource>(operation: &'static str, resource: &R, error: StateError) -> CloudError {
+    let message = "the state store failed";
+    let base = CloudError::new(error.class(), operation, resource.id(), message);
+    // Somebody else wrote the same file just now: reading it again settles it.
+    let retry = match error.class() {
+        ErrorClass::Conflict | ErrorClass::AlreadyExists => crate::error::Retry::Backoff,
+        _ => error.retry(),
+    };
+    CloudError { retry, hint: error.hint().map(Into::into), ..base }.with_source(error)
+}
+
+impl<C: fmt::Display + ?Sized> fmt::Display for WithStateObjects<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with files in {}", self.cloud, self.store)
+    }
+}
+
+#[async_trait]
+impl<C: Cloud + ?Sized> Cloud for WithStateObjects<'_, C>
+where
+    C::Resource: StateBacked,
+{
+    type Resource = C::Resource;
+
+    async fn observe(&self, scope: &Scope, reach: Reach) -> Result<Inventory<Self::Resource>, CloudError> {
+        let (cloud, files) = futures::join!(self.cloud.observe(scope, reach), self.observe_files(scope));
+        let (files, gaps) = match files {
+            Ok(files) => (files, Vec::new()),
+            Err(error) => {
+                let kinds = vec![C::Resource::KIND];
+                (Vec::new(), vec![Gap { kinds, class: error.class(), reason: error.to_string() }])
+            }
+        };
+        Ok(cloud?.merge(Inventory::new(files, gaps)))
+    }
+
+    async fn ensure(
+        &self,
+        scope: &Scope,
+        request: Ensure<'_, Self::Resource>,
+    ) -> Result<Ensured, CloudError> {
+        match request.desired.state_object() {
+            Some(object) => {
+                let written = self.ensure_file(scope, object).await;
+                written.map_err(|error| failed("write", request.desired, error))
+            }
+            None => self.cloud.ensure(scope, request).await,
+        }
+    }
+
+    async fn delete(
+        &self,
+        scope: &Scope,
+        target: &Observed<Self::Resource>,
+        bindings: &Bindings,
+    ) -> Result<(), CloudError> {
+        let Some(object) = target.resource.state_object() else {
+            return self.cloud.delete(scope, target, bindings).await;
+        };
+        let deleted = match key(scope, object) {
+            Ok(key) => self.store.delete(&key).await,
+            Err(error) => Err(error.into()),
+        };
+        deleted.map_err(|error| failed("delete", &target.resource, error))
+    }
+}
