@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod plan;
 pub mod resource;
 pub mod sim;
+pub mod ssh;
 pub mod state;
 pub mod state_object;
 pub mod yaml;

@@ -46,6 +46,12 @@ pub fn instance_group(cluster: &str, group: &str) -> Result<Key, InvalidKey> {
     instance_groups(cluster)?.leaf(group)
 }
 
+/// The instance group whose manifest `key` is, if it is one.
+pub fn group_of(key: &Key) -> Option<&str> {
+    let (_cluster, rest) = key.as_str().split_once('/')?;
+    rest.strip_prefix("instancegroup/").filter(|name| !name.contains('/'))
+}
+
 /// The configuration of an instance group's machines, named by its own hash: a machine that was told the name gets
 /// what was meant for it, whatever has been updated since.
 pub fn node_config(cluster: &str, role: Role, group: &str, sha256: &str) -> Result<Key, InvalidKey> {
@@ -156,5 +162,13 @@ mod tests {
         assert_eq!(cluster("demo.k8s.local/config").as_deref(), Some("demo.k8s.local"));
         assert_eq!(cluster("demo.k8s.local/addons/config"), None);
         assert_eq!(cluster("config"), None);
+    }
+
+    #[test]
+    fn groups_are_known_by_their_key() {
+        let group = |text: &str| group_of(&Key::new(text).unwrap()).map(str::to_owned);
+        assert_eq!(group("demo.k8s.local/instancegroup/nodes").as_deref(), Some("nodes"));
+        assert_eq!(group("demo.k8s.local/instancegroup/nodes/more"), None);
+        assert_eq!(group("instancegroup/nodes"), None);
     }
 }

@@ -72,11 +72,11 @@ impl StateStore for MemoryStore {
         let found = objects.get(key);
         match (put, found) {
             (Put::Always, _) | (Put::IfAbsent, None) => {}
-            (Put::IfAbsent, Some(_)) => return Err(StateError::Exists { location: format!("{self}{key}") }),
+            (Put::IfAbsent, Some(_)) => return Err(StateError::Exists { location: format!("{self}/{key}") }),
             (Put::IfUnchanged(expected), Some(found)) if found.object.version == expected => {}
             (Put::IfUnchanged(_), found) => {
                 return Err(LostUpdate {
-                    location: format!("{self}{key}"),
+                    location: format!("{self}/{key}"),
                     found: found.map(|found| found.object.version.clone()),
                     modified: found.map(|found| found.modified),
                     writer: None,

@@ -8,6 +8,7 @@ mod error;
 mod key;
 pub mod layout;
 mod memory;
+pub mod registry;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ pub use directory::DirectoryStore;
 pub use error::{Failure, LostUpdate, StateError};
 pub use key::{InvalidKey, Key, Prefix};
 pub use memory::MemoryStore;
+pub use registry::{LoadedCluster, Registry, RegistryError, Replace};
 
 /// What tells one content of a key from another.
 ///

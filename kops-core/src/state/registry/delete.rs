@@ -1,0 +1,58 @@
+use futures::{TryStreamExt, stream};
+
+use super::{PARALLEL, Registry, RegistryError};
+use crate::state::{Key, layout};
+
+impl Registry {
+    /// Deletes a group's manifest. Its machines are somebody else's business.
+    ///
+    /// # Errors
+    /// There is no such cluster or group, or the store fails.
+    pub async fn delete_group(&self, cluster: &str, group: &str) -> Result<(), RegistryError> {
+        self.load(cluster).await?.group(group)?;
+        self.store.delete(&layout::instance_group(cluster, group)?).await?;
+        Ok(())
+    }
+
+    /// Deletes an SSH public key by its MD5 fingerprint, with or without colons.
+    ///
+    /// # Errors
+    /// The store fails. A key that is gone is fine.
+    pub async fn delete_ssh_key(&self, cluster: &str, fingerprint: &str) -> Result<(), RegistryError> {
+        self.store.delete(&layout::ssh_public_key(cluster, &fingerprint.replace(':', ""))?).await?;
+        Ok(())
+    }
+
+    /// Everything that [`delete_cluster`](Self::delete_cluster) would delete, sorted. Worth asking before the cluster's
+    /// machines are deleted: it fails where that would fail.
+    ///
+    /// # Errors
+    /// There is no such cluster, or something lies among its files that kops did not write.
+    pub async fn cluster_files(&self, cluster: &str) -> Result<Vec<Key>, RegistryError> {
+        let prefix = layout::cluster(cluster)?;
+        let keys: Vec<Key> = self.store.list(&prefix).await?.into_iter().map(|entry| entry.key).collect();
+        if keys.is_empty() {
+            return Err(self.cluster_not_found(cluster).await);
+        }
+        match keys.iter().find(|key| !prefix.rest(key).is_some_and(layout::is_known)) {
+            Some(unknown) => Err(RegistryError::UnknownFile { location: self.at(unknown) }),
+            None => Ok(keys),
+        }
+    }
+
+    /// Deletes everything that is known of a cluster, its keys and backups included.
+    ///
+    /// The cluster's own manifest goes last, so that an interrupted deletion can be repeated.
+    ///
+    /// # Errors
+    /// As [`cluster_files`](Self::cluster_files), and then nothing is deleted; or the store fails.
+    pub async fn delete_cluster(&self, cluster: &str) -> Result<(), RegistryError> {
+        let config = layout::config(cluster)?;
+        let keys = self.cluster_files(cluster).await?;
+        stream::iter(keys.iter().filter(|key| **key != config).map(Ok))
+            .try_for_each_concurrent(PARALLEL, |key| self.store.delete(key))
+            .await?;
+        self.store.delete(&config).await?;
+        Ok(())
+    }
+}

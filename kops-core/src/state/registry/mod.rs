@@ -1,0 +1,300 @@
+//! Clusters in a state store: their manifests, typed.
+
+mod batch;
+mod delete;
+mod error;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream, try_join};
+
+use crate::clock::{Clock, SystemClock};
+use crate::manifest::{
+    self, Cluster, InstanceGroup, Kind, Manifest, Metadata, SshCredential, SshCredentialSpec, Warning,
+};
+use crate::state::{Key, Prefix, StateStore, Version, layout};
+
+use error::nearest;
+pub use error::{Missing, RegistryError};
+use snapshot::Snapshot;
+pub use write::Replace;
+
+/// How many objects are read or written side by side.
+const PARALLEL: usize = 16;
+
+/// The only name that the SSH keys of a cluster go by.
+const SSH_KEY_NAME: &str = "admin";
+
+/// The clusters of a state store.
+///
+/// Nothing is written unless all of a call's manifests can be. What a call has read it overwrites only as long as it is
+/// unchanged: of two people who edit the same manifest, the later one is told.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    store: Arc<dyn StateStore>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A cluster's manifests as they are stored, defaults not filled in.
+#[derive(Clone, Debug)]
+pub struct LoadedCluster {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its instance groups, sorted by name.
+    pub groups: Vec<InstanceGroup>,
+    /// The public keys that may log in, sorted by fingerprint.
+    pub ssh_keys: Vec<SshCredential>,
+    /// What is in the manifests and is not acted on.
+    pub warnings: Vec<Warning>,
+    stored: Stored,
+}
+
+/// The texts of a cluster's manifests.
+#[derive(Clone, Debug, Default)]
+struct Stored {
+    texts: BTreeMap<Key, Text>,
+    /// Whether the snapshot in the store is of exactly these.
+    snapshot_is_current: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Text {
+    version: Version,
+    text: String,
+}
+
+impl Registry {
+    /// The clusters in `store`.
+    pub fn new(store: Arc<dyn StateStore>) -> Self {
+        Self::with_clock(store, Arc::new(SystemClock))
+    }
+
+    /// The clusters in `store`, dated by `clock`.
+    pub fn with_clock(store: Arc<dyn StateStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn StateStore> {
+        &self.store
+    }
+
+    /// The names of all clusters, sorted.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
+    pub async fn cluster_names(&self) -> Result<Vec<String>, RegistryError> {
+        let entries = self.store.list(&Prefix::root()).await?;
+        Ok(entries
+            .iter()
+            .filter_map(|entry| layout::cluster_of_config(&entry.key))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// All clusters without their groups, sorted by name.
+    ///
+    /// # Errors
+    /// The store cannot be read, or one of the manifests.
+    pub async fn clusters(&self) -> Result<Vec<Cluster>, RegistryError> {
+        let names = self.cluster_names().await?;
+        let clusters: Vec<Option<Cluster>> = stream::iter(names)
+            .map(|name| async move {
+                let key = layout::config(&name)?;
+                match self.fetch(&key).await? {
+                    Some(text) => Ok(Some(self.read_cluster(&key, &text.text)?.0)),
+                    None => Ok::<_, RegistryError>(None),
+                }
+            })
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        Ok(clusters.into_iter().flatten().collect())
+    }
+
+    /// Reads a cluster with its groups and SSH keys: one listing and one object, and besides them only the objects
+    /// that have been written by others than this library since [`write_snapshot`](Self::write_snapshot).
+    ///
+    /// # Errors
+    /// There is no such cluster, or it cannot be read.
+    pub async fn load(&self, cluster: &str) -> Result<LoadedCluster, RegistryError> {
+        let stored = self.stored(cluster).await?;
+        match self.typed(cluster, stored)? {
+            Some(loaded) => Ok(loaded),
+            None => Err(self.cluster_not_found(cluster).await),
+        }
+    }
+
+    /// Keeps copies of the manifests beside them, by which the next [`load`](Self::load) is quick. Whoever reads
+    /// the copies checks them against the listing, so they cannot be out of date unnoticed.
+    ///
+    /// # Errors
+    /// The store cannot be written to.
+    pub async fn write_snapshot(&self, loaded: &LoadedCluster) -> Result<(), RegistryError> {
+        snapshot::write(&*self.store, loaded.cluster.name(), &loaded.stored).await?;
+        Ok(())
+    }
+
+    async fn stored(&self, cluster: &str) -> Result<Stored, RegistryError> {
+        let prefix = layout::cluster(cluster)?;
+        let (entries, snapshot) = try_join!(self.store.list(&prefix), Snapshot::read(&*self.store, cluster))?;
+        let versions: BTreeMap<Key, Version> = entries
+            .into_iter()
+            .filter(|entry| is_manifest(&prefix, &entry.key))
+            .map(|entry| (entry.key, entry.version))
+            .collect();
+        let (texts, others) = snapshot.texts_of(&prefix, versions);
+        let snapshot_is_current = others.is_empty() && texts.len() == snapshot.len();
+        let mut stored = Stored { texts, snapshot_is_current };
+        let fetched: Vec<Option<(Key, Text)>> = stream::iter(others)
+            .map(|key| async move {
+                let text = self.fetch(&key).await?;
+                Ok::<_, RegistryError>(text.map(|text| (key, text)))
+            })
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await?;
+        stored.texts.extend(fetched.into_iter().flatten());
+        Ok(stored)
+    }
+
+    async fn fetch(&self, key: &Key) -> Result<Option<Text>, RegistryError> {
+        let Some(object) = self.store.get(key).await? else { return Ok(None) };
+        let text = String::from_utf8(object.bytes)
+            .map_err(|error| RegistryError::Unreadable { location: self.at(key), source: error.into() })?;
+        Ok(Some(Text { version: object.version, text }))
+    }
+
+    fn at(&self, key: &Key) -> String {
+        format!("{}/{key}", self.store)
+    }
+
+    /// The manifests in the texts; `None` if that of the cluster is not among them.
+    fn typed(&self, cluster: &str, stored: Stored) -> Result<Option<LoadedCluster>, RegistryError> {
+        let config = layout::config(cluster)?;
+        let Some(text) = stored.texts.get(&config) else { return Ok(None) };
+        let (found, mut warnings) = self.read_cluster(&config, &text.text)?;
+        let keys_prefix = layout::ssh_public_keys(cluster)?;
+        let mut groups = Vec::new();
+        let mut ssh_keys = Vec::new();
+        for (key, Text { text, .. }) in &stored.texts {
+            if layout::group_of(key).is_some() {
+                let (group, more) = self.read_group(key, text)?;
+                groups.push(group);
+                warnings.extend(more);
+            } else if keys_prefix.rest(key).is_some() {
+                ssh_keys.push(SshCredential {
+                    metadata: Metadata::in_cluster(SSH_KEY_NAME, cluster),
+                    spec: SshCredentialSpec { public_key: text.clone() },
+                });
+            }
+        }
+        Ok(Some(LoadedCluster { cluster: found, groups, ssh_keys, warnings, stored }))
+    }
+
+    fn read_cluster(&self, key: &Key, text: &str) -> Result<(Cluster, Vec<Warning>), RegistryError> {
+        match self.read_manifest(key, text)? {
+            (Manifest::Cluster(cluster), warnings) => Ok((*cluster, warnings)),
+            (other, _) => Err(self.misplaced(key, &other)),
+        }
+    }
+
+    fn read_group(&self, key: &Key, text: &str) -> Result<(InstanceGroup, Vec<Warning>), RegistryError> {
+        match self.read_manifest(key, text)? {
+            (Manifest::InstanceGroup(group), warnings) => Ok((*group, warnings)),
+            (other, _) => Err(self.misplaced(key, &other)),
+        }
+    }
+
+    fn read_manifest(&self, key: &Key, text: &str) -> Result<(Manifest, Vec<Warning>), RegistryError> {
+        let location = self.at(key);
+        let read = match manifest::read(&location, text) {
+            Ok(read) => read,
+            Err(source) => return Err(RegistryError::Unreadable { location, source: source.into() }),
+        };
+        match <[Manifest; 1]>::try_from(read.manifests) {
+            // A manifest under another's name would be edited and deleted in the other's place.
+            Ok([manifest]) if is_at(&manifest, key) => Ok((manifest, read.warnings)),
+            Ok([manifest]) => Err(self.misplaced(key, &manifest)),
+            Err(manifests) => Err(RegistryError::Unreadable {
+                location,
+                source: format!("it holds {} manifests instead of one", manifests.len()).into(),
+            }),
+        }
+    }
+
+    fn misplaced(&self, key: &Key, found: &Manifest) -> RegistryError {
+        let (kind, name) = (found.kind().name(), &found.metadata().name);
+        RegistryError::Unreadable {
+            location: self.at(key),
+            source: format!("it holds a manifest of another place: {kind} {name:?}").into(),
+        }
+    }
+
+    /// The error that names the clusters of similar names.
+    async fn cluster_not_found(&self, cluster: &str) -> RegistryError {
+        match self.cluster_names().await {
+            Ok(names) => RegistryError::NotFound(Missing::cluster(cluster, nearest(cluster, names))),
+            Err(error) => error,
+        }
+    }
+}
+
+impl LoadedCluster {
+    /// The group of that name.
+    ///
+    /// # Errors
+    /// There is none; names those that are similar.
+    pub fn group(&self, name: &str) -> Result<&InstanceGroup, RegistryError> {
+        self.groups.iter().find(|group| group.name() == name).ok_or_else(|| self.group_not_found(name))
+    }
+
+    /// What an edit of the cluster's manifest builds on.
+    ///
+    /// # Errors
+    /// The cluster cannot be named in a state store, which a loaded one always can.
+    pub fn cluster_version(&self) -> Result<&Version, RegistryError> {
+        self.version(&layout::config(self.cluster.name())?)
+            .ok_or_else(|| RegistryError::NotFound(Missing::cluster(self.cluster.name(), Vec::new())))
+    }
+
+    /// What an edit of a group's manifest builds on.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub fn group_version(&self, name: &str) -> Result<&Version, RegistryError> {
+        self.version(&layout::instance_group(self.cluster.name(), name)?)
+            .ok_or_else(|| self.group_not_found(name))
+    }
+
+    fn version(&self, key: &Key) -> Option<&Version> {
+        self.stored.texts.get(key).map(|text| &text.version)
+    }
+
+    fn group_not_found(&self, name: &str) -> RegistryError {
+        let names = self.groups.iter().map(|group| group.name().to_owned()).collect();
+        RegistryError::NotFound(Missing::group(self.cluster.name(), name, nearest(name, names)))
+    }
+}
+
+/// Whether a key of the cluster is that of one of the manifests that users write.
+fn is_manifest(cluster: &Prefix, key: &Key) -> bool {
+    let segments: Vec<&str> = cluster.rest(key).unwrap_or_default().split('/').collect();
+    matches!(segments[..], ["config"] | ["instancegroup", _] | ["pki", "ssh", "public", "admin", _])
+}
+
+fn is_at(manifest: &Manifest, key: &Key) -> bool {
+    let (cluster, name) = (manifest.cluster_name(), &manifest.metadata().name);
+    let place = match manifest.kind() {
+        Kind::Cluster => layout::config(cluster),
+        Kind::InstanceGroup => layout::instance_group(cluster, name),
+        // Keys are stored as they are, not as manifests.
+        Kind::SshCredential => return false,
+    };
+    place.as_ref() == Ok(key)
+}
