@@ -1,5 +1,9 @@
-use ipnet::Ipv4Net;
+#[cfg(test)]
+mod tests;
+
 use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 
 use super::ranges;
 use super::versions::{KubernetesVersion, RECOMMENDED};

@@ -1,1 +1,232 @@
+use super::*;
+use crate::create::{self, Options};
+use crate::manifest::{CountOrPercent, Networking, Role, RollingUpdate, Settings};
 
+fn valid() -> CompletedCluster {
+    let zones = ["us-x-1a", "us-x-1b", "us-x-1c"].map(str::to_owned).to_vec();
+    let options = Options {
+        cloud_provider: "aws".to_owned(),
+        control_plane_zones: zones.clone(),
+        name: "demo.k8s.local".to_owned(),
+        state_store: "s3://bucket".to_owned(),
+        zones,
+        ..Options::default()
+    };
+    let created = create::manifests(&options).unwrap();
+    crate::manifest::complete(&created.cluster, &created.groups, &options.recommendations)
+}
+
+/// What is found after a change of a valid cluster, a line each.
+fn found(change: impl FnOnce(&mut CompletedCluster)) -> String {
+    let mut completed = valid();
+    change(&mut completed);
+    validate(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn cidr<T: std::str::FromStr<Err: fmt::Debug>>(text: &str) -> Option<T> {
+    Some(text.parse().unwrap())
+}
+
+#[test]
+fn a_created_cluster_is_valid_and_supported() {
+    assert_eq!(validate(&valid()), []);
+    assert_eq!(unsupported(&valid()), []);
+}
+
+#[test]
+fn names_and_versions() {
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "Demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `Demo` is not a domain name (write a domain name such as demo.k8s.local)");
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `demo` has no domain (write a domain name such as demo.k8s.local)");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.kubernetes_version = Some("1.29.0".into())), @r"cluster.spec.kubernetesVersion: Kubernetes 1.29.0 is not supported (supported are 1.20, 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.kubernetes_version = Some("new".into())), @r"cluster.spec.kubernetesVersion: `new` is not a version of Kubernetes such as 1.35.7");
+}
+
+#[test]
+fn labels_and_policies() {
+    insta::assert_snapshot!(found(|c| {
+        let labels = &mut c.cluster.spec.cloud_labels;
+        for key in ["", "AWS:x", "KubernetesCluster", "k8s.io/role/master", "Nameless"] {
+            labels.insert(key.into(), "1".into());
+        }
+        labels.insert("long".into(), "x".repeat(257));
+    }), @r"
+    cluster.spec.cloudLabels[]: a key has 1 to 128 characters
+    cluster.spec.cloudLabels[AWS:x]: keys that begin with `aws:` belong to the cloud
+    cluster.spec.cloudLabels[KubernetesCluster]: this key marks what belongs to the cluster and cannot be set
+    cluster.spec.cloudLabels[k8s.io/role/master]: this key marks what belongs to the cluster and cannot be set
+    cluster.spec.cloudLabels[long]: a value has at most 256 characters
+    ");
+    insta::assert_snapshot!(found(|c| {
+        let policies = &mut c.cluster.spec.additional_policies;
+        policies.insert("node".into(), r#"[{"Effect": "Allow", "NotAction": ["s3:*"]}]"#.into());
+        policies.insert("master".into(), "{}".into());
+        policies.insert("worker".into(), "[]".into());
+        c.cluster.spec.external_policies.insert("node".into(), vec![String::new()]);
+    }), @r"
+    cluster.spec.additionalPolicies.master: the text is not a JSON list of statements: invalid type: map, expected a sequence at line 1 column 0
+    cluster.spec.additionalPolicies.node: statement 1 has no `Resource`
+    cluster.spec.additionalPolicies.worker: `worker` is not a role (the roles are bastion, master, node)
+    cluster.spec.externalPolicies.node: the id of a policy is empty
+    ");
+}
+
+#[test]
+fn networks() {
+    insta::assert_snapshot!(found(|c| c.cluster.spec.network_cidr = cidr("172.20.1.0/16")), @r"cluster.spec.networkCIDR: 172.20.1.0/16 does not begin its range (write 172.20.0.0/16)");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.network_cidr = cidr("172.16.0.0/12")), @r"cluster.spec.networkCIDR: 172.16.0.0/12 is not between /16 and /28");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.network_cidr = None), @r"cluster.spec.networkCIDR: the address range of the existing network is missing (write the range of the network that `spec.networkID` names)");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.non_masquerade_cidr = cidr("172.0.0.0/8")), @r"
+    cluster.spec.podCIDR: 100.96.0.0/11 is not inside `spec.nonMasqueradeCIDR` (172.0.0.0/8)
+    cluster.spec.serviceClusterIPRange: 100.64.0.0/13 is not inside `spec.nonMasqueradeCIDR` (172.0.0.0/8)
+    cluster.spec.nonMasqueradeCIDR: 172.0.0.0/8 overlaps `spec.networkCIDR` (172.20.0.0/16)
+    ");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.service_cluster_ip_range = cidr("100.100.0.0/16")), @r"cluster.spec.serviceClusterIPRange: 100.100.0.0/16 overlaps `spec.podCIDR` (100.96.0.0/11)");
+    assert_eq!(found(|c| c.cluster.spec.additional_network_cidrs = vec!["10.0.0.0/16".parse().unwrap()]), "");
+    let pods_in_network = |c: &mut CompletedCluster| {
+        let spec = &mut c.cluster.spec;
+        spec.networking = Some(Networking::AmazonVpc(Settings::default()));
+        (spec.non_masquerade_cidr, spec.pod_cidr, spec.service_cluster_ip_range) =
+            (spec.network_cidr, None, None);
+    };
+    assert_eq!(found(pods_in_network), "");
+}
+
+#[test]
+fn subnets() {
+    insta::assert_snapshot!(found(|c| {
+        let subnets = &mut c.cluster.spec.subnets;
+        subnets[0].cidr = cidr("10.0.0.0/29");
+        subnets[1].cidr = cidr("172.20.128.0/19");
+        (subnets[1].id, subnets[2].id) = (Some("subnet-1".into()), Some("subnet-1".into()));
+        subnets[2].zone = Some("eu-y-1a".into());
+    }), @r"
+    cluster.spec.subnets[0].cidr: 10.0.0.0/29 is not between /16 and /28
+    cluster.spec.subnets[0].cidr: 10.0.0.0/29 is not inside the network (172.20.0.0/16)
+    cluster.spec.subnets[1].id: an existing subnet needs an existing network (write the id of its network in `spec.networkID`)
+    cluster.spec.subnets[2].cidr: 172.20.128.0/18 overlaps the subnet `us-x-1b` (172.20.128.0/19)
+    cluster.spec.subnets[2].zone: `eu-y-1a` is not in the region of `us-x-1a` (us-x-1)
+    cluster.spec.subnets[2].id: another subnet has the id `subnet-1`
+    cluster.spec.subnets[2].id: an existing subnet needs an existing network (write the id of its network in `spec.networkID`)
+    ");
+    insta::assert_snapshot!(found(|c| {
+        let subnets = &mut c.cluster.spec.subnets;
+        subnets[0].cidr = None;
+        subnets[1].name = "us-x-1a".into();
+        subnets.push(crate::manifest::Subnet { cidr: cidr("172.20.192.0/18"), ..subnets[2].clone() });
+        subnets[3].name = String::new();
+    }), @r"
+    cluster.spec.subnets[0].cidr: the subnet `us-x-1a` has no address range, and none is left to give it (write the range)
+    cluster.spec.subnets[1].name: another subnet has the name `us-x-1a`
+    cluster.spec.subnets[3].name: the name is missing
+    instanceGroup[master-us-x-1b].spec.subnets[0]: there is no subnet `us-x-1b` (the subnets are us-x-1a, us-x-1a, us-x-1c, )
+    instanceGroup[nodes].spec.subnets[1]: there is no subnet `us-x-1b` (the subnets are us-x-1a, us-x-1a, us-x-1c, )
+    ");
+    insta::assert_snapshot!(found(|c| c.cluster.spec.subnets.clear()).lines().next().unwrap(), @r"cluster.spec.subnets: there is no subnet");
+}
+
+#[test]
+fn etcd_clusters() {
+    insta::assert_snapshot!(found(|c| {
+        c.cluster.spec.etcd_clusters.remove(1);
+        let etcd = &mut c.cluster.spec.etcd_clusters[0];
+        etcd.etcd_members.pop();
+        etcd.etcd_members[0].name = "b".into();
+        etcd.etcd_members[1].instance_group = "nodes".into();
+    }), @r"
+    cluster.spec.etcdClusters: there is no etcd cluster `events`
+    cluster.spec.etcdClusters[0].etcdMembers: the etcd cluster `main` has 2 members, and needs an odd number (an even number survives no more failures than one member fewer)
+    cluster.spec.etcdClusters[0].etcdMembers[1].name: another member has the name `b`
+    cluster.spec.etcdClusters[0].etcdMembers[1].instanceGroup: the instance group `nodes` is not of the control plane
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1b`
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
+    ");
+    insta::assert_snapshot!(found(|c| {
+        c.cluster.spec.etcd_clusters[1].name = "cilium".into();
+        let members = &mut c.cluster.spec.etcd_clusters[0].etcd_members;
+        members[0].instance_group = "gone".into();
+        members[1].name = "B".into();
+        members[2].instance_group = members[1].instance_group.clone();
+        members[2].volume_size = Some(0);
+        members[2].volume_type = Some("gp4".into());
+    }), @r"
+    cluster.spec.etcdClusters: there is no etcd cluster `events`
+    cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: there is no instance group `gone`
+    cluster.spec.etcdClusters[0].etcdMembers[1].name: `B` is not a name of lower-case letters, digits and `-`
+    cluster.spec.etcdClusters[0].etcdMembers[2].instanceGroup: another member is in the group `master-us-x-1b`
+    cluster.spec.etcdClusters[0].etcdMembers[2].volumeType: `gp4` is not a type of volume (the types are gp2, gp3, io1, io2, sc1, st1, standard)
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1a`
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
+    cluster.spec.etcdClusters[1].name: `cilium` is not used by anything (the etcd clusters are main and events)
+    ");
+    insta::assert_snapshot!(found(|c| c.groups[0].spec.subnets.push("us-x-1b".into())), @r"
+    cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: the instance group `master-us-x-1a` is in several zones, and a member's volume in one (make one control-plane group a zone)
+    cluster.spec.etcdClusters[1].etcdMembers[0].instanceGroup: the instance group `master-us-x-1a` is in several zones, and a member's volume in one (make one control-plane group a zone)
+    ");
+}
+
+#[test]
+fn groups() {
+    insta::assert_snapshot!(found(|c| {
+        let spec = &mut c.groups[3].spec;
+        (spec.min_size, spec.max_size) = (Some(3), Some(2));
+        spec.subnets.extend(["us-x-1a".into(), "us-x-1z".into()]);
+        spec.zones = vec!["us-x-1z".into()];
+        spec.image = Some(" ".into());
+        spec.tenancy = Some("shared".into());
+        spec.max_price = Some("cheap".into());
+        spec.node_labels.insert("a b".into(), "c d".into());
+        spec.taints = vec!["a=b:NoSchedule".into(), "a=b".into()];
+        spec.external_load_balancers = vec![Default::default()];
+        spec.instance_metadata.as_mut().unwrap().http_put_response_hop_limit = Some(0);
+        let none = Some(CountOrPercent::Count(0));
+        spec.rolling_update = Some(RollingUpdate { max_surge: none, max_unavailable: none, drain_and_terminate: None });
+    }), @r#"
+    instanceGroup[nodes].spec.minSize: 3 is more than `spec.maxSize` (2)
+    instanceGroup[nodes].spec.subnets[3]: the subnet `us-x-1a` is there twice
+    instanceGroup[nodes].spec.subnets[4]: there is no subnet `us-x-1z` (the subnets are us-x-1a, us-x-1b, us-x-1c)
+    instanceGroup[nodes].spec.zones[0]: no subnet of the group is in the zone `us-x-1z`
+    instanceGroup[nodes].spec.image: the value is empty
+    instanceGroup[nodes].spec.tenancy: `shared` is not one of default, dedicated, host
+    instanceGroup[nodes].spec.maxPrice: `cheap` is not a price (write USD per hour, such as "0.05")
+    instanceGroup[nodes].spec.instanceMetadata.httpPutResponseHopLimit: 0 is not between 1 and 64
+    instanceGroup[nodes].spec.nodeLabels[a b]: `a b` is not the key of a label
+    instanceGroup[nodes].spec.nodeLabels[a b]: `c d` is not the value of a label
+    instanceGroup[nodes].spec.taints[1]: `a=b` is not a taint such as dedicated=gpu:NoSchedule (effects: NoSchedule, PreferNoSchedule, NoExecute)
+    instanceGroup[nodes].spec.externalLoadBalancers[0]: exactly one of `loadBalancerName` and `targetGroupArn` is needed
+    instanceGroup[nodes].spec.rollingUpdate: with neither surge nor unavailable machines nothing could ever be replaced
+    "#);
+    insta::assert_snapshot!(found(|c| {
+        c.groups[0].spec.max_size = Some(2);
+        c.groups[1].metadata.labels.clear();
+        let mut twin = c.groups[3].clone();
+        twin.spec.subnets.clear();
+        c.groups.push(twin);
+        c.cluster.spec.subnets[0].type_ = Some(crate::manifest::SubnetType::Utility);
+    }), @r"
+    instanceGroup[master-us-x-1a].spec.maxSize: a control-plane group has one machine, not up to 2 (make one group for each control-plane machine)
+    instanceGroup[master-us-x-1a].spec.subnets[0]: `us-x-1a` is a utility subnet, which holds load balancers and bastions only
+    instanceGroup[master-us-x-1b].metadata.labels: the group belongs to ``, not to `demo.k8s.local`
+    instanceGroup[nodes].spec.subnets[0]: `us-x-1a` is a utility subnet, which holds load balancers and bastions only
+    instanceGroup[nodes].metadata.name: another group has the same name
+    instanceGroup[nodes].spec.subnets: the group has no subnet
+    ");
+    insta::assert_snapshot!(found(|c| c.groups.retain(|group| group.role() != Role::Node)), @r"cluster.spec: there is no instance group of the role node");
+}
+
+#[test]
+fn volumes() {
+    insta::assert_snapshot!(found(|c| {
+        let spec = &mut c.groups[0].spec;
+        (spec.root_volume_iops, spec.root_volume_throughput, spec.root_volume_size) = (Some(100), Some(1), Some(0));
+        let spec = &mut c.groups[1].spec;
+        spec.root_volume_type = Some("gp2".into());
+        (spec.root_volume_encryption, spec.root_volume_encryption_key) = (Some(false), Some("key".into()));
+    }), @r"
+    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume has at least 1 GiB
+    instanceGroup[master-us-x-1a].spec.rootVolumeIops: 100 is less than the 3000 that gp3 always has
+    instanceGroup[master-us-x-1a].spec.rootVolumeThroughput: 1 is less than the 125 that gp3 always has
+    instanceGroup[master-us-x-1b].spec.rootVolumeIops: volumes of the type gp2 have no provisioned operations
+    instanceGroup[master-us-x-1b].spec.rootVolumeThroughput: volumes of the type gp2 have no provisioned throughput
+    instanceGroup[master-us-x-1b].spec.rootVolumeEncryptionKey: a key is given for a volume that is not encrypted
+    ");
+}
