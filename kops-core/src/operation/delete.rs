@@ -1,0 +1,96 @@
+use super::{Kops, OperationError, Run, scope};
+use crate::apply::{Done, apply};
+use crate::cloud::{Cloud, Reach, Scope};
+use crate::error::ErrorClass;
+use crate::plan::{Plan, Purpose, plan};
+use crate::provider::Provider;
+use crate::state::RegistryError;
+
+/// How often what is left is looked for and deleted: what a dying cluster still makes is caught by the next round.
+const ROUNDS: usize = 5;
+
+/// A cluster that is gone.
+#[derive(Debug)]
+pub struct Deleted {
+    /// Everything that was deleted from the cloud.
+    pub resources: Vec<Done>,
+    /// How often the cloud was searched until nothing was found.
+    pub rounds: usize,
+}
+
+impl<P: Provider> Kops<P> {
+    /// Everything that would go with the cluster: what was made for it, and what it made itself. Changes nothing.
+    ///
+    /// Works without manifests, too: what belongs to a cluster is found by its name.
+    ///
+    /// # Errors
+    /// The cloud cannot be read.
+    pub async fn plan_delete(&self, cluster: &str) -> Result<Plan<P::Resource>, OperationError> {
+        let scope = match self.registry.load(cluster).await {
+            Ok(loaded) => scope(&loaded.cluster),
+            // Manifests that cannot be read any more must not keep a cluster from being deleted.
+            Err(RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_)) => {
+                Scope { cluster: cluster.to_owned(), incarnation: String::new() }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.plan_deleting(&scope).await
+    }
+
+    async fn plan_deleting(&self, scope: &Scope) -> Result<Plan<P::Resource>, OperationError> {
+        let inventory = self.provider.cloud().observe(scope, Reach::Everything).await?;
+        Ok(plan(scope, Purpose::Delete, &[], &inventory)?)
+    }
+
+    /// Deletes the cluster: carries out `plan`, then searches and deletes until the cloud shows nothing of it, then
+    /// removes its state.
+    ///
+    /// # Errors
+    /// Something could not be deleted, or it cannot be told whether anything is left, or the run was cancelled. The
+    /// cluster's state is kept then, and the same call goes on from there.
+    pub async fn delete(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Deleted, OperationError> {
+        let scope = plan.scope().clone();
+        // Better to hear now than after the machines are gone.
+        match self.registry.cluster_files(&scope.cluster).await {
+            Ok(_) | Err(RegistryError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut resources = Vec::new();
+        let mut cause = None;
+        let mut plan = plan.clone();
+        for rounds in 1..=ROUNDS {
+            let report =
+                apply(self.provider.cloud(), &plan, run.options, &*self.clock, run.observer, run.cancel).await;
+            resources.extend(report.done);
+            if report.cancelled {
+                return Err(OperationError::Cancelled);
+            }
+            cause = report.failed.into_iter().next().map(|failed| Box::new(failed.error));
+            let denied = cause.as_ref().is_some_and(|error| error.class == ErrorClass::Denied);
+            let inventory = self.provider.cloud().observe(&scope, Reach::Everything).await?;
+            plan = crate::plan::plan(&scope, Purpose::Delete, &[], &inventory)?;
+            if !inventory.gaps().is_empty() {
+                return Err(OperationError::Unproven(inventory.gaps().to_vec()));
+            }
+            if plan.is_empty() {
+                self.unregister(&scope.cluster).await?;
+                return Ok(Deleted { resources, rounds });
+            }
+            if denied {
+                break;
+            }
+        }
+        Err(OperationError::Leftovers { left: plan.steps().iter().map(|s| s.id.clone()).collect(), cause })
+    }
+
+    /// Removes the cluster's state, and leaves the cloud alone. A cluster without state is fine.
+    ///
+    /// # Errors
+    /// The state store fails, or holds something among the cluster's files that kops did not write.
+    pub async fn unregister(&self, cluster: &str) -> Result<(), OperationError> {
+        match self.registry.delete_cluster(cluster).await {
+            Ok(()) | Err(RegistryError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

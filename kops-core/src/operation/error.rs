@@ -1,0 +1,63 @@
+use crate::cloud::CloudError;
+use crate::error::ErrorClass;
+use crate::inventory::Gap;
+use crate::manifest::Violation;
+use crate::plan::PlanError;
+use crate::provider::ProviderError;
+use crate::resource::ResourceId;
+use crate::state::RegistryError;
+
+/// What could not be done with a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// The manifests could not be read or written.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The manifests are wrong; nothing was changed.
+    #[error("the manifests are not valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Violation>),
+    /// The manifests could not be turned into resources.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// No plan could be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The cloud could not be read at all.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// A saved plan is not what would be planned now; nothing was changed.
+    #[error("the plan is out of date: {what}; make it again with `update cluster --out FILE`")]
+    Stale {
+        /// What differs.
+        what: String,
+    },
+    /// A deletion ended with something left; the cluster's state is kept.
+    #[error("still there after deleting: {}; run the same again", .left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Leftovers {
+        /// What is left.
+        left: Vec<ResourceId>,
+        /// Why the first of it could not be deleted, if that is known.
+        #[source]
+        cause: Option<Box<CloudError>>,
+    },
+    /// It cannot be told whether anything is left; the cluster's state is kept.
+    #[error("cannot tell whether anything is left: {}", .0.iter().map(|gap| gap.reason.as_str()).collect::<Vec<_>>().join("; "))]
+    Unproven(Vec<Gap>),
+    /// The run was cancelled; the cluster's state is kept.
+    #[error("cancelled; run the same again to go on from there")]
+    Cancelled,
+}
+
+impl OperationError {
+    /// What it means.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Registry(error) => error.class(),
+            Self::Provider(error) => error.class(),
+            Self::Cloud(error) => error.class,
+            Self::Invalid(_) | Self::Plan(_) => ErrorClass::Invalid,
+            Self::Stale { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
+            Self::Unproven(_) | Self::Cancelled => ErrorClass::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+
+use super::{Kops, OperationError, scope};
+use crate::cloud::{Cloud, Reach};
+use crate::manifest::{CompletedCluster, complete, open_to_the_world, unsupported, validate};
+use crate::plan::{Plan, Purpose, Verb, plan};
+use crate::provider::{Desired, ModelInput, Provider};
+use crate::resource::ResourceId;
+use crate::state::LoadedCluster;
+
+impl<P: Provider> Kops<P> {
+    /// What has to be done so that the cloud is as the cluster's manifests say. Changes nothing.
+    ///
+    /// # Errors
+    /// The manifests are missing or wrong, ask for what is not supported, or the cloud cannot be read.
+    pub async fn plan_update(&self, cluster: &str) -> Result<Plan<P::Resource>, OperationError> {
+        let loaded = self.registry.load(cluster).await?;
+        self.plan_for(&loaded).await
+    }
+
+    pub(super) async fn plan_for(&self, loaded: &LoadedCluster) -> Result<Plan<P::Resource>, OperationError> {
+        let completed = self.completed(loaded)?;
+        let Desired { resources, warnings } = self.desired(&completed, loaded).await?;
+        let scope = scope(&completed.cluster);
+        let inventory = self.cloud().observe(&scope, Reach::Managed).await?;
+        let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
+        let manifest = loaded.warnings.iter().map(ToString::to_string);
+        let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
+        Ok(plan.with_warnings(manifest.chain(exposed).chain(warnings)))
+    }
+
+    /// The manifests with every default filled in, checked.
+    pub(super) fn completed(&self, loaded: &LoadedCluster) -> Result<CompletedCluster, OperationError> {
+        let completed = complete(&loaded.cluster, &loaded.groups, &self.provider.recommendations());
+        let mut violations = validate(&completed);
+        violations.extend(unsupported(&completed));
+        if violations.is_empty() { Ok(completed) } else { Err(OperationError::Invalid(violations)) }
+    }
+
+    pub(super) async fn desired(
+        &self,
+        completed: &CompletedCluster,
+        loaded: &LoadedCluster,
+    ) -> Result<Desired<P::Resource>, OperationError> {
+        let state_store = self.registry.store().to_string();
+        let input = ModelInput { cluster: completed, ssh_keys: &loaded.ssh_keys, state_store: &state_store };
+        Ok(self.provider.desired(input).await?)
+    }
+
+    /// Makes sure that a plan saved earlier is exactly what would be planned now.
+    ///
+    /// # Errors
+    /// [`OperationError::Stale`] if the manifests or the cloud have changed since; whatever planning can fail with.
+    pub async fn check_saved(&self, saved: &Plan<P::Resource>) -> Result<(), OperationError> {
+        let cluster = &saved.scope().cluster;
+        let now = match saved.purpose() {
+            Purpose::Update => self.plan_update(cluster).await?,
+            Purpose::Delete => self.plan_delete(cluster).await?,
+        };
+        if now.fingerprint() == saved.fingerprint() {
+            return Ok(());
+        }
+        Err(OperationError::Stale { what: difference(saved, &now) })
+    }
+
+    /// Remembers the manifests in one object, so that reading them the next time takes two calls however many
+    /// groups there are. Worth calling after an update; nothing depends on it.
+    ///
+    /// # Errors
+    /// The state store cannot be read or written.
+    pub async fn remember(&self, cluster: &str) -> Result<(), OperationError> {
+        let loaded = self.registry.load(cluster).await?;
+        Ok(self.registry.write_snapshot(&loaded).await?)
+    }
+}
+
+/// The first thing that two plans differ in, in words.
+fn difference<R: crate::resource::Resource>(saved: &Plan<R>, now: &Plan<R>) -> String {
+    let steps = |plan: &Plan<R>| -> BTreeMap<ResourceId, Verb> {
+        plan.steps().iter().map(|step| (step.id.clone(), step.action.verb())).collect()
+    };
+    let (before, after) = (steps(saved), steps(now));
+    let gone = before.keys().find(|id| !after.contains_key(*id)).map(|id| format!("{id} needs nothing any more"));
+    let new = after.keys().find(|id| !before.contains_key(*id)).map(|id| format!("{id} needs a change now"));
+    gone.or(new).unwrap_or_else(|| "the manifests or the cloud have changed since it was made".to_owned())
+}

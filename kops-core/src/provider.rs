@@ -1,0 +1,71 @@
+//! A cloud together with what turns manifests into its resources.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::cloud::{Cloud, CloudError};
+use crate::error::{Cause, ErrorClass};
+use crate::manifest::{CompletedCluster, Recommendations, SshCredential};
+use crate::state_object::StateBacked;
+
+/// Everything that a cluster's resources are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelInput<'a> {
+    /// The manifests, every default filled in.
+    pub cluster: &'a CompletedCluster,
+    /// The public keys that may log in.
+    pub ssh_keys: &'a [SshCredential],
+    /// The state store, as its users write it (`s3://bucket`).
+    pub state_store: &'a str,
+}
+
+/// What a cluster should consist of.
+#[derive(Clone, Debug)]
+pub struct Desired<R> {
+    /// The resources.
+    pub resources: Vec<R>,
+    /// What the user should know before they are made.
+    pub warnings: Vec<String>,
+}
+
+/// A cloud with a model: manifests go in, resources come out.
+#[async_trait]
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What the cloud holds.
+    type Resource: StateBacked;
+
+    /// Where resources are observed, made and deleted.
+    fn cloud(&self) -> &dyn Cloud<Resource = Self::Resource>;
+
+    /// The machine types and images that this provider recommends.
+    fn recommendations(&self) -> Recommendations;
+
+    /// What the cluster should consist of: looks up what the model has to know of the cloud (images, existing
+    /// networks), then asks the model, which is pure.
+    ///
+    /// # Errors
+    /// When a look-up fails, or the manifests ask for something that cannot be made.
+    async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError>;
+}
+
+/// Why manifests cannot be turned into resources.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The cloud could not be asked, or does not have what the manifests name.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The manifests ask for something that cannot be made.
+    #[error("the manifests cannot be turned into resources")]
+    Model(#[source] Cause),
+}
+
+impl ProviderError {
+    /// What it means.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Cloud(error) => error.class,
+            Self::Model(_) => ErrorClass::Invalid,
+        }
+    }
+}
