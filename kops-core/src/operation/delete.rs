@@ -1,6 +1,6 @@
 use super::{Kops, OperationError, Run, scope};
 use crate::apply::{Done, apply};
-use crate::cloud::{Cloud, Reach, Scope};
+use crate::cloud::{Reach, Scope};
 use crate::error::ErrorClass;
 use crate::plan::{Plan, Purpose, plan};
 use crate::provider::Provider;
@@ -29,9 +29,9 @@ impl<P: Provider> Kops<P> {
         let scope = match self.registry.load(cluster).await {
             Ok(loaded) => scope(&loaded.cluster),
             // Manifests that cannot be read any more must not keep a cluster from being deleted.
-            Err(RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_)) => {
-                Scope { cluster: cluster.to_owned(), incarnation: String::new() }
-            }
+            Err(
+                RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_),
+            ) => Scope { cluster: cluster.to_owned(), incarnation: String::new() },
             Err(error) => return Err(error.into()),
         };
         self.plan_deleting(&scope).await
@@ -60,7 +60,8 @@ impl<P: Provider> Kops<P> {
         let mut plan = plan.clone();
         for rounds in 1..=ROUNDS {
             let report =
-                apply(self.provider.cloud(), &plan, run.options, &*self.clock, run.observer, run.cancel).await;
+                apply(self.provider.cloud(), &plan, run.options, &*self.clock, run.observer, run.cancel)
+                    .await;
             resources.extend(report.done);
             if report.cancelled {
                 return Err(OperationError::Cancelled);

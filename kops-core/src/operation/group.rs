@@ -11,7 +11,11 @@ impl<P: Provider> Kops<P> {
     ///
     /// # Errors
     /// There is no such group; the cluster would not be valid without it; the cloud cannot be read.
-    pub async fn plan_delete_group(&self, cluster: &str, group: &str) -> Result<Plan<P::Resource>, OperationError> {
+    pub async fn plan_delete_group(
+        &self,
+        cluster: &str,
+        group: &str,
+    ) -> Result<Plan<P::Resource>, OperationError> {
         let mut loaded = self.registry.load(cluster).await?;
         loaded.group(group)?;
         let with = self.ids(&loaded).await?;
@@ -38,7 +42,10 @@ impl<P: Provider> Kops<P> {
         Ok(report)
     }
 
-    async fn ids(&self, loaded: &crate::state::LoadedCluster) -> Result<BTreeSet<ResourceId>, OperationError> {
+    async fn ids(
+        &self,
+        loaded: &crate::state::LoadedCluster,
+    ) -> Result<BTreeSet<ResourceId>, OperationError> {
         let completed = self.completed(loaded)?;
         let desired = self.desired(&completed, loaded).await?;
         Ok(desired.resources.iter().map(Resource::id).collect())

@@ -80,7 +80,8 @@ fn difference<R: crate::resource::Resource>(saved: &Plan<R>, now: &Plan<R>) -> S
         plan.steps().iter().map(|step| (step.id.clone(), step.action.verb())).collect()
     };
     let (before, after) = (steps(saved), steps(now));
-    let gone = before.keys().find(|id| !after.contains_key(*id)).map(|id| format!("{id} needs nothing any more"));
+    let gone =
+        before.keys().find(|id| !after.contains_key(*id)).map(|id| format!("{id} needs nothing any more"));
     let new = after.keys().find(|id| !before.contains_key(*id)).map(|id| format!("{id} needs a change now"));
     gone.or(new).unwrap_or_else(|| "the manifests or the cloud have changed since it was made".to_owned())
 }
