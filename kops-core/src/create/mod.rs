@@ -71,6 +71,9 @@ pub fn manifests(options: &Options) -> Result<CreatedManifests, CreateError> {
         metadata: Metadata::in_cluster("admin", &options.name),
         spec: SshCredentialSpec { public_key: key.trim().to_owned() },
     });
+    if ssh_credential.as_ref().is_some_and(|credential| !credential.spec.is_public_key()) {
+        return Err(CreateError::option("--ssh-public-key", "this is not an OpenSSH public key"));
+    }
     let mut warnings = manifest::open_to_the_world(&cluster.spec);
     warnings.extend(shared_zones(&draft));
     Ok(CreatedManifests { cluster, groups, ssh_credential, warnings })

@@ -240,6 +240,7 @@ fn options_that_make_no_sense_are_errors() {
         with(&|o| o.networking = Some("telepathy".to_owned())),
         with(&|o| o.bastion = true),
         with(&|o| o.network_id = Some("vpc-1".to_owned())),
+        with(&|o| o.ssh_public_key = Some("secret".to_owned())),
         with(&|o| o.sets = strings(&["cluster.spec.nope=1"])),
         with(&|o| o.sets = strings(&["cluster.spec.kubelet"])),
         with(&|o| o.sets = strings(&["cluster.spec.subnets[7].cidr=10.0.0.0/8"])),
@@ -261,6 +262,7 @@ fn options_that_make_no_sense_are_errors() {
     --networking: `telepathy` is not a network plugin that is known, such as kubenet, cni or calico
     --bastion: a bastion needs `--topology private`
     --network-cidr: the address range of the existing network is needed
+    --ssh-public-key: this is not an OpenSSH public key
     --set: `cluster.spec.nope=1`: there is no such field
     --set: `cluster.spec.kubelet`: this is not of the form FIELD=VALUE
     --set: `cluster.spec.subnets[7].cidr=10.0.0.0/8`: there is no such element in the list

@@ -110,7 +110,7 @@ pub struct ClusterSpec {
     /// Settings of the kubelets of control-plane machines, over those of [`kubelet`](Self::kubelet).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_kubelet: Option<Settings>,
-    /// The name of the API for clients.
+    /// The name of the API for clients. Completed manifests always say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_public_name: Option<String>,
     /// The address range of the network.

@@ -66,6 +66,8 @@ pub fn complete(
 ) -> CompletedCluster {
     let mut cluster = assign(cluster);
     let is_local = cluster.is_local();
+    let public_name = format!("api.{}", cluster.name());
+    cluster.spec.master_public_name.get_or_insert(public_name);
     complete_cluster(&mut cluster.spec, is_local);
     let mut groups = groups.to_vec();
     for group in &mut groups {

@@ -196,6 +196,96 @@ mod tests {
         }
     }
 
+    /// The fields of kops's v1alpha2, of 1.10 and of today.
+    const OF_CLUSTERS: &str = "
+        DisableSubnetTags additionalNetworkCIDRs additionalPolicies additionalSans addons api api.dns api.loadBalancer
+        api.loadBalancer.accessLog api.loadBalancer.additionalSecurityGroups api.loadBalancer.class
+        api.loadBalancer.crossZoneLoadBalancing api.loadBalancer.idleTimeoutSeconds
+        api.loadBalancer.securityGroupOverride api.loadBalancer.sslCertificate api.loadBalancer.sslPolicy
+        api.loadBalancer.subnets api.loadBalancer.type api.loadBalancer.useForInternalApi assets authentication
+        authorization awsLoadBalancerController certManager channel cloudConfig cloudControllerManager cloudLabels
+        cloudProvider clusterAutoscaler clusterDNSDomain configBase configStore containerRuntime containerd
+        dnsControllerGossipConfig dnsZone docker egressProxy encryptionConfig etcdClusters[].backups
+        etcdClusters[].cpuRequest etcdClusters[].enableEtcdTLS etcdClusters[].enableTLSAuth
+        etcdClusters[].etcdMembers[].encryptedVolume etcdClusters[].etcdMembers[].instanceGroup
+        etcdClusters[].etcdMembers[].kmsKeyId etcdClusters[].etcdMembers[].name
+        etcdClusters[].etcdMembers[].volumeIops etcdClusters[].etcdMembers[].volumeSize
+        etcdClusters[].etcdMembers[].volumeThroughput etcdClusters[].etcdMembers[].volumeType
+        etcdClusters[].heartbeatInterval etcdClusters[].image etcdClusters[].leaderElectionTimeout
+        etcdClusters[].manager.backupInterval etcdClusters[].manager.backupRetentionDays
+        etcdClusters[].manager.discoveryPollInterval etcdClusters[].manager.env etcdClusters[].manager.image
+        etcdClusters[].manager.listenMetricsURLs etcdClusters[].manager.logLevel etcdClusters[].memoryRequest
+        etcdClusters[].name etcdClusters[].provider etcdClusters[].version externalDns externalPolicies fileAssets
+        gossipConfig hooks iam.allowContainerRegistry iam.legacy iam.permissionsBoundary
+        iam.serviceAccountExternalPermissions iam.useServiceAccountExternalPermissions isolateMasters karpenter keyStore
+        kubeAPIServer kubeControllerManager kubeDNS kubeProxy kubeScheduler kubelet kubernetesApiAccess
+        kubernetesVersion masterInternalName masterKubelet masterPublicName metricsServer networkCIDR networkID
+        networking nodeAuthorization nodePortAccess nodeProblemDetector nodeTerminationHandler nonMasqueradeCIDR ntp
+        packages podCIDR podIdentityWebhook project rollingUpdate.drainAndTerminate rollingUpdate.maxSurge
+        rollingUpdate.maxUnavailable secretStore serviceAccountIssuerDiscovery serviceClusterIPRange
+        snapshotController sshAccess sshKeyName subnets[].additionalRoutes subnets[].cidr subnets[].egress subnets[].id
+        subnets[].ipv6CIDR subnets[].name subnets[].publicIP subnets[].region subnets[].type subnets[].zone
+        sysctlParameters target topology.bastion.bastionPublicName topology.bastion.idleTimeoutSeconds
+        topology.dns.type topology.masters topology.nodes updatePolicy useHostCertificates warmPool";
+    const OF_GROUPS: &str = "
+        additionalSecurityGroups additionalUserData[].content additionalUserData[].name additionalUserData[].type
+        associatePublicIp autoscale autoscalePriority capacityRebalance cloudLabels compressUserData containerd
+        cpuCredits detailedInstanceMonitoring externalLoadBalancers[].loadBalancerName
+        externalLoadBalancers[].targetGroupArn fileAssets gcpProvisioningModel guestAccelerators hooks iam.profile
+        image instanceInterruptionBehavior instanceMetadata.httpPutResponseHopLimit instanceMetadata.httpTokens
+        instanceProtection kubelet machineType manager maxInstanceLifetime maxPrice maxSize minSize
+        mixedInstancesPolicy.instanceRequirements.cpu.max mixedInstancesPolicy.instanceRequirements.cpu.min
+        mixedInstancesPolicy.instanceRequirements.excludedInstanceTypes
+        mixedInstancesPolicy.instanceRequirements.memory.max mixedInstancesPolicy.instanceRequirements.memory.min
+        mixedInstancesPolicy.instances mixedInstancesPolicy.onDemandAboveBase
+        mixedInstancesPolicy.onDemandAllocationStrategy mixedInstancesPolicy.onDemandBase
+        mixedInstancesPolicy.spotAllocationStrategy mixedInstancesPolicy.spotInstancePools nodeLabels packages role
+        rollingUpdate.maxSurge rootVolumeDeleteOnTermination rootVolumeEncryption rootVolumeEncryptionKey rootVolumeIops
+        rootVolumeOptimization rootVolumeSize rootVolumeThroughput rootVolumeType securityGroupOverride
+        spotDurationInMinutes subnets suspendProcesses sysctlParameters taints tenancy updatePolicy volumeMounts
+        volumes warmPool zones";
+
+    /// Whether a field of that path is typed: reading it finds no unknown field (its value may not fit).
+    fn is_typed<T: serde::de::DeserializeOwned>(path: &str) -> bool {
+        let (mut text, mut closing) = ("{".to_owned(), String::from("}"));
+        let parts: Vec<&str> = path.split('.').collect();
+        for (index, part) in parts.iter().enumerate() {
+            let (name, list) = part.strip_suffix("[]").map_or((*part, false), |name| (name, true));
+            let is_last = index + 1 == parts.len();
+            text.push_str(&format!(
+                "\"{name}\": {}",
+                if is_last {
+                    "x"
+                } else if list {
+                    "[{"
+                } else {
+                    "{"
+                }
+            ));
+            if !is_last {
+                closing.insert_str(0, if list { "}]" } else { "}" });
+            }
+        }
+        text.push_str(&closing);
+        let reading = crate::yaml::Reading::<T>::of(&crate::yaml::read(&text).unwrap()[0], "");
+        !reading.findings.iter().any(|finding| matches!(finding.fault, crate::yaml::Fault::Unknown { .. }))
+    }
+
+    #[test]
+    fn every_field_of_kops_is_either_typed_or_in_the_table() {
+        use crate::manifest::{ClusterSpec, InstanceGroupSpec};
+
+        for path in OF_CLUSTERS.split_whitespace() {
+            let is_in_table = treatment(Kind::Cluster, &format!("spec.{path}")).is_some();
+            assert!(is_typed::<ClusterSpec>(path) != is_in_table, "{path}");
+        }
+        for path in OF_GROUPS.split_whitespace() {
+            let is_in_table = treatment(Kind::InstanceGroup, &format!("spec.{path}")).is_some();
+            assert!(is_typed::<InstanceGroupSpec>(path) != is_in_table, "{path}");
+        }
+        assert!(!is_typed::<ClusterSpec>("nope") && !is_typed::<ClusterSpec>("subnets[].nope"));
+    }
+
     #[test]
     fn names_beside_a_field_are_those_of_its_struct() {
         let names: Vec<_> = siblings(Kind::Cluster, "spec.iam.x").collect();

@@ -102,6 +102,14 @@ impl Reader<'_> {
         };
         if let Some(manifest) = manifest {
             self.check_metadata(kind, manifest.metadata(), node);
+            if let Manifest::SshCredential(credential) = &manifest
+                && !credential.spec.is_public_key()
+            {
+                // Not shown: what is no public key may be a private one.
+                let hint = Some("write the content of a file such as ~/.ssh/id_ed25519.pub".to_owned());
+                let place = node.get("spec").and_then(|spec| spec.get("publicKey")).unwrap_or(node).position;
+                self.problem(place, "spec.publicKey", "this is not an OpenSSH public key", hint);
+            }
             self.read.manifests.push(manifest);
         }
     }

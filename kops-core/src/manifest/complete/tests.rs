@@ -72,6 +72,7 @@ fn a_bare_cluster_gets_every_default() {
         allowContainerRegistry: false
         legacy: false
       kubernetesVersion: "1.35.7"
+      masterPublicName: api.demo.k8s.local
       networkCIDR: 172.20.0.0/16
       networking:
         kubenet: {}

@@ -106,6 +106,7 @@ fn documents_that_are_no_manifests_are_problems() {
     m.yaml:1:1: metadata.name: the name is missing
     m.yaml:1:1: metadata.labels: the name of the cluster is missing (write `labels: {kops.k8s.io/cluster: NAME}` below `metadata`)
     ");
+    insta::assert_snapshot!(problems("apiVersion: kops/v1alpha2\nkind: SSHCredential\nmetadata: {labels: {kops.k8s.io/cluster: a}}\nspec: {publicKey: secret}\n"), @r"m.yaml:4:19: spec.publicKey: this is not an OpenSSH public key (write the content of a file such as ~/.ssh/id_ed25519.pub)");
     insta::assert_snapshot!(problems("a: [\n"), @r"m.yaml:1:4: unclosed bracket '['");
 }
 

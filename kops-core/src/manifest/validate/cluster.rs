@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::syntax::is_domain_name;
 use super::{Below, Violations, group};
-use crate::manifest::{Api, CompletedCluster, Role, versions};
+use crate::manifest::{AccessSource, Api, CompletedCluster, Role, versions};
 
 /// The roles by which policies are given, as manifests name them.
 const ROLES: [&str; 3] = ["bastion", "master", "node"];
@@ -16,6 +16,13 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     check_labels(&mut found, "spec.cloudLabels", &spec.cloud_labels);
     if let Some(Api { dns: Some(_), load_balancer: Some(_) }) = spec.api {
         found.add("spec.api", "`dns` and `loadBalancer` exclude each other");
+    }
+    for (path, sources) in [
+        ("spec.kubernetesApiAccess", &spec.kubernetes_api_access),
+        ("spec.sshAccess", &spec.ssh_access),
+        ("spec.nodePortAccess", &spec.node_port_access),
+    ] {
+        check_sources(&mut found, path, sources);
     }
     if let Some(update) = spec.rolling_update {
         group::check_rolling_update(&mut found, update);
@@ -83,6 +90,24 @@ fn check_statements(found: &mut Below<'_>, path: &str, text: &str) {
             if !alternatives.iter().any(|field| statement.contains_key(*field)) {
                 found.add(path, format!("statement {} has no `{}`", index + 1, alternatives[0]));
             }
+        }
+    }
+}
+
+fn check_sources(found: &mut Below<'_>, path: &str, sources: &[AccessSource]) {
+    for (index, source) in sources.iter().enumerate() {
+        if let AccessSource::Cidr(range) = source
+            && range.addr() != range.network()
+        {
+            let hint = format!("write {}", range.trunc());
+            found.add_with_hint(
+                format!("{path}[{index}]"),
+                format!("{range} does not begin its range"),
+                hint,
+            );
+        }
+        if sources[..index].contains(source) {
+            found.add(format!("{path}[{index}]"), format!("{source} is there twice"));
         }
     }
 }

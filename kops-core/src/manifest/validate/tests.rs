@@ -71,6 +71,18 @@ fn labels_and_policies() {
 }
 
 #[test]
+fn sources_of_traffic() {
+    insta::assert_snapshot!(found(|c| {
+        c.cluster.spec.ssh_access = ["10.0.0.1/8", "pl-1", "pl-1"].map(|text| text.parse().unwrap()).into();
+        c.cluster.spec.node_port_access = vec!["fd00::1/64".parse().unwrap()];
+    }), @r"
+    cluster.spec.sshAccess[0]: 10.0.0.1/8 does not begin its range (write 10.0.0.0/8)
+    cluster.spec.sshAccess[2]: pl-1 is there twice
+    cluster.spec.nodePortAccess[0]: fd00::1/64 does not begin its range (write fd00::/64)
+    ");
+}
+
+#[test]
 fn networks() {
     insta::assert_snapshot!(found(|c| c.cluster.spec.network_cidr = cidr("172.20.1.0/16")), @r"cluster.spec.networkCIDR: 172.20.1.0/16 does not begin its range (write 172.20.0.0/16)");
     insta::assert_snapshot!(found(|c| c.cluster.spec.network_cidr = cidr("172.16.0.0/12")), @r"cluster.spec.networkCIDR: 172.16.0.0/12 is not between /16 and /28");
