@@ -7,14 +7,15 @@
 
 mod deserialize;
 mod read;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::fmt;
 
-pub use deserialize::{Fault, Finding, Reading};
 pub use read::{SyntaxError, read};
+pub use reading::{Fault, Finding, Reading};
 pub use write::{WriteError, write, write_all};
 
 /// Where something is in a text. Lines and columns (in characters) count from 1.
