@@ -13,7 +13,7 @@ use crate::state::{InvalidKey, Key, Put, StateError, StateStore, layout};
 
 /// A file that machines or people read from the state store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "PascalCase")]
 pub struct StateObject {
     /// Its key below the cluster's part of the store.
     pub location: String,

@@ -1,0 +1,135 @@
+use std::collections::BTreeSet;
+
+use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
+use serde::{Deserialize, Serialize};
+
+use super::{Part, Rules, Tags, kind, refer};
+
+/// A scaling group: the machines of an instance group. Named `<group>.masters.<cluster>` or `<group>.<cluster>`.
+///
+/// How many instances it has now is not part of it: AWS, people and the cluster autoscaler decide that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AutoscalingGroup {
+    /// The name, also AWS's.
+    pub name: String,
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// How often metrics are taken, `1Minute`.
+    pub granularity: String,
+    /// Whether new instances are protected from being chosen when the group shrinks.
+    pub instance_protection: bool,
+    /// What instances are made from, its newest version.
+    pub launch_template: String,
+    /// Several machine types and a mix of prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed_instances: Option<MixedInstances>,
+    /// Classic load balancers that instances are registered with.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub load_balancers: BTreeSet<String>,
+    /// After how many seconds an instance is replaced; 0 for never.
+    pub max_instance_lifetime: u32,
+    /// The most instances.
+    pub max_size: u32,
+    /// The metrics that are taken.
+    pub metrics: BTreeSet<String>,
+    /// The fewest instances.
+    pub min_size: u32,
+    /// The subnets.
+    pub subnets: BTreeSet<String>,
+    /// Processes that are held.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspend_processes: BTreeSet<String>,
+    /// Tags, all of them passed on to instances. Compared exactly: a tag too many would be passed on as well.
+    pub tags: Tags,
+    /// Target groups that instances are registered with.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub target_groups: BTreeSet<String>,
+    /// What instances need though the group does not name it: the role in their profile, the route to the internet,
+    /// their volumes.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub after: BTreeSet<ResourceId>,
+}
+
+/// Several machine types and a mix of prices in one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MixedInstances {
+    /// The machine types, the preferred first. Empty when requirements choose them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instance_types: Vec<String>,
+    /// What machine types must have, instead of a list of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_requirements: Option<InstanceRequirements>,
+    /// How types are chosen for instances at the fixed price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand_allocation_strategy: Option<String>,
+    /// How many instances are always at the fixed price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand_base: Option<u32>,
+    /// Percentage of instances at the fixed price above the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand_above_base: Option<u32>,
+    /// How types are chosen for instances of spare capacity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_allocation_strategy: Option<String>,
+    /// Over how many types instances of spare capacity are spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_instance_pools: Option<u32>,
+    /// The highest price for spare capacity per hour in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_max_price: Option<String>,
+}
+
+/// What machine types must have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InstanceRequirements {
+    /// The fewest processors.
+    #[serde(rename = "CPUMin")]
+    pub cpu_min: u32,
+    /// The most processors.
+    #[serde(rename = "CPUMax", default, skip_serializing_if = "Option::is_none")]
+    pub cpu_max: Option<u32>,
+    /// The least memory in MiB.
+    #[serde(rename = "MemoryMinMiB")]
+    pub memory_min_mib: u64,
+    /// The most memory in MiB.
+    #[serde(rename = "MemoryMaxMiB", default, skip_serializing_if = "Option::is_none")]
+    pub memory_max_mib: Option<u64>,
+    /// Types that are not taken.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub excluded_instance_types: BTreeSet<String>,
+}
+
+impl Part for AutoscalingGroup {
+    fn kind(&self) -> Kind {
+        kind::AUTOSCALING_GROUP
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn ownership(&self) -> Ownership {
+        self.ownership
+    }
+
+    fn requires(&self) -> Vec<ResourceId> {
+        refer(kind::LAUNCH_TEMPLATE, [&self.launch_template])
+            .chain(refer(kind::SUBNET, &self.subnets))
+            .chain(refer(kind::CLASSIC_LOAD_BALANCER, &self.load_balancers))
+            .chain(refer(kind::TARGET_GROUP, &self.target_groups))
+            .chain(self.after.iter().cloned())
+            .collect()
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::in_place(&[])
+    }
+
+    fn tie(&self, _: &ResourceId) -> Tie {
+        // All it names can be changed while it runs.
+        Tie::Loose
+    }
+}

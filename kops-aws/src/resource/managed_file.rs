@@ -1,0 +1,62 @@
+use kops_core::resource::{Kind, Ownership, ResourceId};
+use kops_core::state_object::{StateBacked, StateObject};
+use serde::{Deserialize, Serialize};
+
+use super::{AwsResource, Part, Rules, kind};
+
+/// A file in the state store. Named by its place below the cluster's part of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ManagedFile {
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// What is stored, and where.
+    #[serde(flatten)]
+    pub object: StateObject,
+}
+
+impl Part for ManagedFile {
+    fn kind(&self) -> Kind {
+        kind::MANAGED_FILE
+    }
+
+    fn name(&self) -> String {
+        self.object.location.clone()
+    }
+
+    fn ownership(&self) -> Ownership {
+        self.ownership
+    }
+
+    fn requires(&self) -> Vec<ResourceId> {
+        Vec::new()
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::in_place(&[])
+    }
+
+    fn hidden(&self) -> &'static [&'static str] {
+        // The location is the name; where it names the contents by hash, it stands for them too.
+        match self.object.content_addressed {
+            true => &["Location", "ContentAddressed", "Contents"],
+            false => &["Location", "ContentAddressed"],
+        }
+    }
+}
+
+impl StateBacked for AwsResource {
+    const KIND: Kind = kind::MANAGED_FILE;
+
+    fn state_object(&self) -> Option<&StateObject> {
+        match self {
+            Self::ManagedFile(file) => Some(&file.object),
+            _ => None,
+        }
+    }
+
+    fn from_state_object(object: StateObject) -> Self {
+        let ownership = if object.content_addressed { Ownership::Dependent } else { Ownership::Managed };
+        Self::ManagedFile(ManagedFile { ownership, object })
+    }
+}

@@ -1,0 +1,214 @@
+//! What a cluster is made of on AWS: one struct for each kind, named as kops names its tasks.
+//!
+//! References to other resources are their names: those of the cluster's own, and the physical handle for what
+//! belongs to somebody else. [`AwsResource`] dispatches, and does only that.
+
+mod autoscaling_group;
+mod classic_load_balancer;
+mod ebs_volume;
+mod iam;
+mod instance;
+pub mod kind;
+mod launch_template;
+mod managed_file;
+mod network_load_balancer;
+mod security_group;
+mod security_group_rule;
+mod shared;
+mod simulated;
+mod ssh_key;
+mod subnet;
+#[cfg(test)]
+mod tests;
+mod vpc;
+
+use std::collections::BTreeMap;
+
+use kops_core::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use autoscaling_group::{AutoscalingGroup, InstanceRequirements, MixedInstances};
+pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoadBalancer};
+pub use ebs_volume::{EbsVolume, has_provisioned_iops};
+pub use iam::{IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy};
+pub use instance::{Instance, NetworkInterface};
+pub use launch_template::LaunchTemplate;
+pub use managed_file::ManagedFile;
+pub use network_load_balancer::{
+    LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
+};
+pub use security_group::SecurityGroup;
+pub use security_group_rule::{NODE_PORTS, Peer, Protocol, ProtocolError, SecurityGroupRule, Traffic};
+pub use shared::Shared;
+pub use ssh_key::SshKey;
+pub use subnet::{Route, RouteTable, RouteTableAssociation, Subnet};
+pub use vpc::{DhcpOptions, InternetGateway, Vpc, VpcDhcpOptionsAssociation};
+
+/// Tags: key → value.
+pub type Tags = BTreeMap<String, String>;
+
+/// A resource of any kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "Kind")]
+#[expect(missing_docs, reason = "each variant holds the struct of its name")]
+pub enum AwsResource {
+    #[serde(rename = "VPC")]
+    Vpc(Vpc),
+    #[serde(rename = "DHCPOptions")]
+    DhcpOptions(DhcpOptions),
+    #[serde(rename = "VPCDHCPOptionsAssociation")]
+    VpcDhcpOptionsAssociation(VpcDhcpOptionsAssociation),
+    InternetGateway(InternetGateway),
+    Subnet(Subnet),
+    RouteTable(RouteTable),
+    Route(Route),
+    RouteTableAssociation(RouteTableAssociation),
+    SecurityGroup(SecurityGroup),
+    SecurityGroupRule(SecurityGroupRule),
+    #[serde(rename = "SSHKey")]
+    SshKey(SshKey),
+    #[serde(rename = "IAMRole")]
+    IamRole(IamRole),
+    #[serde(rename = "IAMRolePolicy")]
+    IamRolePolicy(IamRolePolicy),
+    #[serde(rename = "IAMInstanceProfile")]
+    IamInstanceProfile(IamInstanceProfile),
+    #[serde(rename = "IAMInstanceProfileRole")]
+    IamInstanceProfileRole(IamInstanceProfileRole),
+    #[serde(rename = "EBSVolume")]
+    EbsVolume(EbsVolume),
+    ClassicLoadBalancer(ClassicLoadBalancer),
+    NetworkLoadBalancer(NetworkLoadBalancer),
+    NetworkLoadBalancerListener(NetworkLoadBalancerListener),
+    TargetGroup(TargetGroup),
+    LaunchTemplate(Box<LaunchTemplate>),
+    AutoscalingGroup(Box<AutoscalingGroup>),
+    ManagedFile(ManagedFile),
+    Instance(Box<Instance>),
+    NetworkInterface(NetworkInterface),
+    /// Somebody else's, of any kind.
+    Shared(Shared),
+}
+
+/// What every kind says of itself.
+pub(crate) trait Part {
+    fn kind(&self) -> Kind;
+    fn name(&self) -> String;
+    fn ownership(&self) -> Ownership;
+    fn requires(&self) -> Vec<ResourceId>;
+    fn rules(&self) -> Rules;
+
+    fn tie(&self, _to: &ResourceId) -> Tie {
+        Tie::Firm
+    }
+
+    fn holds_data(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Serialised fields that are not compared.
+    fn hidden(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// How the fields of a kind change: those that are named, and all others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    fields: &'static [(&'static str, FieldRule)],
+    otherwise: FieldRule,
+}
+
+impl Rules {
+    fn in_place(fields: &'static [(&'static str, FieldRule)]) -> Self {
+        Self { fields, otherwise: FieldRule::IN_PLACE }
+    }
+
+    fn replace(fields: &'static [(&'static str, FieldRule)]) -> Self {
+        Self { fields, otherwise: FieldRule::REPLACE }
+    }
+
+    fn refuse(fields: &'static [(&'static str, FieldRule)]) -> Self {
+        Self { fields, otherwise: FieldRule::REFUSE }
+    }
+
+    fn of(self, field: &str) -> FieldRule {
+        self.fields.iter().find(|(name, _)| *name == field).map_or(self.otherwise, |(_, rule)| *rule)
+    }
+}
+
+fn refer<'a>(kind: Kind, names: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = ResourceId> {
+    names.into_iter().map(move |name| ResourceId::new(kind.clone(), name.as_str()))
+}
+
+impl AwsResource {
+    fn part(&self) -> &dyn Part {
+        match self {
+            Self::Vpc(part) => part,
+            Self::DhcpOptions(part) => part,
+            Self::VpcDhcpOptionsAssociation(part) => part,
+            Self::InternetGateway(part) => part,
+            Self::Subnet(part) => part,
+            Self::RouteTable(part) => part,
+            Self::Route(part) => part,
+            Self::RouteTableAssociation(part) => part,
+            Self::SecurityGroup(part) => part,
+            Self::SecurityGroupRule(part) => part,
+            Self::SshKey(part) => part,
+            Self::IamRole(part) => part,
+            Self::IamRolePolicy(part) => part,
+            Self::IamInstanceProfile(part) => part,
+            Self::IamInstanceProfileRole(part) => part,
+            Self::EbsVolume(part) => part,
+            Self::ClassicLoadBalancer(part) => part,
+            Self::NetworkLoadBalancer(part) => part,
+            Self::NetworkLoadBalancerListener(part) => part,
+            Self::TargetGroup(part) => part,
+            Self::LaunchTemplate(part) => part.as_ref(),
+            Self::AutoscalingGroup(part) => part.as_ref(),
+            Self::ManagedFile(part) => part,
+            Self::Instance(part) => part.as_ref(),
+            Self::NetworkInterface(part) => part,
+            Self::Shared(part) => part,
+        }
+    }
+}
+
+/// Serialised fields that say which resource it is, not how it is.
+const IDENTITY: [&str; 4] = ["Kind", "Name", "Ownership", "After"];
+
+impl Resource for AwsResource {
+    fn id(&self) -> ResourceId {
+        let part = self.part();
+        ResourceId::new(part.kind(), part.name())
+    }
+
+    fn requires(&self) -> Vec<ResourceId> {
+        self.part().requires()
+    }
+
+    fn tie(&self, to: &ResourceId) -> Tie {
+        self.part().tie(to)
+    }
+
+    fn ownership(&self) -> Ownership {
+        self.part().ownership()
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        // Every kind is a struct with string keys, which always serialises to a map.
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Map::new() };
+        let hidden = self.part().hidden();
+        let shown = |name: &str| !IDENTITY.contains(&name) && !hidden.contains(&name);
+        fields.into_iter().filter(|(name, _)| shown(name)).collect()
+    }
+
+    fn rule(&self, field: &str) -> FieldRule {
+        self.part().rules().of(field)
+    }
+
+    fn holds_data(&self) -> Option<&'static str> {
+        self.part().holds_data()
+    }
+}

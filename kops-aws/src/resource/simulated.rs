@@ -1,0 +1,43 @@
+use kops_core::resource::{Ownership, ResourceId};
+use kops_core::sim::{GroupSpec, Member, Simulated};
+
+use super::{AutoscalingGroup, AwsResource, Instance, kind};
+
+impl Simulated for AwsResource {
+    fn group(&self) -> Option<GroupSpec> {
+        let Self::AutoscalingGroup(group) = self else { return None };
+        Some(GroupSpec {
+            min: group.min_size,
+            max: group.max_size,
+            template: ResourceId::new(kind::LAUNCH_TEMPLATE, &group.launch_template),
+        })
+    }
+
+    fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self {
+        let template = match template {
+            Some(Self::LaunchTemplate(template)) => Some(template.as_ref()),
+            _ => None,
+        };
+        let group: Option<&AutoscalingGroup> = match group {
+            Self::AutoscalingGroup(group) => Some(group),
+            _ => None,
+        };
+        let state = if member.terminated.is_some() { "shutting-down" } else { "running" };
+        Self::Instance(Box::new(Instance {
+            name: member.handle.to_string(),
+            ownership: Ownership::Dependent,
+            state: state.to_owned(),
+            autoscaling_group: group.map(|group| group.name.clone()),
+            launch_template_version: Some(member.template_version.to_string()),
+            image_id: template.map(|template| template.image_id.clone()).unwrap_or_default(),
+            instance_type: template.map(|template| template.instance_type.clone()).unwrap_or_default(),
+            subnet: group.and_then(|group| group.subnets.first().cloned()),
+            security_groups: template.map(|template| template.security_groups.clone()).unwrap_or_default(),
+            volumes: Default::default(),
+            private_ip: None,
+            public_ip: None,
+            tags: group.map(|group| group.tags.clone()).unwrap_or_default(),
+            after: Default::default(),
+        }))
+    }
+}
