@@ -5,6 +5,12 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
 use super::{Content, Entry, Node, Position, Scalar, ScalarKind};
 
+/// How deep values may be nested: reading them takes stack. Manifests need ten levels.
+const MOST_LEVELS: usize = 64;
+
+/// How many values aliases may repeat: short texts can ask for billions.
+const MOST_REPEATED: usize = 100_000;
+
 /// A text that is neither YAML nor JSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{position}: {message}")]
@@ -21,6 +27,8 @@ pub struct SyntaxError {
 /// The first place at which the text is not YAML, or at which a key is not a single value.
 pub fn read(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: MOST_LEVELS },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,

@@ -58,6 +58,18 @@ fn says_where_a_text_stops_being_yaml() {
 }
 
 #[test]
+fn texts_made_to_exhaust_a_reader_are_refused() {
+    assert!(read(&"[".repeat(100_000)).is_err());
+    assert!(read(&format!("{}1{}", "[".repeat(1000), "]".repeat(1000))).is_err());
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+        laughs.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    assert!(read(&laughs).is_err());
+}
+
+#[test]
 fn text_fields_take_plain_words_as_they_stand() {
     let value = reading("name: no\nlabels: {a: 012, b: 1e3, c: 1_000, d: ~x, e: on, 1: 1.30, y: yes}\n")
         .value

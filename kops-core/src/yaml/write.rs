@@ -20,7 +20,7 @@ pub fn write(value: &impl Serialize) -> Result<String, WriteError> {
 /// Writes several documents, with a `---` line between them as kops does.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_all<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<String, WriteError> {
     let documents = values.into_iter().map(|value| write(&value)).collect::<Result<Vec<_>, _>>()?;
     Ok(documents.join("\n---\n\n"))

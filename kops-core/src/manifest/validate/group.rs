@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use super::syntax::{Taint, is_dns_label, is_label_key, is_label_value};
 use super::{Below, cluster};
 use crate::manifest::{
-    CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Role, RollingUpdate, Subnet,
-    SubnetType,
+    CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
+    Subnet, SubnetType,
 };
 
 const TENANCIES: [&str; 3] = ["default", "dedicated", "host"];
@@ -93,6 +93,41 @@ fn check_subnets(found: &mut Below<'_>, completed: &CompletedCluster, group: &In
                 format!("spec.zones[{index}]"),
                 format!("no subnet of the group is in the zone `{zone}`"),
             );
+        }
+    }
+    if !spec.zones.is_empty()
+        && let Some(zone) = zones.iter().find(|zone| !spec.zones.iter().any(|listed| listed == *zone))
+    {
+        let message = format!("the group's subnets are in the zone `{zone}` too");
+        found.add_with_hint(
+            "spec.zones",
+            message,
+            "leave out the zones, and name the subnets of those zones only",
+        );
+    }
+    check_placement(found, completed, group);
+}
+
+/// What kops 1.10 says twice, by the topology and by the types of subnets, must agree.
+fn check_placement(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
+    let topology = completed.cluster.spec.topology.as_ref();
+    let (field, wanted) = match group.role() {
+        Role::ControlPlane => ("masters", topology.and_then(|topology| topology.masters)),
+        Role::Node => ("nodes", topology.and_then(|topology| topology.nodes)),
+        Role::Bastion => return,
+    };
+    let Some(wanted) = wanted else { return };
+    for subnet in completed.subnets_of(group) {
+        let placement = match subnet.type_ {
+            Some(SubnetType::Private | SubnetType::DualStack) => Placement::Private,
+            Some(SubnetType::Public) => Placement::Public,
+            Some(SubnetType::Utility) | None => continue,
+        };
+        if placement != wanted {
+            let name = &subnet.name;
+            let message =
+                format!("`{name}` is not of the kind that `spec.topology.{field}` of the cluster names");
+            found.add("spec.subnets", message);
         }
     }
 }

@@ -197,6 +197,7 @@ fn groups() {
     instanceGroup[nodes].spec.subnets[3]: the subnet `us-x-1a` is there twice
     instanceGroup[nodes].spec.subnets[4]: there is no subnet `us-x-1z` (the subnets are us-x-1a, us-x-1b, us-x-1c)
     instanceGroup[nodes].spec.zones[0]: no subnet of the group is in the zone `us-x-1z`
+    instanceGroup[nodes].spec.zones: the group's subnets are in the zone `us-x-1a` too (leave out the zones, and name the subnets of those zones only)
     instanceGroup[nodes].spec.image: the value is empty
     instanceGroup[nodes].spec.tenancy: `shared` is not one of default, dedicated, host
     instanceGroup[nodes].spec.maxPrice: `cheap` is not a price (write USD per hour, such as "0.05")
@@ -221,6 +222,15 @@ fn groups() {
     instanceGroup[nodes].spec.subnets[0]: `us-x-1a` is a utility subnet, which holds load balancers and bastions only
     instanceGroup[nodes].metadata.name: another group has the same name
     instanceGroup[nodes].spec.subnets: the group has no subnet
+    ");
+    insta::assert_snapshot!(found(|c| {
+        c.cluster.spec.topology.as_mut().unwrap().nodes = Some(crate::manifest::Placement::Private);
+        c.groups[3].spec.subnets = vec!["us-x-1a".into(), "us-x-1b".into()];
+        c.groups[3].spec.zones = vec!["us-x-1a".into()];
+    }), @r"
+    instanceGroup[nodes].spec.zones: the group's subnets are in the zone `us-x-1b` too (leave out the zones, and name the subnets of those zones only)
+    instanceGroup[nodes].spec.subnets: `us-x-1a` is not of the kind that `spec.topology.nodes` of the cluster names
+    instanceGroup[nodes].spec.subnets: `us-x-1b` is not of the kind that `spec.topology.nodes` of the cluster names
     ");
     insta::assert_snapshot!(found(|c| c.groups.retain(|group| group.role() != Role::Node)), @r"cluster.spec: there is no instance group of the role node");
 }
