@@ -1,0 +1,25 @@
+//! Runs the testbed for people, until interrupted: prints its endpoint, then every call.
+
+use std::process::ExitCode;
+
+use kops_testbed::{Options, Testbed};
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+async fn main() -> ExitCode {
+    let options = Options { on_call: Some(|call| println!("{call}")), ..Options::default() };
+    let testbed = match Testbed::start(options) {
+        Ok(testbed) => testbed,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("export AWS_ENDPOINT_URL={}", testbed.endpoint());
+    println!("export AWS_ACCESS_KEY_ID=testbed AWS_SECRET_ACCESS_KEY=testbed");
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        eprintln!("error: could not wait for an interrupt: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,183 @@
+//! The reverse proxy.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::call::{AwsCall, Protocol, is_form};
+use crate::envelope::{ApiError, Body, throttled};
+use crate::fault::{Fault, Faults};
+use crate::journal::Journal;
+use crate::params::Params;
+use crate::testbed::Options;
+use crate::throttle::Buckets;
+use crate::upstream::{Answer, Upstream, read};
+
+/// The state of the proxy, shared by all connections.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    upstream: Upstream,
+    latency: Duration,
+    buckets: Option<Buckets>,
+}
+
+/// The client gets no answer: its connection is closed.
+#[derive(Clone, Copy, Debug)]
+struct HangUp;
+
+impl fmt::Display for HangUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is closed on purpose")
+    }
+}
+
+impl std::error::Error for HangUp {}
+
+/// Accepts connections for ever.
+pub(crate) async fn serve(proxy: Arc<Proxy>, listener: TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let proxy = Arc::clone(&proxy);
+        tokio::spawn(async move {
+            let service = service_fn(move |request| arrive(Arc::clone(&proxy), request));
+            // An error is a client that went away, or a hang-up on purpose.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn arrive(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Response<Body>, HangUp> {
+    let (parts, body) = request.into_parts();
+    // Read to the end first: a request that is cut off has no effect.
+    let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
+    // A call goes on to its end when its client has gone, as on AWS.
+    tokio::spawn(async move { proxy.handle(parts, body).await }).await.map_err(|_| HangUp)?
+}
+
+impl Proxy {
+    pub(crate) fn new(port: u16, options: Options) -> Self {
+        Self {
+            journal: Journal::new(options.on_call),
+            faults: Faults::new(),
+            upstream: Upstream::new(port),
+            latency: options.latency,
+            buckets: options.throttle.map(Buckets::new),
+        }
+    }
+
+    pub(crate) async fn reset(&self) -> Result<(), ApiError> {
+        self.upstream.reset().await?;
+        self.faults.clear();
+        self.journal.clear();
+        Ok(())
+    }
+
+    pub(crate) async fn warm_up(&self) -> Result<(), ApiError> {
+        const FIRST_CALLS: [(&str, &str); 6] = [
+            ("ec2", "DescribeVpcs"),
+            ("autoscaling", "DescribeAutoScalingGroups"),
+            ("elb", "DescribeLoadBalancers"),
+            ("elbv2", "DescribeLoadBalancers"),
+            ("iam", "ListRoles"),
+            ("sts", "GetCallerIdentity"),
+        ];
+        let anyone = AwsCall::anyone("us-east-1");
+        for (service, action) in FIRST_CALLS {
+            let answer = self.upstream.query(&anyone.asking(service, action, Params::default())).await?;
+            if !answer.status.is_success() {
+                return Err(ApiError::new(
+                    "InternalFailure",
+                    format!("{service}.{action}: {}", answer.status),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle(&self, parts: Parts, body: Bytes) -> Result<Response<Body>, HangUp> {
+        let call = AwsCall::read(&parts, if is_form(&parts) { &body } else { &[] });
+        let fault = self.faults.of_call(&call);
+        let entry = self.journal.begin(&call, fault.clone());
+        tokio::time::sleep(self.latency).await;
+        let refused = match &fault {
+            Some(Fault::Stop) => return Err(HangUp),
+            Some(Fault::Delay(time)) => {
+                tokio::time::sleep(*time).await;
+                None
+            }
+            Some(Fault::Fail { code }) => Some(ApiError::new(code, "injected by the testbed")),
+            Some(Fault::Throttle) => Some(throttled(&call)),
+            Some(Fault::LoseResponse) => None,
+            None => self
+                .buckets
+                .as_ref()
+                .and_then(|buckets| (!buckets.take(&call.service, Instant::now())).then(|| throttled(&call))),
+        };
+        let (response, error_code) = match refused {
+            Some(error) => (error.answer(&call), Some(error.code)),
+            None => self.carry_out(&call, &parts, body).await,
+        };
+        if fault == Some(Fault::LoseResponse) {
+            // Read to the end, so that it has taken effect.
+            let _ = response.into_body().collect().await;
+            return Err(HangUp);
+        }
+        entry.answered(response.status().as_u16(), error_code);
+        Ok(response)
+    }
+
+    /// The answer to a call, and the error code in it.
+    async fn carry_out(
+        &self,
+        call: &AwsCall,
+        parts: &Parts,
+        body: Bytes,
+    ) -> (Response<Body>, Option<String>) {
+        let answer = match call.protocol {
+            Protocol::Ec2 | Protocol::Query => self.upstream.query(call).await,
+            Protocol::S3 | Protocol::RestXml | Protocol::Json => {
+                match self.upstream.forward(parts, body).await {
+                    Ok(response) if response.status().is_success() => {
+                        return (response.map(BodyExt::boxed), None);
+                    }
+                    Ok(response) if call.action.starts_with("Head") => {
+                        return (response.map(BodyExt::boxed), None);
+                    }
+                    Ok(response) => read(response).await,
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        match answer.and_then(|answer| self.without_gap(call, answer)) {
+            Ok(answer) => {
+                let code = answer.error_code();
+                (answer.into_response(), code)
+            }
+            Err(error) => (error.answer(call), Some(error.code)),
+        }
+    }
+
+    /// An HTML page is moto's way to say that it does not know the call, or that it failed.
+    fn without_gap(&self, call: &AwsCall, answer: Answer) -> Result<Answer, ApiError> {
+        if !answer.is_html() || answer.status.is_success() {
+            return Ok(answer);
+        }
+        let reason = format!("moto answered {} with a page of HTML", answer.status);
+        self.journal.note_gap(call, reason.clone());
+        let message = format!("{}.{}: {reason}", call.service, call.action);
+        Err(ApiError::new("EmulatorGap", message))
+    }
+}

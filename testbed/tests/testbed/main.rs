@@ -1,0 +1,6 @@
+//! The testbed against itself: what it refuses, logs and breaks, over plain HTTP.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+mod client;
+mod proxy;
