@@ -28,6 +28,10 @@ pub struct Release {
     pub image: &'static str,
 }
 
+/// The versions of etcd that are known to work, by their first two numbers. Older ones lack the API that Kubernetes uses
+/// today, or the flags that machines start etcd with.
+pub const ETCD_SERIES: [&str; 3] = ["3.4", "3.5", "3.6"];
+
 /// The version of new clusters.
 pub const RECOMMENDED: KubernetesVersion = KubernetesVersion { minor: 35, patch: 7 };
 
@@ -117,6 +121,13 @@ mod tests {
         assert!(RELEASES.is_sorted_by_key(|release| release.recommended));
         assert_eq!(RECOMMENDED.release().map(|release| release.recommended), Some(RECOMMENDED));
         assert_eq!(supported(), "1.20, 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36");
+    }
+
+    #[test]
+    fn every_release_has_an_etcd_that_is_known_to_work() {
+        for release in RELEASES {
+            assert!(ETCD_SERIES.iter().any(|series| release.etcd.starts_with(series)), "{release:?}");
+        }
     }
 
     #[test]

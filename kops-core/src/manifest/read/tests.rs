@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::manifest::{Networking, Role, write};
 
@@ -153,4 +155,53 @@ fn what_was_read_is_written_and_read_again() {
         maxPods: 20
     "#);
     assert_eq!(read("m.yaml", &written).unwrap().manifests, first.manifests);
+}
+
+/// A manifest with many kinds of fields, to be damaged.
+const SOUND: &str = "\
+apiVersion: kops.k8s.io/v1alpha2
+kind: Cluster
+metadata: {name: a.k8s.local, creationTimestamp: 2017-01-01T00:00:00Z}
+spec:
+  api:
+    loadBalancer: {type: Public, idleTimeoutSeconds: 30}
+  kubernetesApiAccess: [0.0.0.0/0]
+  networking:
+    calico: {mtu: 1400}
+  rollingUpdate: {maxSurge: 10%}
+  subnets:
+  - cidr: 172.20.32.0/19
+    name: us-x-1a
+    type: Public
+---
+apiVersion: kops/v1alpha2
+kind: InstanceGroup
+metadata: {name: nodes, labels: {kops.k8s.io/cluster: a.k8s.local}}
+spec: {role: Node, minSize: 2, rootVolumeEncryption: yes}
+";
+
+proptest! {
+    #[test]
+    fn damage_is_placed_inside_the_text(
+        at in 0..SOUND.len(),
+        length in 0_usize..20,
+        junk in "[a-z0-9:\\- \n\\[\\]{}&*!|>'\"#?,~<%@`]{0,8}",
+    ) {
+        let end = (at + length).min(SOUND.len());
+        let text = format!("{}{junk}{}", &SOUND[..at], &SOUND[end..]);
+        if let Err(error) = read("m.yaml", &text) {
+            prop_assert!(!error.problems.is_empty());
+            let lines = u64::try_from(text.lines().count()).unwrap();
+            for problem in error.problems {
+                let Position { line, column } = problem.place.position;
+                prop_assert!((1..=lines + 1).contains(&line) && column >= 1, "{problem}");
+                prop_assert!(!problem.message.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sound_manifest_is_sound() {
+    assert_eq!(read("m.yaml", SOUND).unwrap().manifests.len(), 2);
 }

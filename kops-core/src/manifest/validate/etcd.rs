@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::syntax::is_dns_label;
 use super::{Below, Violations, group};
-use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet};
+use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet, versions};
 
 /// The etcd clusters that the control plane uses.
 const NAMES: [&str; 2] = ["main", "events"];
@@ -28,7 +28,21 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
         } else if !names.insert(&etcd.name) {
             found.add(format!("{path}.name"), format!("another etcd cluster has the name `{}`", etcd.name));
         }
+        check_version(&mut found, &path, etcd);
         check_members(&mut found, &path, etcd, completed);
+    }
+}
+
+fn check_version(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster) {
+    let version = etcd.version.as_deref().unwrap_or_default();
+    let is_known = version.rsplit_once('.').is_some_and(|(series, patch)| {
+        versions::ETCD_SERIES.contains(&series)
+            && !patch.is_empty()
+            && patch.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if !is_known {
+        let hint = format!("leave out the field, or write a version of {}", versions::ETCD_SERIES.join(", "));
+        found.add_with_hint(format!("{path}.version"), format!("etcd {version} is not supported"), hint);
     }
 }
 

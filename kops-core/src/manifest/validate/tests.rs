@@ -154,6 +154,7 @@ fn etcd_clusters() {
     ");
     insta::assert_snapshot!(found(|c| {
         c.cluster.spec.etcd_clusters[1].name = "cilium".into();
+        c.cluster.spec.etcd_clusters[1].version = Some("2.2.1".into());
         let members = &mut c.cluster.spec.etcd_clusters[0].etcd_members;
         members[0].instance_group = "gone".into();
         members[1].name = "B".into();
@@ -169,6 +170,7 @@ fn etcd_clusters() {
     cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1a`
     cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
     cluster.spec.etcdClusters[1].name: `cilium` is not used by anything (the etcd clusters are main and events)
+    cluster.spec.etcdClusters[1].version: etcd 2.2.1 is not supported (leave out the field, or write a version of 3.4, 3.5, 3.6)
     ");
     insta::assert_snapshot!(found(|c| c.groups[0].spec.subnets.push("us-x-1b".into())), @r"
     cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: the instance group `master-us-x-1a` is in several zones, and a member's volume in one (make one control-plane group a zone)
