@@ -1,2 +1,7 @@
-//! kops
-fn main() {}
+//! The `kops` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kops_cli::main(std::env::args_os())
+}

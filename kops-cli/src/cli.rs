@@ -1,0 +1,113 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::verb::{
+    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, edit, get, replace, update,
+};
+
+/// Create, change and delete Kubernetes clusters on AWS.
+///
+/// Exit status: 0 done or nothing to do, 1 error, 2 changes are pending (previews with --detailed-exitcode).
+#[derive(Debug, Parser)]
+#[command(name = "kops", version, max_term_width = 110, propagate_version = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Name of the cluster
+    #[arg(long, global = true, env = "KOPS_CLUSTER_NAME", value_name = "CLUSTER")]
+    pub name: Option<String>,
+    /// Where manifests are kept: s3://BUCKET[/PREFIX] or file:///DIRECTORY
+    #[arg(long, global = true, env = "KOPS_STATE_STORE", value_name = "URL")]
+    pub state: Option<String>,
+    /// File of settings [default: ~/.kops.yaml, then ~/.kops/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Use a simulated cloud, kept with its manifests in a directory [default: .kops-sim]
+    #[arg(
+        long,
+        global = true,
+        env = "KOPS_SIM",
+        value_name = "DIRECTORY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1"
+    )]
+    pub sim: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Create clusters, instance groups and state stores
+    Create(CreateArgs),
+    /// Replace manifests in the state store
+    Replace(replace::ReplaceArgs),
+    /// Show what is in the state store
+    Get(get::GetArgs),
+    /// Change a manifest in an editor
+    #[command(subcommand)]
+    Edit(edit::EditVerb),
+    /// Preview and apply what the manifests say
+    #[command(subcommand)]
+    Update(UpdateVerb),
+    /// Delete clusters and instance groups
+    #[command(subcommand)]
+    Delete(DeleteVerb),
+    /// Print the version
+    Version,
+    /// Print a script that completes commands in a shell
+    Completion(completion::CompletionArgs),
+}
+
+/// Create clusters and state stores, or whatever a file describes.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct CreateArgs {
+    #[command(subcommand)]
+    pub what: Option<CreateVerb>,
+    #[command(flatten)]
+    pub files: create::FileArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CreateVerb {
+    /// Make the manifests of a new cluster
+    Cluster(Box<create_cluster::CreateClusterArgs>),
+    /// Make a private, encrypted, versioned bucket to keep manifests in
+    StateStore(create_state_store::CreateStateStoreArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UpdateVerb {
+    /// Preview and apply what a cluster's manifests say
+    Cluster(update::UpdateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeleteVerb {
+    /// Delete a cluster and everything that belongs to it
+    Cluster(delete_cluster::DeleteClusterArgs),
+    /// Delete an instance group and its machines
+    #[command(name = "instancegroup", visible_aliases = ["ig", "instancegroups"])]
+    InstanceGroup(delete_group::DeleteGroupArgs),
+}
+
+/// A form in which data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}

@@ -1,0 +1,176 @@
+//! From options and environment to a state store, a cloud and the calls over them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kops_aws::{AwsOptions, AwsProvider, AwsResource, S3Options, S3StateStore, SimProvider};
+use kops_core::manifest::{CompletedCluster, complete};
+use kops_core::operation::Kops;
+use kops_core::provider::Provider;
+use kops_core::sim::{SimCloud, SimOptions};
+use kops_core::state::{DirectoryStore, Registry, RegistryError, StateStore};
+
+use crate::cli::Global;
+use crate::error::CliError;
+use crate::terminal::Terminal;
+
+/// Any provider of AWS resources, real or simulated.
+pub type AnyProvider = Arc<dyn Provider<Resource = AwsResource>>;
+
+/// What a verb works with.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where words go.
+    pub terminal: &'a Terminal,
+    global: Global,
+}
+
+impl<'a> Context<'a> {
+    /// Nothing is opened yet.
+    pub fn new(global: Global, terminal: &'a Terminal) -> Self {
+        Self { terminal, global }
+    }
+
+    /// The cluster's name: the argument, or `--name`, but not two different ones.
+    pub fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
+        match (argument, &self.global.name) {
+            (Some(argument), Some(name)) if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() => {
+                Err(CliError::new("Cannot specify cluster via --name and positional argument"))
+            }
+            (Some(name), _) => Ok(name.to_owned()),
+            (None, Some(name)) => Ok(name.clone()),
+            (None, None) => Err(CliError::new("no cluster is named")
+                .with_hint("give its name, or --name, or set KOPS_CLUSTER_NAME")),
+        }
+    }
+
+    /// The `--name` option.
+    pub fn name_option(&self) -> Option<&str> {
+        self.global.name.as_deref()
+    }
+
+    /// The directory of the simulated cloud, if it is to be used.
+    fn simulation(&self) -> Option<PathBuf> {
+        let text = self.global.sim.as_deref()?;
+        match text {
+            "0" | "false" => None,
+            "" | "1" | "true" => Some(PathBuf::from(".kops-sim")),
+            directory => Some(PathBuf::from(directory)),
+        }
+    }
+
+    /// The state store's URL.
+    pub fn state_url(&self) -> Result<String, CliError> {
+        if let Some(directory) = self.simulation() {
+            return match self.global.state.as_deref() {
+                Some(url) if url.starts_with("file://") => Ok(url.to_owned()),
+                _ => {
+                    let directory = std::path::absolute(directory.join("state")).map_err(|error| {
+                        CliError::new("the current directory cannot be read").with_source(error)
+                    })?;
+                    Ok(format!("file://{}", directory.display()))
+                }
+            };
+        }
+        let url = match &self.global.state {
+            Some(url) => Some(url.clone()),
+            None => self.configured_state()?,
+        };
+        url.map(|url| url.trim_end_matches('/').to_owned()).ok_or_else(|| {
+            CliError::new("no state store is named").with_hint(
+                "give --state s3://BUCKET or set KOPS_STATE_STORE (`kops create state-store s3://BUCKET` makes one); \
+                 to try without an account, give --sim",
+            )
+        })
+    }
+
+    /// The state store of the settings file, if there is one.
+    fn configured_state(&self) -> Result<Option<String>, CliError> {
+        let home = std::env::home_dir();
+        let default = || {
+            let home = home?;
+            [home.join(".kops.yaml"), home.join(".kops/config")].into_iter().find(|path| path.is_file())
+        };
+        let Some(path) = self.global.config.clone().or_else(default) else { return Ok(None) };
+        let text = read_file(&path)?;
+        let documents = kops_core::yaml::read(&text).map_err(|error| {
+            CliError::new(format!("{} is not a file of settings", path.display())).with_source(error)
+        })?;
+        Ok(documents.first().and_then(|d| d.get("KOPS_STATE_STORE")).and_then(|n| n.text()).map(ToOwned::to_owned))
+    }
+
+    /// The state store.
+    pub async fn store(&self) -> Result<Arc<dyn StateStore>, CliError> {
+        let url = self.state_url()?;
+        if let Some(path) = url.strip_prefix("file://") {
+            return Ok(Arc::new(DirectoryStore::new(path)));
+        }
+        if url.starts_with("s3://") {
+            return Ok(Arc::new(S3StateStore::open(&url, s3_options()).await?));
+        }
+        Err(CliError::new(format!("{url} is not a state store"))
+            .with_hint("a state store is s3://BUCKET[/PREFIX] or file:///DIRECTORY"))
+    }
+
+    /// The manifests in the state store.
+    pub async fn registry(&self) -> Result<Registry, CliError> {
+        Ok(Registry::new(self.store().await?))
+    }
+
+    /// The calls on one cluster, on the cloud and in the region that its manifests name.
+    pub async fn kops(&self, cluster: &str, region: Option<&str>) -> Result<Kops<AnyProvider>, CliError> {
+        let store = self.store().await?;
+        let provider: AnyProvider = match self.simulation() {
+            Some(directory) => {
+                let cloud = SimCloud::open(&directory, SimOptions::default())?;
+                Arc::new(SimProvider::new(cloud))
+            }
+            None => {
+                let region = match region {
+                    Some(region) => Some(region.to_owned()),
+                    None => self.region_of(&store, cluster).await?,
+                };
+                let options = AwsOptions { region, endpoint: endpoint(), ..AwsOptions::default() };
+                Arc::new(AwsProvider::connect(options).await)
+            }
+        };
+        Ok(Kops::new(provider, store))
+    }
+
+    /// The region in which the cluster's subnets lie. None for a cluster without manifests: then the SDK's own.
+    async fn region_of(&self, store: &Arc<dyn StateStore>, cluster: &str) -> Result<Option<String>, CliError> {
+        match Registry::new(store.clone()).load(cluster).await {
+            Ok(loaded) => {
+                let completed: CompletedCluster = complete(&loaded.cluster, &loaded.groups, &Default::default());
+                Ok(completed.region().map(ToOwned::to_owned))
+            }
+            Err(RegistryError::NotFound(_) | RegistryError::Unreadable { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Another endpoint for AWS's API, as the SDKs name it; for tests and private clouds.
+fn endpoint() -> Option<String> {
+    std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
+}
+
+/// What kops reads from the environment about object stores that are not AWS's.
+pub fn s3_options() -> S3Options {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    S3Options {
+        endpoint: variable("S3_ENDPOINT").or_else(endpoint),
+        region: variable("S3_REGION"),
+        ..S3Options::default()
+    }
+}
+
+/// Reads a file; `-` is standard input.
+pub fn read_file(path: &Path) -> Result<String, CliError> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    text.map_err(|error| CliError::new(format!("cannot read {}", path.display())).with_source(error))
+}

@@ -1,0 +1,155 @@
+//! How a command ends.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use kops_core::apply::Incomplete;
+use kops_core::create::CreateError;
+use kops_core::manifest::ManifestError;
+use kops_core::operation::OperationError;
+use kops_core::plan::ReadPlanError;
+use kops_core::provider::ProviderError;
+use kops_core::sim::OpenSimError;
+use kops_core::state::{RegistryError, StateError};
+use kops_core::yaml::WriteError;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The exit status of a command: part of its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: something failed.
+    Failed,
+    /// 2: changes are pending (a preview with `--detailed-exitcode`).
+    Pending,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Done => 0,
+            ExitStatus::Failed => 1,
+            ExitStatus::Pending => 2,
+        })
+    }
+}
+
+/// An error as the command shows it: what failed, its causes, and what can be done.
+#[derive(Debug)]
+pub struct CliError {
+    message: String,
+    source: Option<Cause>,
+    hint: Option<String>,
+}
+
+impl CliError {
+    /// An error without a cause.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), source: None, hint: None }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds what can be done.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn of(error: impl std::error::Error + Send + Sync + 'static, hint: Option<String>) -> Self {
+        let message = error.to_string();
+        // The message is this error's own: its causes follow it.
+        Self { message, source: Some(Box::new(Shown(error))), hint }
+    }
+}
+
+/// An error whose own message has been shown already.
+#[derive(Debug)]
+struct Shown<E>(E);
+
+impl<E: std::error::Error> fmt::Display for Shown<E> {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for Shown<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        let mut cause = self.source.as_ref().map(|source| source.as_ref() as &dyn std::error::Error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !text.is_empty() {
+                write!(f, "\n  caused by: {text}")?;
+            }
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CliError {}
+
+impl From<RegistryError> for CliError {
+    fn from(error: RegistryError) -> Self {
+        let hint = error.hint();
+        Self::of(error, hint)
+    }
+}
+
+impl From<StateError> for CliError {
+    fn from(error: StateError) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
+        Self::of(error, hint)
+    }
+}
+
+impl From<OperationError> for CliError {
+    fn from(error: OperationError) -> Self {
+        let hint = match &error {
+            OperationError::Registry(error) => error.hint(),
+            OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
+                error.hint.as_deref().map(ToOwned::to_owned)
+            }
+            OperationError::Leftovers { cause: Some(error), .. } => error.hint.as_deref().map(ToOwned::to_owned),
+            _ => None,
+        };
+        Self::of(error, hint)
+    }
+}
+
+impl From<Incomplete> for CliError {
+    fn from(error: Incomplete) -> Self {
+        let hint = error.first.as_ref().and_then(|error| error.hint.as_deref().map(ToOwned::to_owned));
+        Self::of(error, hint)
+    }
+}
+
+macro_rules! plain {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::of(error, None)
+            }
+        }
+    )*};
+}
+
+plain!(CreateError, ManifestError, OpenSimError, ReadPlanError, WriteError);

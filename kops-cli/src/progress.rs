@@ -1,0 +1,71 @@
+//! Tells people how far a run has come.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kops_core::apply::{Event, Observer};
+use kops_core::cloud::Outcome;
+use kops_core::plan::Verb;
+
+use crate::terminal::Terminal;
+
+/// Writes one line for each step that ends, fails or has to wait.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    terminal: &'a Terminal,
+    done: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl<'a> Progress<'a> {
+    /// Writes to the terminal's status stream.
+    pub fn new(terminal: &'a Terminal) -> Self {
+        Self { terminal, done: AtomicUsize::new(0), all: AtomicUsize::new(0) }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn on_event(&self, event: &Event) {
+        match event {
+            Event::Started { summary } => {
+                let all = summary.create + summary.change + 2 * summary.replace + summary.delete;
+                self.all.store(all, Ordering::Relaxed);
+                self.done.store(0, Ordering::Relaxed);
+            }
+            Event::StepDone { id, verb, outcome, handle } => {
+                let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+                let all = self.all.load(Ordering::Relaxed);
+                let word = word(*verb, *outcome);
+                let handle = if handle.as_str() == id.name { String::new() } else { format!("  {handle}") };
+                self.terminal.status(format_args!("[{done:>3}/{all}] {word} {id}{handle}"));
+            }
+            Event::StepRetrying { id, attempt, pause, class, reason } if *attempt > 1 => {
+                let pause = pause.as_secs_f64();
+                self.terminal.status(format_args!("          waiting for {id}: {reason} ({class}, again in {pause:.1} s)"));
+            }
+            Event::StepFailed { id, verb, reason, .. } => {
+                self.terminal.status(format_args!("          could not {} {id}: {reason}", infinitive(*verb)));
+            }
+            Event::Cancelling => {
+                self.terminal.status("stopping: what is under way is finished, nothing new starts (again to stop at once)");
+            }
+            Event::StepStarted { .. } | Event::StepRetrying { .. } | Event::Finished { .. } => {}
+        }
+    }
+}
+
+fn word(verb: Verb, outcome: Option<Outcome>) -> &'static str {
+    match (verb, outcome) {
+        (_, Some(Outcome::Unchanged)) => "found  ",
+        (Verb::Create | Verb::Replace, _) => "created",
+        (Verb::Update | Verb::NewVersion, _) => "changed",
+        (Verb::Delete, _) => "deleted",
+    }
+}
+
+fn infinitive(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create | Verb::Replace => "create",
+        Verb::Update | Verb::NewVersion => "change",
+        Verb::Delete => "delete",
+    }
+}

@@ -1,0 +1,22 @@
+//! Tables as kops prints them: columns padded to the widest cell.
+
+use std::fmt::Write;
+
+/// A header row and rows below it, sorted by their cells from the left.
+pub fn table<const N: usize>(header: [&str; N], mut rows: Vec<[String; N]>) -> String {
+    rows.sort();
+    let mut widths = header.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in std::iter::once(header.map(ToOwned::to_owned)).chain(rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

@@ -1,0 +1,63 @@
+//! Where words go: data to standard output, everything else to standard error.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::CliError;
+
+type Stream = Box<dyn Write + Send>;
+
+/// The two streams of a command.
+#[derive(Clone)]
+pub struct Terminal {
+    streams: Arc<Mutex<(Stream, Stream)>>,
+    interactive: bool,
+}
+
+impl fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminal").field("interactive", &self.interactive).finish_non_exhaustive()
+    }
+}
+
+impl Terminal {
+    /// The process's own streams.
+    pub fn standard() -> Self {
+        let interactive = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Self { interactive, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr())) }
+    }
+
+    /// Other streams: nobody is there to answer questions.
+    pub fn new(data: Box<dyn Write + Send>, status: Box<dyn Write + Send>) -> Self {
+        Self { streams: Arc::new(Mutex::new((data, status))), interactive: false }
+    }
+
+    /// Whether somebody can answer questions.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Writes data: what a script reads.
+    pub fn data(&self, text: impl fmt::Display) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody reads on: there is nobody to tell either.
+        let _ = write!(streams.0, "{text}").and_then(|()| streams.0.flush());
+    }
+
+    /// Writes a line for people.
+    pub fn status(&self, text: impl fmt::Display) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(streams.1, "{text}").and_then(|()| streams.1.flush());
+    }
+
+    /// Writes a warning.
+    pub fn warning(&self, text: impl fmt::Display) {
+        self.status(format_args!("warning: {text}"));
+    }
+
+    /// Writes an error, its causes and what can be done.
+    pub fn error(&self, error: &CliError) {
+        self.status(format_args!("{error:#}"));
+    }
+}

@@ -1,0 +1,49 @@
+use std::io::Write;
+
+use clap::Args;
+
+use super::delete_cluster::rows;
+use super::update::carry_out;
+use crate::context::Context;
+use crate::error::{CliError, ExitStatus};
+
+/// Delete an instance group: its scaling group, its machines and its manifest.
+#[derive(Debug, Args)]
+pub(crate) struct DeleteGroupArgs {
+    /// Name of the instance group
+    group: String,
+    /// Delete without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    let name = context.cluster_name(None)?;
+    let kops = context.kops(&name, None).await?;
+    let group = args.group;
+    let plan = kops.plan_delete_group(&name, &group).await?;
+    context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
+    context.terminal.data(rows(&plan));
+    context.terminal.warning("its machines are terminated at once, without being drained");
+    if !args.yes && !confirmed(&group, context)? {
+        context.terminal.status("\nMust specify --yes to delete instancegroup");
+        return Ok(ExitStatus::Done);
+    }
+    let report = carry_out(context, async |run| kops.delete_group(&plan, &group, run).await).await?;
+    report.into_result()?;
+    context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));
+    Ok(ExitStatus::Done)
+}
+
+fn confirmed(group: &str, context: &Context<'_>) -> Result<bool, CliError> {
+    if !context.terminal.is_interactive() {
+        return Ok(false);
+    }
+    let mut stderr = std::io::stderr();
+    let failed = |error| CliError::new("cannot ask").with_source(error);
+    write!(stderr, "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N) ")
+        .map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,173 @@
+use std::collections::BTreeSet;
+
+use clap::{Args, Subcommand};
+use kops_core::manifest::{Cluster, InstanceGroup, Manifest, Role, write};
+use kops_core::state::LoadedCluster;
+
+use crate::cli::Output;
+use crate::context::Context;
+use crate::error::{CliError, ExitStatus};
+use crate::table::table;
+
+/// Show clusters, instance groups, or all of a cluster.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct GetArgs {
+    #[command(subcommand)]
+    what: Option<GetVerb>,
+    #[command(flatten)]
+    all: ClusterArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum GetVerb {
+    /// Clusters, or one of them
+    #[command(visible_alias = "cluster")]
+    Clusters(ClusterArgs),
+    /// The instance groups of a cluster, or some of them
+    #[command(name = "instancegroups", visible_aliases = ["ig", "igs", "instancegroup"])]
+    InstanceGroups(GroupArgs),
+    /// A cluster and its instance groups
+    All(ClusterArgs),
+}
+
+#[derive(Debug, Args)]
+struct ClusterArgs {
+    /// Name of the cluster
+    cluster: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct GroupArgs {
+    /// Names of instance groups
+    groups: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+pub(crate) async fn run(args: GetArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    match args.what {
+        Some(GetVerb::Clusters(args)) => clusters(args, context).await,
+        Some(GetVerb::InstanceGroups(args)) => groups(args, context).await,
+        Some(GetVerb::All(args)) => all(args, context).await,
+        None => all(args.all, context).await,
+    }?;
+    Ok(ExitStatus::Done)
+}
+
+async fn clusters(args: ClusterArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let registry = context.registry().await?;
+    // With KOPS_CLUSTER_NAME set, `get clusters` still lists all of them.
+    let clusters = match &args.cluster {
+        Some(name) => vec![registry.load(name).await?.cluster],
+        None => registry.clusters().await?,
+    };
+    if clusters.is_empty() {
+        return Err(CliError::new("no clusters found"));
+    }
+    match args.output.output {
+        Output::Table => context.terminal.data(cluster_table(&clusters)),
+        form => print(clusters.into_iter().map(Manifest::from).collect(), form, context)?,
+    }
+    Ok(())
+}
+
+async fn groups(args: GroupArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let loaded = load(None, context).await?;
+    let chosen: Vec<InstanceGroup> = if args.groups.is_empty() {
+        loaded.groups.clone()
+    } else {
+        args.groups.iter().map(|name| Ok(loaded.group(name)?.clone())).collect::<Result<_, CliError>>()?
+    };
+    if chosen.is_empty() {
+        return Err(CliError::new("No InstanceGroup objects found"));
+    }
+    match args.output.output {
+        Output::Table => context.terminal.data(group_table(&loaded.cluster, &chosen)),
+        form => print(chosen.into_iter().map(Manifest::from).collect(), form, context)?,
+    }
+    Ok(())
+}
+
+async fn all(args: ClusterArgs, context: &Context<'_>) -> Result<(), CliError> {
+    let loaded = load(args.cluster.as_deref(), context).await?;
+    let LoadedCluster { cluster, groups, .. } = loaded;
+    match args.output.output {
+        Output::Table => {
+            context.terminal.data(format_args!("Cluster\n{}\n", cluster_table(std::slice::from_ref(&cluster))));
+            context.terminal.data(format_args!("Instance Groups\n{}", group_table(&cluster, &groups)));
+        }
+        form => {
+            let groups = groups.into_iter().map(Manifest::from);
+            print(std::iter::once(Manifest::from(cluster)).chain(groups).collect(), form, context)?;
+        }
+    }
+    Ok(())
+}
+
+async fn load(argument: Option<&str>, context: &Context<'_>) -> Result<LoadedCluster, CliError> {
+    let name = context.cluster_name(argument)?;
+    let loaded = context.registry().await?.load(&name).await?;
+    loaded.warnings.iter().for_each(|warning| context.terminal.warning(warning));
+    Ok(loaded)
+}
+
+/// Prints manifests: several YAML documents, one JSON object, or a JSON list of several.
+pub(crate) fn print(manifests: Vec<Manifest>, form: Output, context: &Context<'_>) -> Result<(), CliError> {
+    match form {
+        Output::Yaml | Output::Table => context.terminal.data(write(&manifests)?),
+        Output::Json => {
+            let json = match manifests.as_slice() {
+                [one] => serde_json::to_string_pretty(one),
+                several => serde_json::to_string_pretty(several),
+            };
+            let json = json.map_err(|error| CliError::new("cannot write JSON").with_source(error))?;
+            context.terminal.data(format_args!("{json}\n"));
+        }
+    }
+    Ok(())
+}
+
+fn cluster_table(clusters: &[Cluster]) -> String {
+    let row = |cluster: &Cluster| {
+        let zones: BTreeSet<&str> = cluster.spec.subnets.iter().map(|subnet| subnet.zone()).collect();
+        let zones = zones.into_iter().collect::<Vec<_>>().join(",");
+        [cluster.name().to_owned(), cluster.spec.cloud_provider.clone().unwrap_or_default(), zones]
+    };
+    table(["NAME", "CLOUD", "ZONES"], clusters.iter().map(row).collect())
+}
+
+fn group_table(cluster: &Cluster, groups: &[InstanceGroup]) -> String {
+    let row = |group: &InstanceGroup| {
+        let role = match group.role() {
+            Role::ControlPlane => "ControlPlane",
+            Role::Node => "Node",
+            Role::Bastion => "Bastion",
+        };
+        let spec = &group.spec;
+        let zone = |name: &String| {
+            let subnet = cluster.spec.subnets.iter().find(|subnet| subnet.name == *name);
+            subnet.map_or(name.as_str(), |subnet| subnet.zone()).to_owned()
+        };
+        let zones: BTreeSet<String> = spec.subnets.iter().map(zone).collect();
+        let number = |count: Option<u32>| count.map(|c| c.to_string()).unwrap_or_default();
+        [
+            group.name().to_owned(),
+            role.to_owned(),
+            spec.machine_type.clone().unwrap_or_default(),
+            number(spec.min_size),
+            number(spec.max_size),
+            zones.into_iter().collect::<Vec<_>>().join(","),
+        ]
+    };
+    table(["NAME", "ROLE", "MACHINETYPE", "MIN", "MAX", "ZONES"], groups.iter().map(row).collect())
+}

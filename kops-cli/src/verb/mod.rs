@@ -1,0 +1,37 @@
+//! One file per verb; here is only which is which.
+
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod create_cluster;
+pub(crate) mod create_state_store;
+pub(crate) mod delete_cluster;
+pub(crate) mod delete_group;
+pub(crate) mod edit;
+pub(crate) mod get;
+pub(crate) mod replace;
+pub(crate) mod update;
+mod version;
+
+use crate::cli::{Cli, CreateVerb, DeleteVerb, UpdateVerb, Verb};
+use crate::context::Context;
+use crate::error::{CliError, ExitStatus};
+use crate::terminal::Terminal;
+
+pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, CliError> {
+    let context = Context::new(cli.global, terminal);
+    match cli.verb {
+        Verb::Create(args) => match args.what {
+            Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
+            Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
+            None => create::run(args.files, &context).await,
+        },
+        Verb::Replace(args) => replace::run(args, &context).await,
+        Verb::Get(args) => get::run(args, &context).await,
+        Verb::Edit(verb) => edit::run(verb, &context).await,
+        Verb::Update(UpdateVerb::Cluster(args)) => update::run(args, &context).await,
+        Verb::Delete(DeleteVerb::Cluster(args)) => delete_cluster::run(args, &context).await,
+        Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context).await,
+        Verb::Version => Ok(version::run(&context)),
+        Verb::Completion(args) => Ok(completion::run(&args, &context)),
+    }
+}

@@ -1,0 +1,176 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kops_aws::AwsResource;
+use kops_core::apply::{ApplyOptions, Report};
+use kops_core::operation::{Kops, Run};
+use kops_core::plan::{Plan, Purpose, Verb};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Output;
+use crate::context::{AnyProvider, Context, read_file};
+use crate::error::{CliError, ExitStatus};
+use crate::progress::Progress;
+
+/// Preview what a cluster's manifests say, and apply it with --yes.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Name of the cluster
+    cluster: Option<String>,
+    /// Apply the changes
+    #[arg(short, long)]
+    yes: bool,
+    /// Form of the output: the plan as one JSON document with json
+    #[arg(short, long, value_enum, default_value = "table", hide_possible_values = true, value_name = "table|json")]
+    output: Output,
+    /// Save the plan to a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "yes"])]
+    out: Option<PathBuf>,
+    /// Apply exactly the plan saved in a file, or refuse because something has changed since
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Exit with status 2 when the preview shows changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    if args.output == Output::Yaml {
+        return Err(CliError::new("a plan is printed as table or json"));
+    }
+    let saved = args.plan.as_deref().map(|path| read_plan(path, Purpose::Update)).transpose()?;
+    let name = match &saved {
+        Some(plan) => plan.scope().cluster.clone(),
+        None => context.cluster_name(args.cluster.as_deref())?,
+    };
+    let kops = context.kops(&name, None).await?;
+    let plan = match saved {
+        Some(plan) => {
+            kops.check_saved(&plan).await?;
+            plan
+        }
+        None => kops.plan_update(&name).await?,
+    };
+    if let Some(path) = &args.out {
+        save_plan(path, &plan)?;
+    }
+    if !args.yes {
+        preview(&plan, args.output, context);
+        return Ok(match plan.is_empty() {
+            false if args.detailed_exitcode => ExitStatus::Pending,
+            _ => ExitStatus::Done,
+        });
+    }
+    apply(&kops, &plan, args.output, context).await
+}
+
+/// Shows a plan that is not applied.
+pub(crate) fn preview(plan: &Plan<AwsResource>, form: Output, context: &Context<'_>) {
+    plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+    if form == Output::Json {
+        context.terminal.data(format_args!("{}\n", plan.to_json()));
+        return;
+    }
+    context.terminal.data(plan.display());
+    context.terminal.status(if plan.is_empty() {
+        "No changes need to be applied"
+    } else {
+        "Must specify --yes to apply changes"
+    });
+}
+
+/// Applies a plan and says what became of it.
+pub(crate) async fn apply(
+    kops: &Kops<AnyProvider>,
+    plan: &Plan<AwsResource>,
+    form: Output,
+    context: &Context<'_>,
+) -> Result<ExitStatus, CliError> {
+    plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+    let cluster = &plan.scope().cluster;
+    if plan.is_empty() {
+        context.terminal.status("No changes need to be applied");
+    }
+    let report = carry_out(context, async |run| kops.apply(plan, run).await).await;
+    if form == Output::Json {
+        context.terminal.data(format_args!("{}\n", as_json(plan, &report)));
+    }
+    report.into_result()?;
+    kops.remember(cluster).await?;
+    if !plan.is_empty() {
+        let is_new = plan.steps().iter().all(|step| step.action.verb() == Verb::Create);
+        context.terminal.status(if is_new {
+            "\nCluster is starting. It should be ready in a few minutes."
+        } else {
+            "\nCluster changes have been applied to the cloud."
+        });
+    }
+    if !plan.blocked().is_empty() {
+        return Err(CliError::new("not everything could be read, so not everything could be done")
+            .with_hint("the warnings above name what is missing; run the same again when it can be read"));
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Runs something that can be stopped: the first interrupt lets it finish what it began, the second ends it at once.
+pub(crate) async fn carry_out<T>(context: &Context<'_>, work: impl AsyncFnOnce(Run<'_>) -> T) -> T {
+    let cancel = CancellationToken::new();
+    let progress = Progress::new(context.terminal);
+    let options = ApplyOptions::default();
+    let watch = {
+        let cancel = cancel.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                cancel.cancel();
+                // From here on the signal has its usual meaning.
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    end_at_once();
+                }
+            }
+        })
+    };
+    let done = work(Run { options: &options, observer: &progress, cancel: &cancel }).await;
+    watch.abort();
+    done
+}
+
+#[expect(clippy::exit, reason = "the user has asked twice; whatever is half done is found again by the next run")]
+fn end_at_once() {
+    std::process::exit(130);
+}
+
+fn as_json(plan: &Plan<AwsResource>, report: &Report) -> String {
+    let failed: Vec<_> = report
+        .failed
+        .iter()
+        .map(|f| serde_json::json!({"id": f.id, "class": f.error.class, "reason": f.error.to_string()}))
+        .collect();
+    let json = serde_json::json!({
+        "cluster": plan.scope().cluster,
+        "fingerprint": plan.fingerprint(),
+        "cancelled": report.cancelled,
+        "done": report.done,
+        "failed": failed,
+        "skipped": report.skipped,
+    });
+    format!("{json:#}")
+}
+
+/// Reads a plan that was saved for `purpose`.
+fn read_plan(path: &Path, purpose: Purpose) -> Result<Plan<AwsResource>, CliError> {
+    let plan = Plan::from_json(&read_file(path)?)?;
+    if plan.purpose() == purpose {
+        Ok(plan)
+    } else {
+        Err(CliError::new(format!("{} is a plan for something else", path.display())))
+    }
+}
+
+/// Writes a plan so that nobody else can read or change it on the way to being applied.
+fn save_plan(path: &Path, plan: &Plan<AwsResource>) -> Result<(), CliError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(plan.to_json().as_bytes()))
+        .map_err(|error| CliError::new(format!("cannot write {}", path.display())).with_source(error))
+}
