@@ -117,7 +117,7 @@ pub struct Ensured {
 
 /// Something that holds resources: a real cloud, the simulated one, or a wrapper around either.
 ///
-/// The laws (numbers as in the contract battery, [`crate::contract`]):
+/// The laws (numbers as in the contract battery, `kops_core::contract`):
 /// - **C1** Observing a scope with nothing in it gives nothing, and no gap.
 /// - **C2** After everything desired has been ensured, the diff is empty.
 /// - **C3** Ensuring twice gives the same handle; the second time says `Unchanged`.

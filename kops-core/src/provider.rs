@@ -1,6 +1,7 @@
 //! A cloud together with what turns manifests into its resources.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -67,5 +68,22 @@ impl ProviderError {
             Self::Cloud(error) => error.class,
             Self::Model(_) => ErrorClass::Invalid,
         }
+    }
+}
+
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Arc<P> {
+    type Resource = P::Resource;
+
+    fn cloud(&self) -> &dyn Cloud<Resource = Self::Resource> {
+        (**self).cloud()
+    }
+
+    fn recommendations(&self) -> Recommendations {
+        (**self).recommendations()
+    }
+
+    async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError> {
+        (**self).desired(input).await
     }
 }
