@@ -18,9 +18,11 @@ mod moto;
 mod params;
 mod proxy;
 mod skip;
+mod strict;
 mod testbed;
 mod throttle;
 mod upstream;
+mod xml;
 
 pub use fault::{Fault, Rule};
 pub use journal::{Call, Gap};

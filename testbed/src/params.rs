@@ -36,6 +36,19 @@ impl Params {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// The plain values of the list `name.1`, `name.2`, … (also `name.member.1`).
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
+        self.iter()
+            .filter(|(key, _)| {
+                key.strip_prefix(name)
+                    .and_then(|rest| rest.strip_prefix('.'))
+                    .map(|rest| rest.strip_prefix("member.").unwrap_or(rest))
+                    .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+            })
+            .map(|(_, value)| value)
+            .collect()
+    }
+
     /// The structures of the list `name.1.…`, `name.2.…` (also `name.member.1.…`), in order, each with its own parameters.
     pub(crate) fn structs(&self, name: &str) -> Vec<Self> {
         let mut found: Vec<(&str, Self)> = Vec::new();
@@ -68,6 +81,9 @@ mod tests {
         let params = Params::parse(
             b"VpcId.1=vpc-1&VpcId.2=vpc-2&Names.member.1=a&Tag.1.Key=k&Tag.1.Value=v%20w&Tag.2.Key=l&Tags.member.1.Key=m",
         );
+        assert_eq!(params.list("VpcId"), ["vpc-1", "vpc-2"]);
+        assert_eq!(params.list("Names"), ["a"]);
+        assert_eq!(params.list("Tag"), Vec::<&str>::new());
         let tags = params.structs("Tag");
         assert_eq!(tags.len(), 2);
         assert_eq!(tags[0].get("Value"), Some("v w"));

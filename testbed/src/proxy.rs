@@ -17,7 +17,9 @@ use crate::call::{AwsCall, Protocol, is_form};
 use crate::envelope::{ApiError, Body, throttled};
 use crate::fault::{Fault, Faults};
 use crate::journal::Journal;
+use crate::moto::{Moto, Tail};
 use crate::params::Params;
+use crate::strict::Strict;
 use crate::testbed::Options;
 use crate::throttle::Buckets;
 use crate::upstream::{Answer, Upstream, read};
@@ -28,8 +30,11 @@ pub(crate) struct Proxy {
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     upstream: Upstream,
+    strict: Strict,
     latency: Duration,
     buckets: Option<Buckets>,
+    /// What moto writes about its failures.
+    stderr: Tail,
 }
 
 /// The client gets no answer: its connection is closed.
@@ -68,11 +73,13 @@ async fn arrive(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Respons
 }
 
 impl Proxy {
-    pub(crate) fn new(port: u16, options: Options) -> Self {
+    pub(crate) fn new(moto: &Moto, options: Options) -> Self {
         Self {
+            stderr: moto.stderr.clone(),
             journal: Journal::new(options.on_call),
             faults: Faults::new(),
-            upstream: Upstream::new(port),
+            upstream: Upstream::new(moto.port),
+            strict: Strict::new(options.page_size),
             latency: options.latency,
             buckets: options.throttle.map(Buckets::new),
         }
@@ -80,6 +87,7 @@ impl Proxy {
 
     pub(crate) async fn reset(&self) -> Result<(), ApiError> {
         self.upstream.reset().await?;
+        self.strict.clear();
         self.faults.clear();
         self.journal.clear();
         Ok(())
@@ -147,7 +155,7 @@ impl Proxy {
         body: Bytes,
     ) -> (Response<Body>, Option<String>) {
         let answer = match call.protocol {
-            Protocol::Ec2 | Protocol::Query => self.upstream.query(call).await,
+            Protocol::Ec2 | Protocol::Query => self.strict.serve(&self.upstream, call).await,
             Protocol::S3 | Protocol::RestXml | Protocol::Json => {
                 match self.upstream.forward(parts, body).await {
                     Ok(response) if response.status().is_success() => {
@@ -161,7 +169,7 @@ impl Proxy {
                 }
             }
         };
-        match answer.and_then(|answer| self.without_gap(call, answer)) {
+        match self.without_gap(call, answer).await {
             Ok(answer) => {
                 let code = answer.error_code();
                 (answer.into_response(), code)
@@ -171,11 +179,19 @@ impl Proxy {
     }
 
     /// An HTML page is moto's way to say that it does not know the call, or that it failed.
-    fn without_gap(&self, call: &AwsCall, answer: Answer) -> Result<Answer, ApiError> {
+    async fn without_gap(
+        &self,
+        call: &AwsCall,
+        answer: Result<Answer, ApiError>,
+    ) -> Result<Answer, ApiError> {
+        let answer = answer?;
         if !answer.is_html() || answer.status.is_success() {
             return Ok(answer);
         }
-        let reason = format!("moto answered {} with a page of HTML", answer.status);
+        // The trace is written at the same time as the page, through another channel.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let cause = self.stderr.last_line().unwrap_or_else(|| "it does not say why".to_owned());
+        let reason = format!("moto answered {}: {cause}", answer.status);
         self.journal.note_gap(call, reason.clone());
         let message = format!("{}.{}: {reason}", call.service, call.action);
         Err(ApiError::new("EmulatorGap", message))

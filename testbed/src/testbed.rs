@@ -24,6 +24,8 @@ pub struct Options {
     pub latency: Duration,
     /// A limit on the rate of calls to each service.
     pub throttle: Option<Throttle>,
+    /// No page of a list is larger than this, however large a page the client asks for. AWS may do so, too.
+    pub page_size: Option<usize>,
     /// Called after every call.
     pub on_call: Option<fn(&Call)>,
 }
@@ -35,6 +37,7 @@ impl Default for Options {
             images: Image::stock(),
             latency: Duration::ZERO,
             throttle: None,
+            page_size: None,
             on_call: None,
         }
     }
@@ -107,7 +110,7 @@ impl Testbed {
         let listener = TcpListener::from_std(listener)
             .map_err(|source| TestbedError::Io { what: "listen on a loopback port", source })?;
         drop(guard);
-        let proxy = Arc::new(Proxy::new(moto.port, options));
+        let proxy = Arc::new(Proxy::new(&moto, options));
         runtime.spawn(proxy::serve(Arc::clone(&proxy), listener));
         let testbed = Self { proxy, endpoint: format!("http://{address}"), moto, runtime: Some(runtime) };
         testbed.warm_up()?;

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::call::AwsCall;
 use crate::envelope::{ApiError, Body, error_code, full};
+use crate::xml;
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -22,6 +23,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A success.
+    pub(crate) fn xml(root: &xmltree::Element) -> Result<Self, ApiError> {
+        let body = xml::write(root)
+            .ok_or_else(|| ApiError::new("InternalFailure", "the answer can't be written as XML"))?;
+        let content_type = Some(HeaderValue::from_static("text/xml;charset=UTF-8"));
+        Ok(Self { status: StatusCode::OK, content_type, body: body.into() })
+    }
+
     pub(crate) fn is_html(&self) -> bool {
         self.content_type.as_ref().is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
     }

@@ -42,6 +42,14 @@ impl Reply {
         assert!(self.status < 300, "{}: {}", self.status, self.body);
         self
     }
+
+    #[track_caller]
+    pub(crate) fn id(self, element: &str) -> String {
+        let reply = self.ok();
+        let id = reply.text(element);
+        assert!(id.is_some(), "no {element} in {}", reply.body);
+        id.unwrap_or_default().to_owned()
+    }
 }
 
 impl Client {

@@ -3,4 +3,11 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod dependencies;
+mod groups;
+mod launch;
+mod network;
+mod pages;
 mod proxy;
+mod shared;
+mod tokens;

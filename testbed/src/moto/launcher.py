@@ -1,6 +1,6 @@
 """Runs moto as an HTTP server for the testbed.
 
-Started with `python3 -c`, with one JSON argument: {"images": [...]}. Prints the port it listens on, and exits as
+Started with `python3 -c`, with one JSON argument: {"images": [...], "corrections": "..."}. Prints the port it listens on, and exits as
 soon as standard input closes, so that it never outlives the process that started it.
 """
 
@@ -58,6 +58,9 @@ def main():
     threading.Thread(target=exit_with_parent, daemon=True).start()
     config = json.loads(sys.argv[1])
     seed_images(config["images"])
+    corrections = {}
+    exec(config["corrections"], corrections)
+    corrections["correct_moto"]()
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     print(server.port, flush=True)

@@ -106,6 +106,11 @@ impl Tail {
         (tail, thread)
     }
 
+    pub(crate) fn last_line(&self) -> Option<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().rev().find(|line| !line.trim().is_empty()).cloned()
+    }
+
     pub(crate) fn text(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
@@ -127,7 +132,10 @@ impl Moto {
         let mut child = Command::new(python)
             .arg("-c")
             .arg(include_str!("launcher.py"))
-            .arg(serde_json::json!({ "images": images }).to_string())
+            .arg(
+                serde_json::json!({ "images": images, "corrections": include_str!("corrections.py") })
+                    .to_string(),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

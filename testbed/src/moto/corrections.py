@@ -1,0 +1,247 @@
+"""What moto gets wrong inside: things that AWS does by itself, between calls, where no proxy can see them.
+
+Written for moto 5.2. What AWS refuses is not here: that is the proxy's.
+"""
+
+from moto.autoscaling import models as autoscaling
+from moto.core.responses import ActionResult
+from moto.ec2.models import instances, launch_templates, nat_gateways, subnets
+from moto.ec2.utils import filter_iam_instance_profiles
+from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
+from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.elbv2 import models as elbv2
+from moto.utilities.utils import get_partition
+
+
+def correct_networks():
+    create_interface = NetworkInterfaceBackend.create_network_interface
+
+    def create_network_interface(self, *arguments, **named):
+        # The interface that comes with an instance goes with it.
+        if named.get("device_index") == 0 and not named.get("delete_on_termination"):
+            named["delete_on_termination"] = True
+        return create_interface(self, *arguments, **named)
+
+    delete_subnet = subnets.SubnetBackend.delete_subnet
+
+    def delete_subnet_and_associations(self, subnet_id):
+        deleted = delete_subnet(self, subnet_id)
+        for table in self.route_tables.values():
+            for association in [key for key, target in table._associations.items() if target == subnet_id]:
+                del table._associations[association]
+        return deleted
+
+    delete_gateway = nat_gateways.NatGatewayBackend.delete_nat_gateway
+
+    def delete_nat_gateway(self, nat_gateway_id):
+        deleted = delete_gateway(self, nat_gateway_id)
+        for address in deleted.address_set:
+            if address.get("allocationId"):
+                for elastic in self.address_by_allocation([address["allocationId"]]):
+                    if elastic.association_id:
+                        self.disassociate_address(association_id=elastic.association_id)
+        if deleted._eni.id in self.enis:
+            deleted._eni.delete()
+        return deleted
+
+    NetworkInterfaceBackend.create_network_interface = create_network_interface
+    subnets.SubnetBackend.delete_subnet = delete_subnet_and_associations
+    nat_gateways.NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
+
+
+def correct_launch_templates():
+    """Versions can be deleted, and their numbers are never given out again."""
+    template_class = launch_templates.LaunchTemplate
+
+    def create_version(self, data, description):
+        self.last_number = getattr(self, "last_number", 0) + 1
+        version = launch_templates.LaunchTemplateVersion(self, self.last_number, data, description)
+        self.versions.append(version)
+        return version
+
+    def get_version(self, number):
+        wanted = {"$latest": self.versions[-1].number, "$default": self.default_version_number}
+        wanted = wanted.get(str(number).lower(), number)
+        for version in self.versions:
+            if str(version.number) == str(wanted):
+                return version
+        raise launch_templates.InvalidLaunchTemplateVersionNotFound(template_id=self.id, version=number)
+
+    def delete_launch_template_versions(self):
+        name, template_id = self._get_param("LaunchTemplateName"), self._get_param("LaunchTemplateId")
+        backend = self.ec2_backend
+        template = backend.get_launch_template_by_name(name) if name else backend.get_launch_template(template_id)
+        deleted, kept = [], []
+        for number in self._get_param("Versions", []):
+            entry = {
+                "LaunchTemplateId": template.id,
+                "LaunchTemplateName": template.name,
+                "VersionNumber": int(number),
+            }
+            known = [version for version in template.versions if version.number == int(number)]
+            if not known:
+                error = ("launchTemplateVersionDoesNotExist", "The version does not exist.")
+            elif int(number) == template.default_version_number:
+                error = ("unexpectedError", "The default version cannot be deleted.")
+            else:
+                template.versions.remove(known[0])
+                deleted.append(entry)
+                continue
+            kept.append({**entry, "ResponseError": {"Code": error[0], "Message": error[1]}})
+        return ActionResult(
+            {
+                "SuccessfullyDeletedLaunchTemplateVersions": deleted,
+                "UnsuccessfullyDeletedLaunchTemplateVersions": kept,
+            }
+        )
+
+    template_class.create_version = create_version
+    template_class.get_version = get_version
+    template_class.default_version = lambda self: self.get_version("$Default")
+    LaunchTemplates.delete_launch_template_versions = delete_launch_template_versions
+
+
+def correct_scaling_groups():
+    """Members are spread over the subnets, and are all that their launch template says."""
+    group_class = autoscaling.FakeAutoScalingGroup
+    launch_without_template = group_class.replace_autoscaling_group_instances
+    set_template = group_class._set_launch_configuration
+
+    def set_valid_template(self, *arguments, **named):
+        set_template(self, *arguments, **named)
+        if not self.ec2_launch_template:
+            return
+        version = self.ec2_launch_template.get_version(self.launch_template_version)
+        profile = version.data.get("IamInstanceProfile")
+        if not profile:
+            return
+        try:
+            filter_iam_instance_profiles(
+                self.account_id,
+                partition=get_partition(self.region),
+                iam_instance_profile_arn=profile.get("Arn"),
+                iam_instance_profile_name=profile.get("Name"),
+            )
+        except Exception:
+            name = profile.get("Name") or profile.get("Arn")
+            raise autoscaling.AutoscalingClientError(
+                "ValidationError",
+                "You must use a valid fully-formed launch template. "
+                f"Value ({name}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+            ) from None
+
+    def launch(self, count, tags):
+        if not self.ec2_launch_template:
+            return launch_without_template(self, count, tags)
+        version = self.ec2_launch_template.get_version(self.launch_template_version)
+        for _ in range(count):
+            self.instance_states.append(launch_one(self, version, dict(tags)))
+
+    def launch_one(group, version, tags):
+        backend = group.autoscaling_backend.ec2_backend
+        data = version.data
+        tags = {**tags, autoscaling.ASG_NAME_TAG: group.name}
+        by_kind = {}
+        for specification in data.get("TagSpecifications", []):
+            by_kind.setdefault(specification["ResourceType"], {}).update(
+                {tag["Key"]: tag["Value"] for tag in specification.get("Tags", [])}
+            )
+        interfaces = data.get("NetworkInterfaces") or [{}]
+        named = {}
+        if data.get("BlockDeviceMappings"):
+            named["block_device_mappings"] = [
+                {**device, "Ebs": {"DeleteOnTermination": True, **device["Ebs"]}}
+                for device in data["BlockDeviceMappings"]
+                if "Ebs" in device
+            ]
+        reservation = backend.run_instances(
+            version.image_id,
+            1,
+            version.user_data,
+            [],
+            security_group_ids=list(data.get("SecurityGroupIds") or interfaces[0].get("Groups") or []),
+            instance_type=version.instance_type,
+            is_instance_type_default=False,
+            region_name=backend.region_name,
+            tags={**by_kind, "instance": {**by_kind.get("instance", {}), **tags}},
+            launch_template={"LaunchTemplateId": version.template.id, "Version": str(version.number)},
+            metadata_options=data.get("MetadataOptions") or {},
+            monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
+            associate_public_ip=interfaces[0].get("AssociatePublicIpAddress"),
+            subnet_id=next_subnet(group),
+            **named,
+        )
+        instance = reservation.instances[0]
+        instance.autoscaling_group = group
+        if profile := data.get("IamInstanceProfile"):
+            backend.associate_iam_instance_profile(
+                instance.id,
+                iam_instance_profile_name=profile.get("Name"),
+                iam_instance_profile_arn=profile.get("Arn"),
+            )
+        return autoscaling.InstanceState(
+            instance, protected_from_scale_in=group.new_instances_protected_from_scale_in
+        )
+
+    def next_subnet(group):
+        if not group.vpc_zone_identifier:
+            return None
+        members = [state.instance.subnet_id for state in group.instance_states]
+        return min(group.vpc_zone_identifier.split(","), key=members.count)
+
+    def made_from(self):
+        template = self.auto_scaling_group and self.auto_scaling_group.ec2_launch_template
+        if not template:
+            return None
+        tags = {tag["key"]: tag["value"] for tag in self.instance.get_tags()}
+        return {
+            "LaunchTemplateId": template.id,
+            "LaunchTemplateName": template.name,
+            "Version": tags.get("aws:ec2launchtemplate:version"),
+        }
+
+    backend_class = autoscaling.AutoScalingBackend
+
+    def delete_auto_scaling_group(self, group_name):
+        group = self.autoscaling_groups.get(group_name)
+        if group is None:
+            raise autoscaling.ValidationError(
+                f"AutoScalingGroup name not found - AutoScalingGroup '{group_name}' not found"
+            )
+        # Protection and standby don't outlive the group.
+        members = [state.instance.id for state in group.instance_states]
+        group.instance_states, group.desired_capacity = [], 0
+        self.update_attached_elbs(group_name)
+        self.autoscaling_groups.pop(group_name)
+        if members:
+            self.ec2_backend.terminate_instances(members)
+
+    group_class._set_launch_configuration = set_valid_template
+    group_class.replace_autoscaling_group_instances = launch
+    autoscaling.InstanceState.launch_template = property(made_from)
+    backend_class.delete_auto_scaling_group = delete_auto_scaling_group
+
+
+def correct_load_balancers():
+    """The name of a network load balancer says that it is one."""
+    create = elbv2.ELBv2Backend.create_load_balancer
+
+    def create_load_balancer(self, *arguments, **named):
+        balancer = create(self, *arguments, **named)
+        if balancer.type == "network":
+            tags = self.tagging_service.list_tags_for_resource(balancer.arn)["Tags"]
+            self.tagging_service.delete_all_tags_for_resource(balancer.arn)
+            del self.load_balancers[balancer.arn]
+            balancer.arn = balancer.arn.replace(":loadbalancer/app/", ":loadbalancer/net/")
+            self.load_balancers[balancer.arn] = balancer
+            self.tagging_service.tag_resource(balancer.arn, tags)
+        return balancer
+
+    elbv2.ELBv2Backend.create_load_balancer = create_load_balancer
+
+
+def correct_moto():
+    correct_networks()
+    correct_launch_templates()
+    correct_scaling_groups()
+    correct_load_balancers()
