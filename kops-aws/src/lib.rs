@@ -1,5 +1,14 @@
 //! The AWS backend of kops for Rust: what a cluster is made of on AWS, and how that is read and changed.
 
+#[cfg(feature = "sdk")]
+mod error;
 pub mod names;
+#[cfg(feature = "sdk")]
+pub mod operator;
 pub mod resource;
+#[cfg(feature = "sdk")]
+pub mod s3;
 pub mod tags;
+
+#[cfg(feature = "sdk")]
+pub use s3::{S3Options, S3StateStore};

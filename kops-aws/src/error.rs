@@ -1,0 +1,232 @@
+//! What AWS's errors mean: the only place that knows their codes.
+
+use kops_core::error::ErrorClass;
+
+/// The meaning of an answer by its code, or by its HTTP status when it has none.
+///
+/// Codes are shared by the services, or differ in prefixes and suffixes that say the same everywhere
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+pub(crate) fn classify(code: Option<&str>, status: Option<u16>) -> ErrorClass {
+    match code {
+        Some(code) => by_code(code).or_else(|| by_status(status)).unwrap_or(ErrorClass::Invalid),
+        None => by_status(status).unwrap_or(ErrorClass::Unavailable),
+    }
+}
+
+fn by_code(code: &str) -> Option<ErrorClass> {
+    Some(match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "PriorRequestNotComplete"
+        | "SlowDown" => ErrorClass::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AllAccessDisabled"
+        | "AuthFailure"
+        | "UnauthorizedOperation"
+        | "UnauthorizedAccess"
+        | "OptInRequired"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "UnrecognizedClientException"
+        | "KMS.DisabledException"
+        | "InvalidObjectState" => ErrorClass::Denied,
+        "InsufficientInstanceCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientReservedInstanceCapacity"
+        | "InsufficientFreeAddressesInSubnet"
+        | "InsufficientAddressCapacity"
+        | "InsufficientVolumeCapacity"
+        | "MaxSpotInstanceCountExceeded"
+        | "TooManyBuckets"
+        | "TooManyLoadBalancers"
+        | "TooManyTargetGroups"
+        | "LimitExceeded"
+        | "LimitExceededException" => ErrorClass::Quota,
+        "DependencyViolation"
+        | "DeleteConflict"
+        | "ResourceInUse"
+        | "ResourceInUseException"
+        | "ScalingActivityInProgress"
+        | "VolumeInUse"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "Resource.AlreadyAssociated"
+        | "OperationAborted"
+        | "ConditionalRequestConflict"
+        | "PreconditionFailed"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable" => ErrorClass::Conflict,
+        "NoSuchBucket"
+        | "NoSuchKey"
+        | "NoSuchUpload"
+        | "NoSuchEntity"
+        | "NotFound"
+        | "AccessPointNotFound"
+        | "LoadBalancerNotFound"
+        | "LoadBalancerNotFoundException"
+        | "TargetGroupNotFound"
+        | "ListenerNotFound" => ErrorClass::NotFound,
+        "AlreadyExists"
+        | "EntityAlreadyExists"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "DuplicateLoadBalancerName"
+        | "DuplicateListener"
+        | "DuplicateTargetGroupName"
+        | "RouteAlreadyExists" => ErrorClass::AlreadyExists,
+        "InternalError"
+        | "InternalFailure"
+        | "InternalServiceError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "Unavailable"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServiceFailure" => ErrorClass::Unavailable,
+        "UnsupportedOperation" | "Unsupported" | "NotImplemented" => ErrorClass::Unsupported,
+        _ => return by_pattern(code),
+    })
+}
+
+fn by_pattern(code: &str) -> Option<ErrorClass> {
+    if code.ends_with(".NotFound") || code.ends_with("NotFoundError") || code.ends_with(".Unknown") {
+        Some(ErrorClass::NotFound)
+    } else if code.ends_with(".Duplicate") || code.ends_with("AlreadyExistsException") {
+        Some(ErrorClass::AlreadyExists)
+    } else if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") {
+        Some(ErrorClass::Quota)
+    } else if code.ends_with(".InUse") || code.ends_with("InUseException") {
+        Some(ErrorClass::Conflict)
+    } else {
+        None
+    }
+}
+
+fn by_status(status: Option<u16>) -> Option<ErrorClass> {
+    Some(match status? {
+        401 | 403 => ErrorClass::Denied,
+        404 => ErrorClass::NotFound,
+        409 | 412 => ErrorClass::Conflict,
+        429 => ErrorClass::Throttled,
+        500..=599 => ErrorClass::Unavailable,
+        _ => return None,
+    })
+}
+
+#[cfg(feature = "sdk")]
+pub(crate) use sdk::Fault;
+
+#[cfg(feature = "sdk")]
+mod sdk {
+    use std::error::Error;
+
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_sdk_s3::error::ProvideErrorMetadata;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::client::result::SdkError;
+    use kops_core::error::{Cause, ErrorClass};
+
+    use super::classify;
+
+    /// A failed call, told apart from the operation that it was.
+    #[derive(Debug)]
+    pub(crate) struct Fault {
+        /// What it means.
+        pub(crate) class: ErrorClass,
+        /// AWS's code, if AWS answered with one.
+        pub(crate) code: Option<String>,
+        /// The HTTP status, if anybody answered.
+        pub(crate) status: Option<u16>,
+        /// The region that S3 says the bucket is in, if it says so.
+        pub(crate) bucket_region: Option<String>,
+        /// Why it failed, for people: AWS's words where there are any.
+        pub(crate) message: String,
+        /// The SDK's error.
+        pub(crate) source: Cause,
+    }
+
+    impl Fault {
+        pub(crate) fn is(&self, code: &str) -> bool {
+            self.code.as_deref() == Some(code)
+        }
+    }
+
+    impl<E> From<SdkError<E, HttpResponse>> for Fault
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        fn from(error: SdkError<E, HttpResponse>) -> Self {
+            let response = error.raw_response();
+            let status = response.map(|response| response.status().as_u16());
+            let bucket_region = response
+                .and_then(|response| response.headers().get("x-amz-bucket-region"))
+                .map(str::to_owned);
+            let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
+            let (class, message) = match &error {
+                SdkError::ServiceError(service) => {
+                    let words = service.err().message().unwrap_or("AWS refused without saying why");
+                    (classify(code.as_deref(), status), words.to_owned())
+                }
+                SdkError::TimeoutError(_) => {
+                    (ErrorClass::Unavailable, "there was no answer in time".to_owned())
+                }
+                _ if is_for_want_of_credentials(&error) => {
+                    (ErrorClass::Denied, "there are no usable AWS credentials".to_owned())
+                }
+                SdkError::DispatchFailure(_) => {
+                    (ErrorClass::Unavailable, "the service could not be reached".to_owned())
+                }
+                SdkError::ResponseError(_) => {
+                    (ErrorClass::Unavailable, "the answer could not be understood".to_owned())
+                }
+                _ => (ErrorClass::Invalid, "the request could not be made".to_owned()),
+            };
+            Self { class, code, status, bucket_region, message, source: error.into() }
+        }
+    }
+
+    fn is_for_want_of_credentials(error: &(dyn Error + 'static)) -> bool {
+        error.is::<CredentialsError>() || error.source().is_some_and(is_for_want_of_credentials)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_go_before_status() {
+        for (code, status, class) in [
+            (Some("RequestLimitExceeded"), Some(503), ErrorClass::Throttled),
+            (Some("UnauthorizedOperation"), Some(403), ErrorClass::Denied),
+            (Some("VpcLimitExceeded"), Some(400), ErrorClass::Quota),
+            (Some("InvalidVpcID.NotFound"), Some(400), ErrorClass::NotFound),
+            (Some("InvalidGroup.Duplicate"), Some(400), ErrorClass::AlreadyExists),
+            (Some("InvalidGroup.InUse"), Some(400), ErrorClass::Conflict),
+            (Some("DependencyViolation"), Some(400), ErrorClass::Conflict),
+            (Some("InsufficientInstanceCapacity"), Some(500), ErrorClass::Quota),
+            (Some("ServerSideEncryptionConfigurationNotFoundError"), Some(404), ErrorClass::NotFound),
+            (Some("SomethingNew"), Some(503), ErrorClass::Unavailable),
+            (Some("InvalidParameterValue"), Some(400), ErrorClass::Invalid),
+            (None, Some(403), ErrorClass::Denied),
+            (None, Some(500), ErrorClass::Unavailable),
+            (None, None, ErrorClass::Unavailable),
+        ] {
+            assert_eq!(classify(code, status), class, "{code:?} {status:?}");
+        }
+    }
+}
