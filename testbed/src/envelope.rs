@@ -19,6 +19,8 @@ pub(crate) struct ApiError {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) status: StatusCode,
+    /// Where the bucket is, for S3.
+    pub(crate) bucket_region: Option<String>,
 }
 
 impl ApiError {
@@ -26,7 +28,7 @@ impl ApiError {
     pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         let code = code.into();
         let status = usual_status(&code);
-        Self { code, message: message.into(), status }
+        Self { code, message: message.into(), status, bucket_region: None }
     }
 
     pub(crate) fn answer(&self, call: &AwsCall) -> Response<Body> {
@@ -68,6 +70,11 @@ impl ApiError {
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         response.headers_mut().insert("x-amzn-requestid", HeaderValue::from_static("testbed"));
+        if let Some(region) =
+            self.bucket_region.as_ref().and_then(|region| HeaderValue::from_str(region).ok())
+        {
+            response.headers_mut().insert("x-amz-bucket-region", region);
+        }
         response
     }
 }

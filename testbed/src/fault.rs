@@ -7,6 +7,15 @@ use tokio::sync::watch;
 
 use crate::call::AwsCall;
 
+/// How long something that was made is not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lag {
+    /// During the next so many calls of any kind.
+    Calls(u64),
+    /// For so long.
+    Time(Duration),
+}
+
 /// One way for a call to go wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -23,6 +32,9 @@ pub enum Fault {
     /// [`Testbed::clear_faults`](crate::Testbed::clear_faults). [`Testbed::stopped`](crate::Testbed::stopped) tells the
     /// test when to cancel the caller.
     Stop,
+    /// The call takes effect, but what it makes is not seen for a while: lists leave it out, and calls that name it fail with
+    /// the service's "not found" error. Calls that make nothing are not affected, S3 is always consistent.
+    DelayVisibility(Lag),
     /// The call takes this much longer.
     Delay(Duration),
 }

@@ -24,7 +24,7 @@ mod throttle;
 mod upstream;
 mod xml;
 
-pub use fault::{Fault, Rule};
+pub use fault::{Fault, Lag, Rule};
 pub use journal::{Call, Gap};
 pub use moto::Image;
 pub use skip::required_or_skip;

@@ -128,7 +128,7 @@ impl Proxy {
             }
             Some(Fault::Fail { code }) => Some(ApiError::new(code, "injected by the testbed")),
             Some(Fault::Throttle) => Some(throttled(&call)),
-            Some(Fault::LoseResponse) => None,
+            Some(Fault::LoseResponse | Fault::DelayVisibility(_)) => None,
             None => self
                 .buckets
                 .as_ref()
@@ -136,7 +136,7 @@ impl Proxy {
         };
         let (response, error_code) = match refused {
             Some(error) => (error.answer(&call), Some(error.code)),
-            None => self.carry_out(&call, &parts, body).await,
+            None => self.carry_out(&call, parts, body, &fault).await,
         };
         if fault == Some(Fault::LoseResponse) {
             // Read to the end, so that it has taken effect.
@@ -151,17 +151,20 @@ impl Proxy {
     async fn carry_out(
         &self,
         call: &AwsCall,
-        parts: &Parts,
+        parts: Parts,
         body: Bytes,
+        fault: &Option<Fault>,
     ) -> (Response<Body>, Option<String>) {
+        let lag = match fault {
+            Some(Fault::DelayVisibility(lag)) => Some(*lag),
+            _ => None,
+        };
         let answer = match call.protocol {
-            Protocol::Ec2 | Protocol::Query => self.strict.serve(&self.upstream, call).await,
+            Protocol::Ec2 | Protocol::Query => self.strict.serve(&self.upstream, call, lag).await,
             Protocol::S3 | Protocol::RestXml | Protocol::Json => {
-                match self.upstream.forward(parts, body).await {
-                    Ok(response) if response.status().is_success() => {
-                        return (response.map(BodyExt::boxed), None);
-                    }
-                    Ok(response) if call.action.starts_with("Head") => {
+                match self.pass_on(call, parts, body).await {
+                    // Passed on as it comes in. The answer to HEAD has no body to read an error from.
+                    Ok(response) if response.status().is_success() || call.action.starts_with("Head") => {
                         return (response.map(BodyExt::boxed), None);
                     }
                     Ok(response) => read(response).await,
@@ -176,6 +179,19 @@ impl Proxy {
             }
             Err(error) => (error.answer(call), Some(error.code)),
         }
+    }
+
+    async fn pass_on(
+        &self,
+        call: &AwsCall,
+        parts: Parts,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ApiError> {
+        if call.protocol != Protocol::S3 {
+            return self.upstream.forward(&parts, body).await;
+        }
+        self.strict.objects.check(&self.upstream, call, &parts, &body).await?;
+        self.upstream.forward(&self.strict.objects.with_small_pages(call, parts), body).await
     }
 
     /// An HTML page is moto's way to say that it does not know the call, or that it failed.

@@ -85,6 +85,21 @@ impl Upstream {
         read(self.send(request).await?).await
     }
 
+    /// Where a bucket is; none if there is no such bucket.
+    pub(crate) async fn bucket_region(
+        &self,
+        call: &AwsCall,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let request = Request::head(self.uri(&format!("/{bucket}"))?)
+            .header(AUTHORIZATION, &call.authorization)
+            .body(Full::default())
+            .map_err(unreachable)?;
+        let response = self.send(request).await?;
+        let region = response.headers().get("x-amz-bucket-region").and_then(|value| value.to_str().ok());
+        Ok(region.filter(|_| response.status().is_success()).map(str::to_owned))
+    }
+
     /// Empties all of moto.
     pub(crate) async fn reset(&self) -> Result<(), ApiError> {
         let request =

@@ -10,6 +10,7 @@ from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.elbv2 import models as elbv2
+from moto.s3 import models as s3
 from moto.utilities.utils import get_partition
 
 
@@ -240,8 +241,23 @@ def correct_load_balancers():
     elbv2.ELBv2Backend.create_load_balancer = create_load_balancer
 
 
+def correct_buckets():
+    """Every new bucket encrypts. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html>"""
+    create = s3.S3Backend.create_bucket
+
+    def create_bucket(self, *arguments, **named):
+        bucket = create(self, *arguments, **named)
+        if bucket.encryption is None:
+            by_default = {"SSEAlgorithm": "AES256"}
+            bucket.encryption = {"Rule": {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": False}}
+        return bucket
+
+    s3.S3Backend.create_bucket = create_bucket
+
+
 def correct_moto():
     correct_networks()
     correct_launch_templates()
     correct_scaling_groups()
     correct_load_balancers()
+    correct_buckets()

@@ -6,20 +6,25 @@ mod balancers;
 mod dependencies;
 mod groups;
 mod launch;
+mod objects;
 mod pages;
 mod rules;
 mod tags;
 mod tokens;
 mod view;
+mod visibility;
 
 use tokio::sync::RwLock;
 
 use crate::call::AwsCall;
 use crate::envelope::ApiError;
+use crate::fault::Lag;
 use crate::upstream::{Answer, Upstream};
+use objects::Objects;
 use pages::Pages;
 use tokens::Tokens;
 use view::View;
+use visibility::Visibility;
 
 /// What the rules remember.
 #[derive(Debug, Default)]
@@ -28,23 +33,34 @@ pub(crate) struct Strict {
     order: RwLock<()>,
     tokens: Tokens,
     pages: Pages,
+    visibility: Visibility,
+    pub(crate) objects: Objects,
 }
 
 impl Strict {
     pub(crate) fn new(page_size: Option<usize>) -> Self {
-        Self { pages: Pages::new(page_size), ..Self::default() }
+        Self { pages: Pages::new(page_size), objects: Objects::new(page_size), ..Self::default() }
     }
 
     pub(crate) fn clear(&self) {
         self.tokens.clear();
         self.pages.clear();
+        self.visibility.clear();
+        self.objects.clear();
     }
 
-    /// Carries out a call of a query protocol as AWS would.
-    pub(crate) async fn serve(&self, upstream: &Upstream, call: &AwsCall) -> Result<Answer, ApiError> {
+    /// Carries out a call of a query protocol as AWS would. What it makes is seen after the lag.
+    pub(crate) async fn serve(
+        &self,
+        upstream: &Upstream,
+        call: &AwsCall,
+        lag: Option<Lag>,
+    ) -> Result<Answer, ApiError> {
+        self.visibility.check(call)?;
         if !call.is_mutation() {
             let _shared = self.order.read().await;
-            return self.pages.serve(upstream, call).await;
+            let answer = self.pages.serve(upstream, call).await?;
+            return self.visibility.filter(call, answer);
         }
         let _exclusive = self.order.write().await;
         if let Some(first) = self.tokens.replay(call)? {
@@ -62,6 +78,9 @@ impl Strict {
         let answer = upstream.query(call).await?;
         let answer = tags::complete(&view, answer).await?;
         self.tokens.remember(call, &answer);
+        if let Some(lag) = lag {
+            self.visibility.hide(call, &answer, lag);
+        }
         Ok(answer)
     }
 }
