@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sdk")]
 mod error;
+pub mod facts;
+pub mod model;
 pub mod names;
 #[cfg(feature = "sdk")]
 pub mod operator;

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod error;
 pub mod inventory;
 pub mod manifest;
+pub mod node;
 pub mod operation;
 pub mod plan;
 pub mod provider;

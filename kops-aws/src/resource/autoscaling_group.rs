@@ -55,12 +55,8 @@ pub struct AutoscalingGroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct MixedInstances {
-    /// The machine types, the preferred first. Empty when requirements choose them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The machine types, the preferred first.
     pub instance_types: Vec<String>,
-    /// What machine types must have, instead of a list of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance_requirements: Option<InstanceRequirements>,
     /// How types are chosen for instances at the fixed price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_demand_allocation_strategy: Option<String>,
@@ -79,27 +75,6 @@ pub struct MixedInstances {
     /// The highest price for spare capacity per hour in USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spot_max_price: Option<String>,
-}
-
-/// What machine types must have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct InstanceRequirements {
-    /// The fewest processors.
-    #[serde(rename = "CPUMin")]
-    pub cpu_min: u32,
-    /// The most processors.
-    #[serde(rename = "CPUMax", default, skip_serializing_if = "Option::is_none")]
-    pub cpu_max: Option<u32>,
-    /// The least memory in MiB.
-    #[serde(rename = "MemoryMinMiB")]
-    pub memory_min_mib: u64,
-    /// The most memory in MiB.
-    #[serde(rename = "MemoryMaxMiB", default, skip_serializing_if = "Option::is_none")]
-    pub memory_max_mib: Option<u64>,
-    /// Types that are not taken.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub excluded_instance_types: BTreeSet<String>,
 }
 
 impl Part for AutoscalingGroup {

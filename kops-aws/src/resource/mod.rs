@@ -28,7 +28,7 @@ use kops_core::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie}
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use autoscaling_group::{AutoscalingGroup, InstanceRequirements, MixedInstances};
+pub use autoscaling_group::{AutoscalingGroup, MixedInstances};
 pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoadBalancer};
 pub use ebs_volume::{EbsVolume, has_provisioned_iops};
 pub use iam::{IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy};

@@ -224,10 +224,7 @@ fn samples() -> Vec<AwsResource> {
             granularity: "1Minute".into(),
             instance_protection: false,
             launch_template: "template".into(),
-            mixed_instances: Some(MixedInstances {
-                instance_requirements: Some(InstanceRequirements::default()),
-                ..MixedInstances::default()
-            }),
+            mixed_instances: Some(MixedInstances::default()),
             load_balancers: set(&["lb"]),
             max_instance_lifetime: 0,
             max_size: 2,

@@ -1,0 +1,210 @@
+//! What machines are made from, and the scaling groups that make them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kops_core::manifest::{HttpTokens, InstanceGroup, Role, Taint};
+use kops_core::node::{self, NodeConfig};
+use kops_core::resource::{Ownership, ResourceId};
+use kops_core::state_object::StateObject;
+
+use super::user_data::{self, Bootstrap};
+use super::{Context, ModelError, api, iam, volumes};
+use crate::facts::Image;
+use crate::resource::{
+    AutoscalingGroup, AwsResource, LaunchTemplate, ManagedFile, MixedInstances, Shared, Tags, kind,
+};
+use crate::{names, tags};
+
+/// The metrics of scaling groups, all there are without warm pools.
+const METRICS: [&str; 8] = [
+    "GroupDesiredCapacity",
+    "GroupInServiceInstances",
+    "GroupMaxSize",
+    "GroupMinSize",
+    "GroupPendingInstances",
+    "GroupStandbyInstances",
+    "GroupTerminatingInstances",
+    "GroupTotalInstances",
+];
+
+pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
+    let mut resources = foreign_balancers(context);
+    for group in &context.completed.groups {
+        let (config, sha256) = NodeConfig::new(context.completed, group)
+            .to_state_object()
+            .map_err(|source| ModelError::NodeConfig { group: group.name().to_owned(), source })?;
+        resources.push(AwsResource::LaunchTemplate(Box::new(template(context, group, &config, &sha256)?)));
+        resources.push(AwsResource::AutoscalingGroup(Box::new(scaling_group(context, group)?)));
+        resources
+            .push(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object: config }));
+    }
+    Ok(resources)
+}
+
+fn name(context: &Context<'_>, group: &InstanceGroup) -> String {
+    names::autoscaling_group(group.role(), group.name(), context.cluster)
+}
+
+fn required<T>(value: Option<T>, group: &InstanceGroup, field: &'static str) -> Result<T, ModelError> {
+    value.ok_or_else(|| ModelError::MissingInGroup { group: group.name().to_owned(), field })
+}
+
+pub(super) fn image<'a>(context: &Context<'a>, group: &InstanceGroup) -> Result<&'a Image, ModelError> {
+    let name = required(group.spec.image.as_deref(), group, "spec.image")?;
+    context
+        .facts
+        .images
+        .get(name)
+        .ok_or_else(|| ModelError::UnknownImage { group: group.name().to_owned(), image: name.to_owned() })
+}
+
+fn template(
+    context: &Context<'_>,
+    group: &InstanceGroup,
+    config: &StateObject,
+    config_sha256: &str,
+) -> Result<LaunchTemplate, ModelError> {
+    let spec = &group.spec;
+    let image = image(context, group)?;
+    let machine_type = required(spec.machine_type.clone(), group, "spec.machineType")?;
+    let metadata = spec.instance_metadata.unwrap_or_default();
+    let program = context.facts.node_programs.get(&image.architecture);
+    let bootstrap =
+        Bootstrap { cluster: context.cluster, group, config: (&config.location, config_sha256), program };
+    let user_data = user_data::render(&bootstrap, context.facts);
+    if user_data.len() > user_data::LIMIT {
+        return Err(ModelError::UserDataTooLong { group: group.name().to_owned(), bytes: user_data.len() });
+    }
+    let groups = spec.additional_security_groups.iter().cloned();
+    Ok(LaunchTemplate {
+        name: name(context, group),
+        ownership: Ownership::Managed,
+        associate_public_ip: spec.associate_public_ip,
+        block_device_mappings: ephemeral(context, &machine_type),
+        http_put_response_hop_limit: metadata.http_put_response_hop_limit.unwrap_or(1),
+        http_tokens: match metadata.http_tokens {
+            Some(HttpTokens::Optional) => "optional".to_owned(),
+            Some(HttpTokens::Required) | None => "required".to_owned(),
+        },
+        http_protocol_ipv6: "disabled".to_owned(),
+        iam_instance_profile: iam::profile(context, group),
+        image_id: image.id.clone(),
+        instance_monitoring: spec.detailed_instance_monitoring.unwrap_or(false),
+        instance_type: machine_type,
+        ipv6_address_count: 0,
+        root_volume_device: image.root_device.clone(),
+        root_volume_delete_on_termination: spec.root_volume_delete_on_termination.unwrap_or(true),
+        root_volume_iops: spec.root_volume_iops,
+        root_volume_optimization: spec.root_volume_optimization,
+        root_volume_size: required(spec.root_volume_size, group, "spec.rootVolumeSize")?,
+        root_volume_throughput: spec.root_volume_throughput,
+        root_volume_type: required(spec.root_volume_type.clone(), group, "spec.rootVolumeType")?,
+        root_volume_encryption: spec.root_volume_encryption.unwrap_or(true),
+        root_volume_kms_key: spec.root_volume_encryption_key.clone(),
+        ssh_key: context.key_pair(),
+        security_groups: groups.chain([names::security_group(group.role(), context.cluster)]).collect(),
+        // In a group with mixed instances the policy says the price.
+        spot_price: spec.max_price.clone().filter(|_| spec.mixed_instances_policy.is_none()),
+        tags: group_tags(context, group),
+        tenancy: spec.tenancy.clone(),
+        user_data,
+        after: BTreeSet::from([ResourceId::new(kind::MANAGED_FILE, &config.location)]),
+    })
+}
+
+/// Devices for instance-store disks, from `/dev/sdc` on as kops maps them.
+fn ephemeral(context: &Context<'_>, machine_type: &str) -> BTreeMap<String, String> {
+    let disks = context.facts.ephemeral_disks.get(machine_type).copied().unwrap_or(0);
+    let devices = ('c'..='z').zip(0..disks);
+    devices.map(|(letter, disk)| (format!("/dev/sd{letter}"), format!("ephemeral{disk}"))).collect()
+}
+
+/// Tags of a group, which are those of its machines too.
+fn group_tags(context: &Context<'_>, group: &InstanceGroup) -> Tags {
+    let mut all = context.tags(&name(context, group));
+    all.extend(group.spec.cloud_labels.clone());
+    for (label, value) in node::labels(context.completed, group) {
+        all.insert(format!("{}{label}", tags::AUTOSCALER_LABEL_PREFIX), value);
+    }
+    for taint in group.spec.taints.iter().filter_map(|taint| taint.parse::<Taint>().ok()) {
+        let key = format!("{}{}", tags::AUTOSCALER_TAINT_PREFIX, taint.key);
+        all.insert(key, format!("{}:{:?}", taint.value, taint.effect));
+    }
+    all.extend(tags::roles(group.role()).iter().map(|key| ((*key).to_owned(), "1".to_owned())));
+    all.insert(tags::INSTANCE_GROUP.to_owned(), group.name().to_owned());
+    all
+}
+
+fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<AutoscalingGroup, ModelError> {
+    let spec = &group.spec;
+    let is_control_plane = group.role() == Role::ControlPlane;
+    let (balancer, target_group) = api::attachments(context);
+    let foreign = spec.external_load_balancers.iter();
+    let balancers = foreign.clone().filter_map(|balancer| balancer.load_balancer_name.clone());
+    let target_groups = foreign.filter_map(|balancer| balancer.target_group_arn.clone());
+    Ok(AutoscalingGroup {
+        name: name(context, group),
+        ownership: Ownership::Managed,
+        granularity: "1Minute".to_owned(),
+        instance_protection: spec.instance_protection.unwrap_or(false),
+        launch_template: name(context, group),
+        mixed_instances: mixed_instances(group)?,
+        load_balancers: balancers.chain(balancer.filter(|_| is_control_plane)).collect(),
+        max_instance_lifetime: 0,
+        max_size: required(spec.max_size, group, "spec.maxSize")?,
+        metrics: METRICS.map(str::to_owned).into(),
+        min_size: required(spec.min_size, group, "spec.minSize")?,
+        subnets: context.completed.subnets_of(group).map(|subnet| context.subnet(subnet)).collect(),
+        suspend_processes: spec.suspend_processes.iter().cloned().collect(),
+        tags: group_tags(context, group),
+        target_groups: target_groups.chain(target_group.filter(|_| is_control_plane)).collect(),
+        after: needs(context, group),
+    })
+}
+
+fn mixed_instances(group: &InstanceGroup) -> Result<Option<MixedInstances>, ModelError> {
+    let Some(policy) = &group.spec.mixed_instances_policy else { return Ok(None) };
+    if policy.instance_requirements.is_some() {
+        return Err(ModelError::Unsupported {
+            group: group.name().to_owned(),
+            field: "spec.mixedInstancesPolicy.instanceRequirements",
+        });
+    }
+    Ok(Some(MixedInstances {
+        instance_types: policy.instances.clone(),
+        on_demand_allocation_strategy: policy.on_demand_allocation_strategy.clone(),
+        on_demand_base: policy.on_demand_base,
+        on_demand_above_base: policy.on_demand_above_base,
+        spot_allocation_strategy: policy.spot_allocation_strategy.clone(),
+        spot_instance_pools: policy.spot_instance_pools,
+        spot_max_price: group.spec.max_price.clone(),
+    }))
+}
+
+/// What machines need when they boot, though nothing of theirs names it.
+fn needs(context: &Context<'_>, group: &InstanceGroup) -> BTreeSet<ResourceId> {
+    let mut needs: BTreeSet<ResourceId> = iam::needs(context, group).into_iter().collect();
+    let own = context.completed.subnets_of(group).filter(|subnet| subnet.id.is_none());
+    for subnet in own {
+        needs.insert(ResourceId::new(kind::ROUTE_TABLE_ASSOCIATION, context.subnet(subnet)));
+        needs.insert(ResourceId::new(kind::ROUTE, "0.0.0.0/0"));
+    }
+    for etcd in &context.spec.etcd_clusters {
+        let members = etcd.etcd_members.iter().filter(|member| member.instance_group == group.name());
+        needs.extend(
+            members.map(|member| ResourceId::new(kind::EBS_VOLUME, volumes::name(context, etcd, member))),
+        );
+    }
+    needs
+}
+
+/// Existing load balancers that machines are registered with.
+fn foreign_balancers(context: &Context<'_>) -> Vec<AwsResource> {
+    let all = context.completed.groups.iter().flat_map(|group| &group.spec.external_load_balancers);
+    let classic = all.clone().filter_map(|balancer| balancer.load_balancer_name.as_ref());
+    let classic: BTreeSet<_> = classic.collect();
+    let target_groups: BTreeSet<_> = all.filter_map(|balancer| balancer.target_group_arn.as_ref()).collect();
+    let classic = classic.into_iter().map(|name| Shared::new(kind::CLASSIC_LOAD_BALANCER, name));
+    let target_groups = target_groups.into_iter().map(|arn| Shared::new(kind::TARGET_GROUP, arn));
+    classic.chain(target_groups).map(AwsResource::Shared).collect()
+}

@@ -1,0 +1,123 @@
+//! From the completed manifests and the facts to every AWS resource of the cluster.
+//!
+//! [`model`] is pure: the same inputs give the same resources, byte for byte. It decides names, tags and contents as
+//! kops does; `docs/differences.md` lists where it does not, and why.
+
+mod api;
+mod error;
+mod groups;
+mod iam;
+mod network;
+mod policy;
+mod security;
+#[cfg(test)]
+mod tests;
+mod user_data;
+mod volumes;
+
+use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
+use kops_core::resource::{Ownership, Resource};
+use kops_core::state::layout;
+use kops_core::state_object::StateObject;
+
+pub use error::ModelError;
+
+use crate::facts::{Facts, StateLocation};
+use crate::names;
+use crate::resource::{AwsResource, ManagedFile, Tags};
+use crate::tags;
+
+/// Everything that the cluster is made of, sorted by id.
+///
+/// # Errors
+/// When a manifest is incomplete or contradicts the facts.
+pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResource>, ModelError> {
+    let context = Context { completed, facts, cluster: completed.name(), spec: &completed.cluster.spec };
+    let mut resources = network::build(&context)?;
+    resources.extend(security::build(&context));
+    resources.extend(iam::build(&context)?);
+    resources.extend(volumes::build(&context)?);
+    resources.extend(api::build(&context));
+    resources.extend(groups::build(&context)?);
+    resources.push(completed_manifest(&context)?);
+    resources.sort_by_cached_key(Resource::id);
+    Ok(resources)
+}
+
+/// What people should know of the machines before they are made.
+pub fn warnings(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
+    if let StateLocation::Unreachable(place) = &facts.state {
+        return vec![format!(
+            "the state is in {place}, which machines on AWS cannot reach: they will boot, but not become nodes"
+        )];
+    }
+    let missing = completed.groups.iter().filter(|group| {
+        let image = group.spec.image.as_ref().and_then(|image| facts.images.get(image));
+        image.is_some_and(|image| !facts.node_programs.contains_key(&image.architecture))
+    });
+    let names: Vec<&str> = missing.map(|group| group.name()).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "no kops-node program is published for the machines of {}: they will boot, but not become nodes",
+        names.join(", ")
+    )]
+}
+
+/// What the parts of the model share.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    completed: &'a CompletedCluster,
+    facts: &'a Facts,
+    cluster: &'a str,
+    spec: &'a ClusterSpec,
+}
+
+impl Context<'_> {
+    /// The tags of what the cluster owns and calls `name`.
+    fn tags(&self, name: &str) -> Tags {
+        let mut all = self.spec.cloud_labels.clone();
+        all.extend(tags::owned(self.cluster, name));
+        all
+    }
+
+    /// The network's name.
+    fn vpc(&self) -> String {
+        self.spec.network_id.clone().unwrap_or_else(|| self.cluster.to_owned())
+    }
+
+    /// The internet gateway's name, if the network has one.
+    fn internet_gateway(&self) -> Option<String> {
+        match &self.spec.network_id {
+            None => Some(self.cluster.to_owned()),
+            Some(_) => self.facts.vpc.as_ref()?.internet_gateway.clone(),
+        }
+    }
+
+    /// A subnet's name.
+    fn subnet(&self, subnet: &Subnet) -> String {
+        subnet.id.clone().unwrap_or_else(|| format!("{}.{}", subnet.name, self.cluster))
+    }
+
+    /// The key pair's name: a given one, or that of the public key. Nothing when machines have none.
+    fn key_pair(&self) -> Option<String> {
+        match &self.spec.ssh_key_name {
+            Some(name) => Some(name.clone()).filter(|name| !name.is_empty()),
+            None => self.facts.ssh_public_key.as_ref().map(|key| names::key_pair(self.cluster, key)),
+        }
+    }
+}
+
+/// The completed manifest of the cluster, kept for people and for kops's tools.
+fn completed_manifest(context: &Context<'_>) -> Result<AwsResource, ModelError> {
+    let key = layout::completed(context.cluster)?;
+    let root = layout::cluster(context.cluster)?;
+    let manifest = Manifest::from(context.completed.cluster.clone());
+    let object = StateObject {
+        location: root.rest(&key).unwrap_or_default().to_owned(),
+        contents: write([&manifest])?,
+        content_addressed: false,
+    };
+    Ok(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object }))
+}

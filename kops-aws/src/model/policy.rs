@@ -1,0 +1,244 @@
+//! What machines may do on AWS: no more than their programs need.
+
+use kops_core::manifest::Role;
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::facts::StateLocation;
+use crate::tags;
+
+/// The statements of a role's policy; none for bastions.
+pub(super) fn of_role(context: &Context<'_>, role: Role) -> Vec<Value> {
+    match role {
+        Role::ControlPlane => control_plane(context),
+        Role::Node => node(context),
+        Role::Bastion => Vec::new(),
+    }
+}
+
+/// Pulling images from the account's registry.
+const REGISTRY: [&str; 7] = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeRepositories",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:GetRepositoryPolicy",
+    "ecr:ListImages",
+];
+
+/// What the cloud controller, the volume driver and the cluster autoscaler look at. No part of it can be limited to
+/// one cluster's resources.
+const LOOK: [&str; 30] = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLaunchConfigurations",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeTags",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTopology",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeRegions",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+    "ec2:DescribeVolumeStatus",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVolumesModifications",
+    "ec2:DescribeVpcs",
+    "ec2:GetInstanceTypesFromInstanceRequirements",
+    "elasticloadbalancing:DescribeListeners",
+    "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancerPolicies",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "iam:CreateServiceLinkedRole",
+    "kms:DescribeKey",
+];
+
+/// What they change of the cluster's own.
+const CHANGE: [&str; 31] = [
+    "autoscaling:SetDesiredCapacity",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "ec2:AttachVolume",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteVolume",
+    "ec2:DetachVolume",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:ModifyVolume",
+    "ec2:RevokeSecurityGroupIngress",
+    "elasticloadbalancing:AddTags",
+    "elasticloadbalancing:ApplySecurityGroupsToLoadBalancer",
+    "elasticloadbalancing:AttachLoadBalancerToSubnets",
+    "elasticloadbalancing:ConfigureHealthCheck",
+    "elasticloadbalancing:CreateLoadBalancerListeners",
+    "elasticloadbalancing:CreateLoadBalancerPolicy",
+    "elasticloadbalancing:DeleteListener",
+    "elasticloadbalancing:DeleteLoadBalancer",
+    "elasticloadbalancing:DeleteLoadBalancerListeners",
+    "elasticloadbalancing:DeleteTargetGroup",
+    "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
+    "elasticloadbalancing:DeregisterTargets",
+    "elasticloadbalancing:DetachLoadBalancerFromSubnets",
+    "elasticloadbalancing:ModifyListener",
+    "elasticloadbalancing:ModifyLoadBalancerAttributes",
+    "elasticloadbalancing:ModifyTargetGroup",
+    "elasticloadbalancing:ModifyTargetGroupAttributes",
+    "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
+    "elasticloadbalancing:RegisterTargets",
+    "elasticloadbalancing:SetLoadBalancerPoliciesForBackendServer",
+    "elasticloadbalancing:SetLoadBalancerPoliciesOfListener",
+];
+
+/// What they make, tagged as the cluster's.
+const MAKE: [&str; 6] = [
+    "ec2:CopyVolumes",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateVolume",
+    "elasticloadbalancing:CreateListener",
+    "elasticloadbalancing:CreateLoadBalancer",
+    "elasticloadbalancing:CreateTargetGroup",
+];
+
+fn allows_registry(context: &Context<'_>) -> bool {
+    context.spec.iam.as_ref().is_some_and(|iam| iam.allow_container_registry == Some(true))
+}
+
+fn node(context: &Context<'_>) -> Vec<Value> {
+    let mut statements = Vec::new();
+    if let Some(base) = state_arn(context) {
+        // Their own configuration and the program that carries it out; everything else is the control plane's.
+        statements.push(allow(&["s3:GetObject"], &format!("{base}/igconfig/node/*")));
+        statements.extend(program_statement(context, Role::Node));
+    }
+    if allows_registry(context) {
+        statements.push(allow(&REGISTRY, "*"));
+    }
+    statements
+}
+
+fn control_plane(context: &Context<'_>) -> Vec<Value> {
+    let cluster = context.cluster;
+    let partition = &context.facts.partition;
+    let own = |key: &str| format!("aws:ResourceTag/{key}");
+    let mut attach = allow(&["ec2:AttachVolume"], "*");
+    attach["Condition"] = json!({
+        "StringEquals": { own(tags::CLUSTER): cluster, own("k8s.io/role/master"): "1" }
+    });
+    let mut statements = vec![attach];
+    statements.extend(state(context));
+    let of_ec2 = |kind: &str| format!("arn:{partition}:ec2:*:*:{kind}/*");
+    let volumes = [of_ec2("snapshot"), of_ec2("volume")];
+    let groups = [of_ec2("security-group")];
+    statements.extend(tagging(cluster, &json!(volumes), &["CopyVolumes", "CreateVolume"]));
+    statements.extend(tagging(cluster, &json!(groups), &["CreateSecurityGroup"]));
+    statements.extend(encryption(context));
+    let mut look = LOOK.to_vec();
+    if allows_registry(context) {
+        look.extend(REGISTRY);
+        look.sort_unstable();
+    }
+    let mut change = allow(&CHANGE, "*");
+    change["Condition"] = json!({ "StringEquals": { own(tags::CLUSTER): cluster } });
+    let mut make = allow(&MAKE, "*");
+    make["Condition"] = json!({ "StringEquals": { request_tag(): cluster } });
+    // The network of a new security group carries no request tag.
+    let in_network = allow(&["ec2:CreateSecurityGroup"], &of_ec2("vpc"));
+    statements.extend([allow(&look, "*"), change, make, in_network]);
+    statements
+}
+
+fn request_tag() -> String {
+    format!("aws:RequestTag/{}", tags::CLUSTER)
+}
+
+fn allow(actions: &[&str], resource: &str) -> Value {
+    json!({ "Action": actions, "Effect": "Allow", "Resource": resource })
+}
+
+/// The ARN of the cluster's part of the state store, without a slash at the end.
+fn state_arn(context: &Context<'_>) -> Option<String> {
+    let StateLocation::S3 { bucket, prefix, .. } = &context.facts.state else { return None };
+    let path = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    Some(format!("arn:{}:s3:::{bucket}/{path}{}", context.facts.partition, context.cluster))
+}
+
+/// Reading the programs, where they lie outside of what the role can read anyway.
+fn program_statement(context: &Context<'_>, role: Role) -> Option<Value> {
+    let StateLocation::S3 { bucket, prefix, .. } = &context.facts.state else { return None };
+    let own = format!("{}/", context.cluster);
+    let path = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    let programs = context.facts.node_programs.values();
+    let outside = programs.filter(|program| role != Role::ControlPlane || !program.key.starts_with(&own));
+    let arns: Vec<String> = outside
+        .map(|program| format!("arn:{}:s3:::{bucket}/{path}{}", context.facts.partition, program.key))
+        .collect();
+    (!arns.is_empty()).then(|| json!({ "Action": ["s3:GetObject"], "Effect": "Allow", "Resource": arns }))
+}
+
+/// Reading the cluster's state, and writing etcd's backups.
+fn state(context: &Context<'_>) -> Vec<Value> {
+    let (Some(base), StateLocation::S3 { bucket, .. }) = (state_arn(context), &context.facts.state) else {
+        return Vec::new();
+    };
+    let mut statements = vec![allow(&["s3:Get*"], &format!("{base}/*"))];
+    statements.extend(context.spec.etcd_clusters.iter().map(|etcd| {
+        let actions = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"];
+        allow(&actions, &format!("{base}/backups/etcd/{}/*", etcd.name))
+    }));
+    let actions =
+        ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketVersions"];
+    statements.push(allow(&actions, &format!("arn:{}:s3:::{bucket}", context.facts.partition)));
+    statements.extend(program_statement(context, Role::ControlPlane));
+    statements
+}
+
+/// Tagging what is made as the cluster's, and other tags of what is the cluster's.
+fn tagging(cluster: &str, resources: &Value, made_by: &[&str]) -> [Value; 2] {
+    [
+        json!({
+            "Action": "ec2:CreateTags",
+            "Condition": {
+                "StringEquals": { request_tag(): cluster, "ec2:CreateAction": made_by },
+            },
+            "Effect": "Allow",
+            "Resource": resources,
+        }),
+        json!({
+            "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
+            "Condition": {
+                "Null": { request_tag(): "true" },
+                "StringEquals": { format!("aws:ResourceTag/{}", tags::CLUSTER): cluster },
+            },
+            "Effect": "Allow",
+            "Resource": resources,
+        }),
+    ]
+}
+
+/// Encrypted volumes and an encrypted state store, by EC2 and S3 on the machine's behalf only.
+fn encryption(context: &Context<'_>) -> [Value; 2] {
+    let actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"];
+    let via = [format!("ec2.{}.amazonaws.com", context.facts.region), "s3.*.amazonaws.com".to_owned()];
+    [
+        json!({
+            "Action": "kms:CreateGrant",
+            "Condition": { "Bool": { "kms:GrantIsForAWSResource": "true" } },
+            "Effect": "Allow",
+            "Resource": "*",
+        }),
+        json!({
+            "Action": actions,
+            "Condition": { "StringLike": { "kms:ViaService": via } },
+            "Effect": "Allow",
+            "Resource": "*",
+        }),
+    ]
+}

@@ -1,0 +1,280 @@
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use super::labels;
+use crate::digest::sha256_hex;
+use crate::manifest::{CompletedCluster, InstanceGroup, Networking, Role, Settings};
+use crate::state::{InvalidKey, layout};
+use crate::state_object::StateObject;
+use crate::yaml::{self, WriteError};
+
+/// The configuration of a group's machines. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeConfig {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The instance group's name.
+    pub group: String,
+    /// What the machines are for.
+    pub role: Role,
+    /// The version of Kubernetes, without a leading `v`.
+    pub kubernetes_version: String,
+    /// The name of the API for clients, for which its certificate is made.
+    pub api_name: String,
+    /// More names and addresses in the API's certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_sans: Vec<String>,
+    /// The labels of the nodes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The taints of the nodes (`key=value:Effect`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<String>,
+    /// Address ranges and network plugin.
+    pub networks: Networks,
+    /// The settings of the kubelet: the cluster's, the role's, the group's, each over those before.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub kubelet: Settings,
+    /// The settings of containerd: the cluster's, and the group's over them.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub containerd: Settings,
+    /// The settings of the kube-proxy.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub kube_proxy: Settings,
+    /// The settings of the control plane's programs, by kops's names of them; only for machines that run them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub control_plane: BTreeMap<String, Settings>,
+    /// The members of etcd clusters that the group's machine runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd: Vec<EtcdMembership>,
+}
+
+/// Address ranges, and who connects the pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Networks {
+    /// The domain of services.
+    pub cluster_domain: String,
+    /// The range of the machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<Ipv4Net>,
+    /// The range within which addresses are not translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub non_masquerade: Option<Ipv4Net>,
+    /// The range of pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Ipv4Net>,
+    /// The range of services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Ipv4Net>,
+    /// The network plugin and its settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<Networking>,
+}
+
+/// One machine's part in an etcd cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdMembership {
+    /// `main` or `events`.
+    pub cluster: String,
+    /// The member's name.
+    pub member: String,
+    /// The names of all members, sorted.
+    pub members: Vec<String>,
+    /// The version of etcd.
+    pub version: String,
+}
+
+/// Why a configuration cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeConfigError {
+    /// A name cannot be part of a key.
+    #[error("the names of cluster and group give no key in the state store")]
+    Key(#[from] InvalidKey),
+    /// A setting has no form in YAML.
+    #[error("the configuration of the machines cannot be written")]
+    Write(#[from] WriteError),
+}
+
+impl NodeConfig {
+    /// The configuration of the machines of `group`.
+    pub fn new(completed: &CompletedCluster, group: &InstanceGroup) -> Self {
+        let spec = &completed.cluster.spec;
+        let is_control_plane = group.role() == Role::ControlPlane;
+        let of_role = spec.master_kubelet.as_ref().filter(|_| is_control_plane);
+        let control_plane = [
+            ("kubeAPIServer", &spec.kube_api_server),
+            ("kubeControllerManager", &spec.kube_controller_manager),
+            ("kubeScheduler", &spec.kube_scheduler),
+            ("cloudControllerManager", &spec.cloud_controller_manager),
+        ];
+        let control_plane = control_plane.into_iter().filter(|_| is_control_plane);
+        Self {
+            cluster: completed.name().to_owned(),
+            group: group.name().to_owned(),
+            role: group.role(),
+            kubernetes_version: spec.kubernetes_version.clone().unwrap_or_default(),
+            api_name: spec.master_public_name.clone().unwrap_or_default(),
+            additional_sans: if is_control_plane { spec.additional_sans.clone() } else { Vec::new() },
+            labels: labels(completed, group),
+            taints: group.spec.taints.clone(),
+            networks: Networks {
+                cluster_domain: spec.cluster_dns_domain.clone().unwrap_or_default(),
+                machines: spec.network_cidr,
+                non_masquerade: spec.non_masquerade_cidr,
+                pods: spec.pod_cidr,
+                services: spec.service_cluster_ip_range,
+                plugin: spec.networking.clone(),
+            },
+            kubelet: overlay([spec.kubelet.as_ref(), of_role, group.spec.kubelet.as_ref()]),
+            containerd: overlay([spec.containerd.as_ref(), group.spec.containerd.as_ref()]),
+            kube_proxy: overlay([spec.kube_proxy.as_ref()]),
+            control_plane: control_plane
+                .filter_map(|(name, settings)| Some((name.to_owned(), settings.clone()?)))
+                .collect(),
+            etcd: etcd(completed, group.name()),
+        }
+    }
+
+    /// The configuration as a file that is stored under its own hash, and that hash.
+    ///
+    /// # Errors
+    /// When it cannot be written, which manifests that were validated do not cause.
+    pub fn to_state_object(&self) -> Result<(StateObject, String), NodeConfigError> {
+        let contents = yaml::write(self)?;
+        let sha256 = sha256_hex(contents.as_bytes());
+        let key = layout::node_config(&self.cluster, self.role, &self.group, &sha256)?;
+        let location = layout::cluster(&self.cluster)?.rest(&key).unwrap_or_default().to_owned();
+        Ok((StateObject { location, contents, content_addressed: true }, sha256))
+    }
+}
+
+fn overlay<'a>(layers: impl IntoIterator<Item = Option<&'a Settings>>) -> Settings {
+    let entries = layers.into_iter().flatten().flat_map(|settings| settings.0.clone());
+    Settings(entries.collect())
+}
+
+fn etcd(completed: &CompletedCluster, group: &str) -> Vec<EtcdMembership> {
+    let clusters = completed.cluster.spec.etcd_clusters.iter();
+    clusters
+        .flat_map(|etcd| {
+            let mut members: Vec<_> = etcd.etcd_members.iter().map(|member| member.name.clone()).collect();
+            members.sort_unstable();
+            let ours = etcd.etcd_members.iter().filter(|member| member.instance_group == group);
+            ours.map(move |member| EtcdMembership {
+                cluster: etcd.name.clone(),
+                member: member.name.clone(),
+                members: members.clone(),
+                version: etcd.version.clone().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Manifest, Recommendations, complete, read};
+
+    fn completed() -> CompletedCluster {
+        let text = "
+apiVersion: kops.k8s.io/v1alpha2
+kind: Cluster
+metadata: {name: demo.k8s.local}
+spec:
+  kubernetesVersion: 1.35.7
+  etcdClusters:
+  - {name: main, etcdMembers: [{name: b, instanceGroup: other}, {name: a, instanceGroup: master}]}
+  kubelet: {anonymousAuth: false, maxPods: 100}
+  kubeAPIServer: {maxRequestsInflight: 10}
+  subnets: [{name: eu-west-1a, type: Public, zone: eu-west-1a}]
+---
+apiVersion: kops.k8s.io/v1alpha2
+kind: InstanceGroup
+metadata: {name: master, labels: {kops.k8s.io/cluster: demo.k8s.local}}
+spec: {role: Master, kubelet: {maxPods: 50}}
+---
+apiVersion: kops.k8s.io/v1alpha2
+kind: InstanceGroup
+metadata: {name: nodes, labels: {kops.k8s.io/cluster: demo.k8s.local}}
+spec: {role: Node, taints: ['a=b:NoSchedule']}
+";
+        let manifests = read("test.yaml", text).unwrap().manifests;
+        let mut cluster = None;
+        let mut groups = Vec::new();
+        for manifest in manifests {
+            match manifest {
+                Manifest::Cluster(read) => cluster = Some(*read),
+                Manifest::InstanceGroup(group) => groups.push(*group),
+                Manifest::SshCredential(_) => {}
+            }
+        }
+        complete(&cluster.unwrap(), &groups, &Recommendations::default())
+    }
+
+    fn config(name: &str) -> NodeConfig {
+        let completed = completed();
+        NodeConfig::new(&completed, completed.group(name).unwrap())
+    }
+
+    #[test]
+    fn machines_of_the_control_plane_get_what_is_theirs() {
+        let (object, sha256) = config("master").to_state_object().unwrap();
+        assert_eq!(object.location, format!("igconfig/control-plane/master/{sha256}.yaml"));
+        insta::assert_snapshot!(object.contents, @r#"
+        apiName: api.demo.k8s.local
+        cluster: demo.k8s.local
+        controlPlane:
+          kubeAPIServer:
+            maxRequestsInflight: 10
+        etcd:
+        - cluster: main
+          member: a
+          members:
+          - a
+          - b
+          version: "3.6.12"
+        group: master
+        kubelet:
+          anonymousAuth: false
+          maxPods: 50
+        kubernetesVersion: "1.35.7"
+        labels:
+          node-role.kubernetes.io/control-plane: ""
+          node.kubernetes.io/exclude-from-external-load-balancers: ""
+        networks:
+          clusterDomain: cluster.local
+          machines: 172.20.0.0/16
+          nonMasquerade: 100.64.0.0/10
+          plugin:
+            kubenet: {}
+          pods: 100.96.0.0/11
+          services: 100.64.0.0/13
+        role: Master
+        "#);
+    }
+
+    #[test]
+    fn workers_learn_nothing_of_the_control_plane() {
+        let (object, sha256) = config("nodes").to_state_object().unwrap();
+        assert_eq!(object.location, format!("igconfig/node/nodes/{sha256}.yaml"));
+        assert_eq!(sha256, sha256_hex(object.contents.as_bytes()));
+        for word in ["etcd", "maxRequestsInflight"] {
+            assert!(!object.contents.contains(word), "{word}");
+        }
+        assert!(object.contents.contains("a=b:NoSchedule"), "{}", object.contents);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let config = config("master");
+        let (object, _) = config.to_state_object().unwrap();
+        let tree: serde_json::Value = serde_json::to_value(&config).unwrap();
+        assert_eq!(serde_json::from_value::<NodeConfig>(tree).unwrap(), config);
+        assert!(object.contents.contains("maxPods: 50"), "{}", object.contents);
+    }
+}
