@@ -51,7 +51,7 @@ async fn security_group(view: &View<'_>) -> Result<(), ApiError> {
     if !interfaces(view, "group-id", id).await?.is_empty() {
         return used();
     }
-    if instances(view, "instance.group-id", id).await? || balancers(view, id).await? {
+    if instances(view, "instance.group-id", id).await? || is_balanced(view, id).await? {
         return used();
     }
     Ok(())
@@ -62,7 +62,7 @@ async fn subnet(view: &View<'_>) -> Result<(), ApiError> {
     if !interfaces(view, "subnet-id", id).await?.is_empty()
         || instances(view, "subnet-id", id).await?
         || !gateways(view, "subnet-id", id).await?.is_empty()
-        || balancers(view, id).await?
+        || is_balanced(view, id).await?
     {
         return Err(violation(format!("The subnet '{id}' has dependencies and cannot be deleted.")));
     }
@@ -98,7 +98,8 @@ async fn public_addresses(view: &View<'_>) -> Result<(), ApiError> {
         .await?
         .iter()
         .any(|interface| xml::find(interface, "publicIp").is_some())
-        || !gateways(view, "vpc-id", vpc).await?.is_empty();
+        || !gateways(view, "vpc-id", vpc).await?.is_empty()
+        || is_balanced_publicly(view, vpc).await?;
     if mapped {
         return Err(violation(format!(
             "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
@@ -149,10 +150,22 @@ async fn gateways(view: &View<'_>, filter: &str, value: &str) -> Result<Vec<Elem
     Ok(gateways.into_iter().filter(is_there).collect())
 }
 
-/// Whether a load balancer of either kind uses a subnet or security group.
-async fn balancers(view: &View<'_>, id: &str) -> Result<bool, ApiError> {
-    let classic = view.all("elb", "DescribeLoadBalancers", "LoadBalancerDescriptions").await?;
-    let newer = view.all("elbv2", "DescribeLoadBalancers", "LoadBalancers").await?;
-    Ok(classic.iter().any(|one| mentions(one, "member", id))
-        || newer.iter().any(|one| mentions(one, "member", id) || mentions(one, "SubnetId", id)))
+/// The load balancers of both kinds.
+async fn balancers(view: &View<'_>) -> Result<Vec<Element>, ApiError> {
+    let mut all = view.all("elb", "DescribeLoadBalancers", "LoadBalancerDescriptions").await?;
+    all.extend(view.all("elbv2", "DescribeLoadBalancers", "LoadBalancers").await?);
+    Ok(all)
+}
+
+/// Whether a load balancer uses a subnet or security group.
+async fn is_balanced(view: &View<'_>, id: &str) -> Result<bool, ApiError> {
+    Ok(balancers(view).await?.iter().any(|one| mentions(one, "member", id) || mentions(one, "SubnetId", id)))
+}
+
+/// Whether a load balancer has public addresses in a VPC.
+async fn is_balanced_publicly(view: &View<'_>, vpc: &str) -> Result<bool, ApiError> {
+    Ok(balancers(view).await?.iter().any(|one| {
+        mentions(one, "Scheme", "internet-facing")
+            && (mentions(one, "VPCId", vpc) || mentions(one, "VpcId", vpc))
+    }))
 }

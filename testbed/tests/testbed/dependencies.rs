@@ -73,6 +73,10 @@ async fn a_group_and_a_subnet_with_a_load_balancer() {
         ("SecurityGroups.member.1", group.as_str()),
     ];
     client.call("elb", "CreateLoadBalancer", &params).await.ok();
+    let gateway = client.call("ec2", "CreateInternetGateway", &[]).await.id("internetGatewayId");
+    let attachment = [("VpcId", vpc.as_str()), ("InternetGatewayId", gateway.as_str())];
+    client.call("ec2", "AttachInternetGateway", &attachment).await.ok();
+    assert_eq!(code(&client, "DetachInternetGateway", &attachment).await, violation());
     assert_eq!(code(&client, "DeleteSecurityGroup", &[("GroupId", &group)]).await, violation());
     assert_eq!(code(&client, "DeleteSubnet", &[("SubnetId", &subnet)]).await, violation());
     client.call("elb", "DeleteLoadBalancer", &[("LoadBalancerName", "api")]).await.ok();
@@ -85,7 +89,9 @@ async fn a_group_and_a_subnet_with_a_load_balancer() {
     let arn = client.call("elbv2", "CreateLoadBalancer", &params).await.id("LoadBalancerArn");
     assert_eq!(code(&client, "DeleteSecurityGroup", &[("GroupId", &group)]).await, violation());
     assert_eq!(code(&client, "DeleteSubnet", &[("SubnetId", &subnet)]).await, violation());
+    assert_eq!(code(&client, "DetachInternetGateway", &attachment).await, violation());
     client.call("elbv2", "DeleteLoadBalancer", &[("LoadBalancerArn", &arn)]).await.ok();
+    assert_eq!(code(&client, "DetachInternetGateway", &attachment).await, None);
     assert_eq!(code(&client, "DeleteSecurityGroup", &[("GroupId", &group)]).await, None);
     assert_eq!(code(&client, "DeleteSubnet", &[("SubnetId", &subnet)]).await, None);
 }
