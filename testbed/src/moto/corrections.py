@@ -224,11 +224,12 @@ def correct_scaling_groups():
 
 
 def correct_load_balancers():
-    """The name of a network load balancer says that it is one."""
+    """The ARN of a network load balancer says that it is one, and the default scheme is shown."""
     create = elbv2.ELBv2Backend.create_load_balancer
 
     def create_load_balancer(self, *arguments, **named):
         balancer = create(self, *arguments, **named)
+        balancer.scheme = balancer.scheme or "internet-facing"
         if balancer.type == "network":
             tags = self.tagging_service.list_tags_for_resource(balancer.arn)["Tags"]
             self.tagging_service.delete_all_tags_for_resource(balancer.arn)

@@ -64,6 +64,8 @@ async fn a_load_balancer_of_a_name_is_one() {
     let again = client.call("elbv2", "CreateLoadBalancer", &balancer).await.id("LoadBalancerArn");
     assert_eq!(first, again);
     assert!(first.contains("loadbalancer/net/api/"), "{first}");
+    let described = client.call("elbv2", "DescribeLoadBalancers", &[]).await.ok();
+    assert_eq!(described.text("Scheme"), Some("internet-facing"));
     let other = [balancer.as_slice(), &[("Scheme", "internal")]].concat();
     let reply = client.call("elbv2", "CreateLoadBalancer", &other).await;
     assert_eq!(reply.code(), Some("DuplicateLoadBalancerName"));
