@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::create::{self, CreatedManifests};
 use crate::error::ErrorClass;
 use crate::manifest::{InstanceGroupSpec, Role};
 use crate::state::{Entry, Failure, MemoryStore, Object, Put, StateError};
@@ -100,19 +101,36 @@ fn registry() -> (Arc<Watched>, Registry) {
     (Arc::clone(&store), Registry::with_clock(store, clock))
 }
 
+fn made() -> CreatedManifests {
+    create::manifests(&create::Options {
+        cloud_provider: "aws".to_owned(),
+        name: DEMO.to_owned(),
+        state_store: "memory:".to_owned(),
+        zones: vec!["us-x-1a".to_owned()],
+        ..create::Options::default()
+    })
+    .unwrap()
+}
+
 fn cluster(name: &str) -> Cluster {
-    Cluster { metadata: Metadata::named(name), ..Cluster::default() }
+    Cluster { metadata: Metadata::named(name), ..made().cluster }
+}
+
+fn control_plane() -> InstanceGroup {
+    made().groups.into_iter().find(|group| group.role() == Role::ControlPlane).unwrap()
 }
 
 fn group(name: &str, max_size: u32) -> InstanceGroup {
+    let nodes = made().groups.into_iter().find(|group| group.role() == Role::Node).unwrap();
     InstanceGroup {
         metadata: Metadata::in_cluster(name, DEMO),
-        spec: InstanceGroupSpec {
-            role: Some(Role::Node),
-            max_size: Some(max_size),
-            ..InstanceGroupSpec::default()
-        },
+        spec: InstanceGroupSpec { min_size: Some(1), max_size: Some(max_size), ..nodes.spec },
     }
+}
+
+/// The groups that are not of the control plane.
+fn workers(loaded: &LoadedCluster) -> Vec<&InstanceGroup> {
+    loaded.groups.iter().filter(|group| group.role() == Role::Node).collect()
 }
 
 fn ssh_key() -> SshCredential {
@@ -123,7 +141,13 @@ fn ssh_key() -> SshCredential {
 }
 
 fn demo() -> Vec<Manifest> {
-    vec![cluster(DEMO).into(), group("nodes", 2).into(), group("more-nodes", 3).into(), ssh_key().into()]
+    vec![
+        cluster(DEMO).into(),
+        control_plane().into(),
+        group("nodes", 2).into(),
+        group("more-nodes", 3).into(),
+        ssh_key().into(),
+    ]
 }
 
 fn key(text: &str) -> Key {
@@ -136,29 +160,22 @@ async fn what_was_created_is_loaded() {
     registry.create(demo()).await.unwrap();
     let loaded = registry.load(DEMO).await.unwrap();
     assert_eq!(loaded.cluster.name(), DEMO);
-    assert_eq!(loaded.groups.iter().map(InstanceGroup::name).collect::<Vec<_>>(), ["more-nodes", "nodes"]);
+    assert_eq!(
+        workers(&loaded).into_iter().map(InstanceGroup::name).collect::<Vec<_>>(),
+        ["more-nodes", "nodes"]
+    );
     assert_eq!(loaded.group("nodes").unwrap().spec, group("nodes", 2).spec);
     assert_eq!(loaded.ssh_keys[0].spec.public_key, SSH_KEY);
     assert_eq!(registry.cluster_names().await.unwrap(), [DEMO]);
     assert_eq!(registry.clusters().await.unwrap(), [loaded.cluster]);
-    let text = String::from_utf8(
-        store.inner.get(&key("demo.k8s.local/instancegroup/nodes")).await.unwrap().unwrap().bytes,
-    );
-    insta::assert_snapshot!(text.unwrap(), @r#"
-    apiVersion: kops.k8s.io/v1alpha2
-    kind: InstanceGroup
-    metadata:
-      creationTimestamp: "2026-11-23T07:00:00Z"
-      labels:
-        kops.k8s.io/cluster: demo.k8s.local
-      name: nodes
-    spec:
-      maxSize: 2
-      role: Node
-    "#);
+    let stored = store.inner.get(&key("demo.k8s.local/instancegroup/nodes")).await.unwrap().unwrap();
+    let mut expected = group("nodes", 2);
+    expected.metadata.creation_timestamp = Some("2026-11-23T07:00:00Z".parse().unwrap());
+    assert_eq!(String::from_utf8(stored.bytes).unwrap(), manifest::write([&expected.into()]).unwrap());
     let names: Vec<String> = store.contents().await.into_iter().map(|(name, _)| name).collect();
     insta::assert_snapshot!(names.join("\n"), @r"
     demo.k8s.local/config
+    demo.k8s.local/instancegroup/master-us-x-1a
     demo.k8s.local/instancegroup/more-nodes
     demo.k8s.local/instancegroup/nodes
     demo.k8s.local/manifests/snapshot.json
@@ -237,7 +254,7 @@ async fn replacing_counts_changes_and_keeps_the_age() {
     assert_eq!(store.take_calls().len(), 2, "nothing is written where nothing differs");
 
     registry.replace(vec![group("new", 1).into()], Replace::OrCreate).await.unwrap();
-    assert_eq!(registry.load(DEMO).await.unwrap().groups.len(), 3);
+    assert_eq!(workers(&registry.load(DEMO).await.unwrap()).len(), 3);
 }
 
 #[tokio::test]
@@ -249,9 +266,9 @@ async fn of_two_edits_the_later_one_is_refused() {
     let edit = |loaded: LoadedCluster, max_size: u32| {
         let registry = registry.clone();
         async move {
-            let mut nodes = loaded.group("nodes").unwrap().clone();
-            nodes.spec.max_size = Some(max_size);
-            registry.edit_group(DEMO, "nodes", nodes, loaded.group_version("nodes").unwrap()).await
+            let mut edited = loaded.group("nodes").unwrap().clone();
+            edited.spec.max_size = Some(max_size);
+            registry.edit_group(DEMO, "nodes", edited, loaded.group_version("nodes").unwrap()).await
         }
     };
     edit(theirs, 7).await.unwrap();
@@ -344,13 +361,14 @@ async fn what_cannot_be_taken_back_is_named() {
 #[tokio::test]
 async fn of_two_creators_one_stays_whole() {
     let (store, registry) = registry();
-    let others = vec![cluster(DEMO).into(), group("theirs", 1).into()];
+    let others = vec![cluster(DEMO).into(), control_plane().into(), group("theirs", 1).into()];
     let (mine, theirs) = tokio::join!(registry.create(demo()), registry.create(others));
-    assert!(mine.is_ok() != theirs.is_ok());
+    let mine_won = mine.is_ok();
+    assert!(mine_won != theirs.is_ok());
     let lost = mine.err().or(theirs.err()).unwrap();
     assert_eq!(lost.class(), ErrorClass::AlreadyExists, "{lost}");
-    let groups = registry.load(DEMO).await.unwrap().groups.len();
-    assert!(groups == 2 || groups == 1);
+    let groups = workers(&registry.load(DEMO).await.unwrap()).len();
+    assert_eq!(groups, if mine_won { 2 } else { 1 });
     assert!(store.inner.get(&key("demo.k8s.local/config")).await.unwrap().is_some());
 }
 
@@ -359,9 +377,12 @@ async fn loading_takes_two_calls_however_many_groups() {
     for count in [1, 4, 54] {
         let (store, registry) = registry();
         let groups = (0..count).map(|n| group(&format!("nodes-{n}"), 1).into());
-        registry.create([cluster(DEMO).into()].into_iter().chain(groups).collect()).await.unwrap();
+        registry
+            .create([cluster(DEMO).into(), control_plane().into()].into_iter().chain(groups).collect())
+            .await
+            .unwrap();
         store.take_calls();
-        assert_eq!(registry.load(DEMO).await.unwrap().groups.len(), count);
+        assert_eq!(workers(&registry.load(DEMO).await.unwrap()).len(), count);
         let mut calls = store.take_calls();
         calls.sort();
         assert_eq!(calls, ["get demo.k8s.local/manifests/snapshot.json", "list demo.k8s.local"]);
@@ -380,20 +401,20 @@ async fn a_snapshot_is_never_believed_over_the_objects() {
     store.inner.delete(&key("demo.k8s.local/instancegroup/more-nodes")).await.unwrap();
     store.take_calls();
     let loaded = registry.load(DEMO).await.unwrap();
-    assert_eq!(loaded.groups, [group("nodes", 42)]);
+    assert_eq!(workers(&loaded), [&group("nodes", 42)]);
     assert_eq!(store.take_calls().len(), 3, "the one that differs is fetched");
 
     registry.write_snapshot(&loaded).await.unwrap();
     store.take_calls();
     let again = registry.load(DEMO).await.unwrap();
-    assert_eq!(again.groups, [group("nodes", 42)]);
+    assert_eq!(workers(&again), [&group("nodes", 42)]);
     assert_eq!(store.take_calls().len(), 2);
     registry.write_snapshot(&again).await.unwrap();
     assert!(store.take_calls().is_empty(), "a current snapshot is not written again");
 
     for damaged in [&b"{"[..], b"", br#"{"format":2,"objects":{}}"#, b"\xff"] {
         store.inner.put(&layout::snapshot(DEMO).unwrap(), damaged, Put::Always).await.unwrap();
-        assert_eq!(registry.load(DEMO).await.unwrap().groups, [group("nodes", 42)]);
+        assert_eq!(workers(&registry.load(DEMO).await.unwrap()), [&group("nodes", 42)]);
     }
 }
 
@@ -466,6 +487,40 @@ async fn groups_and_ssh_keys_are_deleted_one_by_one() {
     let fingerprint = crate::ssh::PublicKey::parse(SSH_KEY).unwrap().fingerprint();
     registry.delete_ssh_key(DEMO, &fingerprint).await.unwrap();
     let loaded = registry.load(DEMO).await.unwrap();
-    assert_eq!(loaded.groups.iter().map(InstanceGroup::name).collect::<Vec<_>>(), ["nodes"]);
+    assert_eq!(workers(&loaded).into_iter().map(InstanceGroup::name).collect::<Vec<_>>(), ["nodes"]);
     assert!(loaded.ssh_keys.is_empty());
+}
+
+#[tokio::test]
+async fn what_would_make_a_cluster_invalid_is_refused() {
+    let (store, registry) = registry();
+    registry.create(demo()).await.unwrap();
+    let before = store.contents().await;
+    let mut nodes = group("nodes", 2);
+    nodes.spec.min_size = Some(5);
+    nodes.spec.subnets = vec!["nowhere".to_owned()];
+    let error = registry.replace(vec![nodes.clone().into()], Replace::ExistingOnly).await.unwrap_err();
+    insta::assert_snapshot!(error, @r"
+    instanceGroup[nodes].spec.minSize: 5 is more than `spec.maxSize` (2)
+    instanceGroup[nodes].spec.subnets[0]: there is no subnet `nowhere` (the subnets are us-x-1a)
+    ");
+    let loaded = registry.load(DEMO).await.unwrap();
+    let edited = registry.edit_group(DEMO, "nodes", nodes, loaded.group_version("nodes").unwrap()).await;
+    assert_eq!(edited.unwrap_err().to_string(), error.to_string());
+    assert_eq!(store.contents().await, before);
+}
+
+#[tokio::test]
+async fn a_cluster_may_come_before_its_groups_and_be_mended_step_by_step() {
+    let (store, registry) = registry();
+    registry.create(vec![cluster(DEMO).into()]).await.unwrap();
+    registry.create(vec![control_plane().into(), group("nodes", 2).into()]).await.unwrap();
+    // Made invalid by another tool.
+    let mut broken = group("nodes", 2);
+    broken.spec.subnets = vec!["nowhere".to_owned()];
+    let text = manifest::write([&broken.into()]).unwrap();
+    let nodes = key("demo.k8s.local/instancegroup/nodes");
+    store.inner.put(&nodes, text.as_bytes(), Put::Always).await.unwrap();
+    registry.create(vec![group("more-nodes", 3).into()]).await.unwrap();
+    registry.replace(vec![group("nodes", 2).into()], Replace::ExistingOnly).await.unwrap();
 }

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use super::batch::{self, Write};
 use super::error::nearest;
-use super::{Missing, Registry, RegistryError, Stored, Text, snapshot};
+use super::{LoadedCluster, Missing, Registry, RegistryError, Stored, Text, snapshot};
 use crate::clock::Timestamp;
-use crate::manifest::{self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Violation};
+use crate::manifest::{self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Recommendations, Violation};
 use crate::ssh::PublicKey;
 use crate::state::{Key, Version, layout};
 
@@ -89,6 +89,7 @@ impl Registry {
             // The store compares this version, not the one found just now.
             before.version = version.clone();
         }
+        self.check(&stored, &writes)?;
         self.carry_out(stored, writes).await
     }
 
@@ -101,6 +102,7 @@ impl Registry {
             }
         }
         let mut writes = self.prepare(&stored, manifests, expect).await?;
+        self.check(&stored, &writes)?;
         writes.retain(|write| write.before.as_ref().is_none_or(|before| before.text != write.text));
         self.carry_out(stored, writes).await
     }
@@ -165,6 +167,24 @@ impl Registry {
         })
     }
 
+    /// Whether the writes make a cluster invalid, in a way in which it is not already.
+    fn check(&self, stored: &BTreeMap<String, Stored>, writes: &[Write]) -> Result<(), RegistryError> {
+        let mut introduced = Vec::new();
+        for (cluster, there) in stored {
+            let mut texts = there.texts.clone();
+            for write in writes.iter().filter(|write| write.cluster == *cluster) {
+                let text = Text { version: Version::new(""), text: write.text.clone() };
+                texts.insert(write.key.clone(), text);
+            }
+            let after = Stored { texts, snapshot_is_current: false };
+            let before = self.typed(cluster, there.clone()).ok().flatten();
+            let known = before.as_ref().map(violations).unwrap_or_default();
+            let found = self.typed(cluster, after)?.as_ref().map(violations).unwrap_or_default();
+            introduced.extend(found.into_iter().filter(|violation| !known.contains(violation)));
+        }
+        if introduced.is_empty() { Ok(()) } else { Err(RegistryError::Invalid(introduced)) }
+    }
+
     /// Writes everything, or takes back what was written; then brings the snapshots up to date.
     async fn carry_out(
         &self,
@@ -195,6 +215,20 @@ impl Registry {
             }
         }
     }
+}
+
+/// What is wrong with a cluster, but for groups that it lacks: as with kops, they may follow in a file of their own.
+fn violations(loaded: &LoadedCluster) -> Vec<Violation> {
+    // Machine types and images that nobody chose are right whatever they are.
+    let completed = manifest::complete(&loaded.cluster, &loaded.groups, &Recommendations::default());
+    let mut violations = manifest::validate(&completed);
+    let has_no_groups = loaded.groups.is_empty();
+    violations.retain(|violation| {
+        let is_of_lack = violation.path == "cluster.spec"
+            || has_no_groups && violation.path.starts_with("cluster.spec.etcdClusters");
+        !is_of_lack
+    });
+    violations
 }
 
 fn key_of(manifest: &Manifest) -> Result<Key, RegistryError> {
