@@ -61,7 +61,6 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "ResourceInUseException"
         | "ScalingActivityInProgress"
         | "VolumeInUse"
-        | "IncorrectState"
         | "IncorrectInstanceState"
         | "Resource.AlreadyAssociated"
         | "OperationAborted"
@@ -79,7 +78,10 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "LoadBalancerNotFound"
         | "LoadBalancerNotFoundException"
         | "TargetGroupNotFound"
+        | "Gateway.NotAttached"
         | "ListenerNotFound" => ErrorClass::NotFound,
+        // The one that must be complete first was made a moment ago.
+        "IncorrectState" => ErrorClass::NotYetVisible,
         "AlreadyExists"
         | "EntityAlreadyExists"
         | "BucketAlreadyExists"
@@ -109,11 +111,30 @@ fn by_pattern(code: &str) -> Option<ErrorClass> {
         Some(ErrorClass::AlreadyExists)
     } else if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") {
         Some(ErrorClass::Quota)
-    } else if code.ends_with(".InUse") || code.ends_with("InUseException") {
+    } else if code.ends_with(".InUse") || code.ends_with(".Conflict") || code.ends_with("InUseException") {
         Some(ErrorClass::Conflict)
     } else {
         None
     }
+}
+
+/// What an answer means whose code says less than its words: what IAM has made takes seconds to reach the services that
+/// use it, and until then they call it invalid
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
+#[cfg(feature = "sdk")]
+fn by_words(code: Option<&str>, words: &str) -> Option<ErrorClass> {
+    let words = words.to_ascii_lowercase();
+    let about_iam = words.contains("iam instance profile") || words.contains("invalid principal in policy");
+    let vague = matches!(
+        code,
+        Some(
+            "InvalidParameterValue"
+                | "ValidationError"
+                | "InvalidParameterCombination"
+                | "MalformedPolicyDocument"
+        )
+    );
+    (about_iam && vague).then_some(ErrorClass::NotYetVisible)
 }
 
 fn by_status(status: Option<u16>) -> Option<ErrorClass> {
@@ -136,11 +157,12 @@ mod sdk {
 
     use aws_credential_types::provider::error::CredentialsError;
     use aws_sdk_s3::error::ProvideErrorMetadata;
+    use aws_sdk_s3::operation::RequestId;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
     use aws_smithy_runtime_api::client::result::SdkError;
     use kops_core::error::{Cause, ErrorClass};
 
-    use super::classify;
+    use super::{by_words, classify};
 
     /// A failed call, told apart from the operation that it was.
     #[derive(Debug)]
@@ -151,6 +173,10 @@ mod sdk {
         pub(crate) code: Option<String>,
         /// The HTTP status, if anybody answered.
         pub(crate) status: Option<u16>,
+        /// AWS's number of the request, by which its support finds it.
+        pub(crate) request_id: Option<String>,
+        /// Whether the call may have taken effect all the same.
+        pub(crate) maybe_applied: bool,
         /// The region that S3 says the bucket is in, if it says so.
         pub(crate) bucket_region: Option<String>,
         /// Why it failed, for people: AWS's words where there are any.
@@ -179,7 +205,9 @@ mod sdk {
             let (class, message) = match &error {
                 SdkError::ServiceError(service) => {
                     let words = service.err().message().unwrap_or("AWS refused without saying why");
-                    (classify(code.as_deref(), status), words.to_owned())
+                    let class = by_words(code.as_deref(), words);
+                    let class = class.unwrap_or_else(|| classify(code.as_deref(), status));
+                    (class, words.to_owned())
                 }
                 SdkError::TimeoutError(_) => {
                     (ErrorClass::Unavailable, "there was no answer in time".to_owned())
@@ -195,7 +223,18 @@ mod sdk {
                 }
                 _ => (ErrorClass::Invalid, "the request could not be made".to_owned()),
             };
-            Self { class, code, status, bucket_region, message, source: error.into() }
+            let request_id = error.request_id().map(str::to_owned);
+            let maybe_applied = class == ErrorClass::Unavailable;
+            Self {
+                class,
+                code,
+                status,
+                request_id,
+                maybe_applied,
+                bucket_region,
+                message,
+                source: error.into(),
+            }
         }
     }
 
@@ -224,9 +263,31 @@ mod tests {
             (Some("InvalidParameterValue"), Some(400), ErrorClass::Invalid),
             (None, Some(403), ErrorClass::Denied),
             (None, Some(500), ErrorClass::Unavailable),
+            (Some("VolumeInUse"), Some(400), ErrorClass::Conflict),
+            (Some("ResourceInUse"), Some(400), ErrorClass::Conflict),
+            (Some("DeleteConflict"), Some(409), ErrorClass::Conflict),
+            (Some("NoSuchEntity"), Some(404), ErrorClass::NotFound),
+            (Some("InvalidPermission.Duplicate"), Some(400), ErrorClass::AlreadyExists),
+            (Some("InvalidSubnet.Conflict"), Some(400), ErrorClass::Conflict),
+            (Some("Gateway.NotAttached"), Some(400), ErrorClass::NotFound),
+            (Some("IncorrectState"), Some(400), ErrorClass::NotYetVisible),
+            (Some("Throttling"), Some(400), ErrorClass::Throttled),
+            (Some("SlowDown"), Some(503), ErrorClass::Throttled),
+            (Some("AccessDenied"), Some(403), ErrorClass::Denied),
             (None, None, ErrorClass::Unavailable),
         ] {
             assert_eq!(classify(code, status), class, "{code:?} {status:?}");
         }
+    }
+
+    #[cfg(feature = "sdk")]
+    #[test]
+    fn words_go_before_vague_codes() {
+        let profile = "Value (nodes.a.b) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
+        for code in ["InvalidParameterValue", "ValidationError"] {
+            assert_eq!(by_words(Some(code), profile), Some(ErrorClass::NotYetVisible), "{code}");
+        }
+        assert_eq!(by_words(Some("InvalidParameterValue"), "the range is not valid"), None);
+        assert_eq!(by_words(Some("UnauthorizedOperation"), profile), None);
     }
 }

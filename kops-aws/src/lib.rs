@@ -1,6 +1,8 @@
 //! The AWS backend of kops for Rust: what a cluster is made of on AWS, and how that is read and changed.
 
 #[cfg(feature = "sdk")]
+pub mod api;
+#[cfg(feature = "sdk")]
 mod error;
 pub mod facts;
 pub mod model;

@@ -34,11 +34,14 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A token that is the same for the same resource of the same incarnation with the same content, at most 64
-    /// characters: whoever repeats a create with it gets the first one's result.
-    pub fn client_token<R: Resource>(&self, resource: &R) -> String {
+    /// A token that is the same for the same resource of the same incarnation with the same content and in the same
+    /// place, 64 characters: whoever repeats a create with it gets the first one's result. `place` is what the
+    /// resource is made in, if anything: made again in another one, it is another resource.
+    pub fn client_token<R: Resource>(&self, resource: &R, place: Option<&Handle>) -> String {
         let content = serde_json::Value::Object(resource.fields()).to_string();
-        sha256_hex(format!("{}\n{}\n{}\n{content}", self.cluster, self.incarnation, resource.id()).as_bytes())
+        let place = place.map(Handle::as_str).unwrap_or_default();
+        let (cluster, incarnation, id) = (&self.cluster, &self.incarnation, resource.id());
+        sha256_hex(format!("{cluster}\n{incarnation}\n{id}\n{place}\n{content}").as_bytes())
     }
 }
 

@@ -1,0 +1,277 @@
+//! AWS as a [`Cloud`]: which kind is whose.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use kops_core::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
+use kops_core::error::ErrorClass;
+use kops_core::inventory::{Inventory, Observed};
+use kops_core::resource::{Ownership, Resource, ResourceId};
+
+use super::call::{Purpose, Turns};
+use super::connect::{AwsOptions, aws_config};
+use super::count::Calls;
+use super::lock::Locks;
+use super::{
+    dhcp, internet_gateway, key_pair, network_interface, observe, route_table, security_group, subnet, tag,
+    volume, vpc,
+};
+use crate::resource::{AwsResource, Tags};
+
+/// Clusters on AWS, in one region of one account.
+#[derive(Clone, Debug)]
+pub struct AwsCloud {
+    api: std::sync::Arc<Api>,
+}
+
+/// The clients, and what all calls share.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the services that use the other clients follow")]
+pub(super) struct Api {
+    pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    pub(super) ec2: aws_sdk_ec2::Client,
+    pub(super) elb: aws_sdk_elasticloadbalancing::Client,
+    pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) iam: aws_sdk_iam::Client,
+    pub(super) locks: Locks,
+    region: String,
+    calls: Calls,
+    autoscaling_turns: Turns,
+    ec2_turns: Turns,
+    elb_turns: Turns,
+    iam_turns: Turns,
+}
+
+impl AwsCloud {
+    /// Connects with the credentials that the SDKs find.
+    pub async fn connect(options: &AwsOptions) -> Self {
+        Self::new(&aws_config(options).await)
+    }
+
+    /// Connects with a configuration of the caller's.
+    pub fn new(config: &SdkConfig) -> Self {
+        let calls = Calls::default();
+        let api = Api {
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(
+                aws_sdk_autoscaling::config::Builder::from(config).interceptor(calls.clone()).build(),
+            ),
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(config).interceptor(calls.clone()).build(),
+            ),
+            elb: aws_sdk_elasticloadbalancing::Client::from_conf(
+                aws_sdk_elasticloadbalancing::config::Builder::from(config)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                aws_sdk_elasticloadbalancingv2::config::Builder::from(config)
+                    .interceptor(calls.clone())
+                    .build(),
+            ),
+            iam: aws_sdk_iam::Client::from_conf(
+                aws_sdk_iam::config::Builder::from(config).interceptor(calls.clone()).build(),
+            ),
+            locks: Locks::default(),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            calls,
+            autoscaling_turns: Turns::default(),
+            ec2_turns: Turns::default(),
+            elb_turns: Turns::default(),
+            iam_turns: Turns::default(),
+        };
+        Self { api: std::sync::Arc::new(api) }
+    }
+
+    /// The calls made so far.
+    pub fn calls(&self) -> &Calls {
+        &self.api.calls
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.api.region
+    }
+}
+
+impl Api {
+    /// A call to EC2.
+    pub(super) async fn ec2<T, E>(
+        &self,
+        purpose: Purpose<'_>,
+        action: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.ec2_turns.send(purpose, action, call).await
+    }
+
+    /// A call to Auto Scaling.
+    #[expect(dead_code, reason = "the services that use it follow")]
+    pub(super) async fn autoscaling<T, E>(
+        &self,
+        purpose: Purpose<'_>,
+        action: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.autoscaling_turns.send(purpose, action, call).await
+    }
+
+    /// A call to Elastic Load Balancing, of either generation.
+    #[expect(dead_code, reason = "the services that use it follow")]
+    pub(super) async fn elb<T, E>(
+        &self,
+        purpose: Purpose<'_>,
+        action: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.elb_turns.send(purpose, action, call).await
+    }
+
+    /// A call to IAM.
+    #[expect(dead_code, reason = "the services that use it follow")]
+    pub(super) async fn iam<T, E>(
+        &self,
+        purpose: Purpose<'_>,
+        action: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.iam_turns.send(purpose, action, call).await
+    }
+
+    /// Gives an EC2 resource the desired tags that it does not have. Says whether there were any.
+    pub(super) async fn tag(
+        &self,
+        id: &ResourceId,
+        handle: &str,
+        desired: &Tags,
+        found: &Tags,
+    ) -> Result<bool, CloudError> {
+        let wanting = tag::wanting(desired, found);
+        if wanting.is_empty() {
+            return Ok(false);
+        }
+        let call = self.ec2.create_tags().resources(handle).set_tags(Some(tag::to_ec2(&wanting))).send();
+        self.ec2(Purpose::change(id), "ec2:CreateTags", call).await?;
+        Ok(true)
+    }
+}
+
+impl fmt::Display for AwsCloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AWS in {}", self.api.region)
+    }
+}
+
+#[async_trait]
+impl Cloud for AwsCloud {
+    type Resource = AwsResource;
+
+    async fn observe(&self, scope: &Scope, reach: Reach) -> Result<Inventory<AwsResource>, CloudError> {
+        observe::observe(&self.api, scope, reach).await
+    }
+
+    async fn ensure(&self, scope: &Scope, request: Ensure<'_, AwsResource>) -> Result<Ensured, CloudError> {
+        let (api, request) = (&*self.api, &request);
+        let id = request.desired.id();
+        if request.desired.ownership() == Ownership::Shared {
+            return Err(Purpose::change(&id)
+                .error(ErrorClass::Denied, "it belongs to somebody else and is never changed"));
+        }
+        match request.desired {
+            AwsResource::Vpc(desired) => vpc::ensure(api, scope, desired, request).await,
+            AwsResource::DhcpOptions(desired) => dhcp::ensure(api, scope, desired, request).await,
+            AwsResource::VpcDhcpOptionsAssociation(desired) => {
+                dhcp::ensure_association(api, desired, request).await
+            }
+            AwsResource::InternetGateway(desired) => {
+                internet_gateway::ensure(api, scope, desired, request).await
+            }
+            AwsResource::Subnet(desired) => subnet::ensure(api, scope, desired, request).await,
+            AwsResource::RouteTable(desired) => route_table::ensure(api, scope, desired, request).await,
+            AwsResource::Route(desired) => route_table::ensure_route(api, desired, request).await,
+            AwsResource::RouteTableAssociation(desired) => {
+                route_table::ensure_association(api, scope, desired, request).await
+            }
+            AwsResource::SecurityGroup(desired) => security_group::ensure(api, scope, desired, request).await,
+            AwsResource::SecurityGroupRule(desired) => {
+                security_group::ensure_rule(api, desired, request).await
+            }
+            AwsResource::SshKey(desired) => key_pair::ensure(api, desired, request).await,
+            AwsResource::EbsVolume(desired) => volume::ensure(api, scope, desired, request).await,
+            AwsResource::IamRole(_)
+            | AwsResource::IamRolePolicy(_)
+            | AwsResource::IamInstanceProfile(_)
+            | AwsResource::IamInstanceProfileRole(_)
+            | AwsResource::ClassicLoadBalancer(_)
+            | AwsResource::NetworkLoadBalancer(_)
+            | AwsResource::NetworkLoadBalancerListener(_)
+            | AwsResource::TargetGroup(_)
+            | AwsResource::LaunchTemplate(_)
+            | AwsResource::AutoscalingGroup(_)
+            | AwsResource::ManagedFile(_)
+            | AwsResource::Instance(_)
+            | AwsResource::NetworkInterface(_)
+            | AwsResource::Shared(_) => Err(Purpose::create(&id)
+                .error(ErrorClass::Unsupported, "plans do not make resources of this kind on AWS")),
+        }
+    }
+
+    async fn delete(
+        &self,
+        _: &Scope,
+        target: &Observed<AwsResource>,
+        _: &Bindings,
+    ) -> Result<(), CloudError> {
+        let api = &*self.api;
+        let id = target.resource.id();
+        if target.resource.ownership() == Ownership::Shared {
+            return Err(Purpose::delete(&id)
+                .error(ErrorClass::Denied, "it belongs to somebody else and is never deleted"));
+        }
+        match &target.resource {
+            AwsResource::Vpc(_) => vpc::delete(api, target).await,
+            AwsResource::DhcpOptions(_) => dhcp::delete(api, target).await,
+            AwsResource::VpcDhcpOptionsAssociation(_) => dhcp::delete_association(api, target).await,
+            AwsResource::InternetGateway(_) => internet_gateway::delete(api, target).await,
+            AwsResource::Subnet(_) => subnet::delete(api, target).await,
+            AwsResource::RouteTable(_) => route_table::delete(api, target).await,
+            AwsResource::Route(_) => route_table::delete_route(api, target).await,
+            AwsResource::RouteTableAssociation(_) => route_table::delete_association(api, target).await,
+            AwsResource::SecurityGroup(_) => security_group::delete(api, target).await,
+            AwsResource::SecurityGroupRule(rule) => security_group::delete_rule(api, target, rule).await,
+            AwsResource::SshKey(_) => key_pair::delete(api, target).await,
+            AwsResource::EbsVolume(_) => volume::delete(api, target).await,
+            AwsResource::NetworkInterface(_) => network_interface::delete(api, target).await,
+            AwsResource::IamRole(_)
+            | AwsResource::IamRolePolicy(_)
+            | AwsResource::IamInstanceProfile(_)
+            | AwsResource::IamInstanceProfileRole(_)
+            | AwsResource::ClassicLoadBalancer(_)
+            | AwsResource::NetworkLoadBalancer(_)
+            | AwsResource::NetworkLoadBalancerListener(_)
+            | AwsResource::TargetGroup(_)
+            | AwsResource::LaunchTemplate(_)
+            | AwsResource::AutoscalingGroup(_)
+            | AwsResource::Instance(_)
+            | AwsResource::ManagedFile(_)
+            | AwsResource::Shared(_) => {
+                Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What is made once, though AWS would make it twice: one caller at a time, who knows what the one before made.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kops_core::resource::{Handle, ResourceId};
+use tokio::sync::OwnedMutexGuard;
+
+/// What is known of one resource that is being made.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    handle: Option<Handle>,
+    unfinished: bool,
+}
+
+impl Slot {
+    /// The handle of what was made a moment ago: by whoever waited in line before, or by an ensure that did not get to
+    /// its end. AWS's lists may not show it yet.
+    pub(super) fn recent(&self) -> Option<Handle> {
+        self.handle.clone()
+    }
+
+    /// It was made, but is not complete.
+    pub(super) fn begin(&mut self, handle: &Handle) {
+        self.handle = Some(handle.clone());
+        self.unfinished = true;
+    }
+
+    /// It is complete.
+    pub(super) fn finish(&mut self) {
+        self.unfinished = false;
+    }
+
+    /// It is gone.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// By cluster and resource.
+type Slots = HashMap<(String, ResourceId), Arc<tokio::sync::Mutex<Slot>>>;
+
+/// Everything that is being made.
+#[derive(Debug, Default)]
+pub(super) struct Locks(Mutex<Slots>);
+
+impl Locks {
+    /// Waits for the turn to make `id` of `cluster`.
+    pub(super) async fn hold(&self, cluster: &str, id: &ResourceId) -> OwnedMutexGuard<Slot> {
+        let slot = {
+            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those nobody waits for have nothing more to say.
+            slots.retain(|_, slot| {
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| slot.unfinished)
+            });
+            Arc::clone(slots.entry((cluster.to_owned(), id.clone())).or_default())
+        };
+        slot.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::kind;
+
+    fn ids() -> [ResourceId; 2] {
+        [kind::VPC, kind::INTERNET_GATEWAY].map(|kind| ResourceId::new(kind, "a.b"))
+    }
+
+    #[tokio::test]
+    async fn those_in_line_know_what_was_made_before_them() {
+        let (locks, [vpc, gateway], made) = (Locks::default(), ids(), Handle("vpc-1".into()));
+        let mut first = locks.hold("a.b", &vpc).await;
+        let second = locks.hold("a.b", &vpc);
+        futures::pin_mut!(second);
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        first.begin(&made);
+        first.finish();
+        drop(first);
+        let second = second.await;
+        assert_eq!(second.recent(), Some(made));
+        drop(second);
+        drop(locks.hold("a.b", &gateway).await);
+        assert_eq!(locks.hold("a.b", &vpc).await.recent(), None);
+    }
+
+    #[tokio::test]
+    async fn what_did_not_get_to_its_end_is_remembered() {
+        let (locks, [vpc, gateway], made) = (Locks::default(), ids(), Handle("vpc-1".into()));
+        locks.hold("a.b", &vpc).await.begin(&made);
+        drop(locks.hold("a.b", &gateway).await);
+        let mut again = locks.hold("a.b", &vpc).await;
+        assert_eq!(again.recent(), Some(made));
+        again.forget();
+        drop(again);
+        assert_eq!(locks.hold("a.b", &vpc).await.recent(), None);
+    }
+}

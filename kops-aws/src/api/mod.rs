@@ -1,0 +1,27 @@
+//! The calls to AWS: one file a family of kinds, each with what reads, makes, changes and deletes them.
+//!
+//! [`AwsCloud`] is the [`Cloud`](kops_core::cloud::Cloud) over them. Reading is in two parts: calls that bring what
+//! AWS says, and pure functions that turn it into resources once every handle's name is known.
+
+mod blocker;
+mod call;
+mod cloud;
+mod connect;
+mod count;
+mod dhcp;
+mod internet_gateway;
+mod key_pair;
+mod lock;
+mod names;
+mod network_interface;
+mod observe;
+mod route_table;
+mod security_group;
+mod subnet;
+mod tag;
+mod volume;
+mod vpc;
+
+pub use cloud::AwsCloud;
+pub use connect::{AwsOptions, aws_config};
+pub use count::{CallCount, Calls};

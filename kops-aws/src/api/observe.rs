@@ -1,0 +1,106 @@
+//! The whole of a cluster in a fixed number of calls, side by side.
+
+use kops_core::cloud::{CloudError, Reach, Scope};
+use kops_core::inventory::{Gap, Inventory, Observed};
+use kops_core::resource::Kind;
+
+use super::cloud::Api;
+use super::names::Names;
+use super::{
+    dhcp, internet_gateway, key_pair, network_interface, route_table, security_group, subnet, volume, vpc,
+};
+use crate::resource::{AwsResource, kind};
+
+pub(super) async fn observe(
+    api: &Api,
+    scope: &Scope,
+    reach: Reach,
+) -> Result<Inventory<AwsResource>, CloudError> {
+    let (vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
+        vpc::read(api, scope),
+        dhcp::read(api, scope),
+        internet_gateway::read(api, scope),
+        subnet::read(api, scope),
+        route_table::read(api, scope),
+        security_group::read(api, scope),
+        key_pair::read(api, scope),
+        volume::read(api, scope),
+        only(reach, network_interface::read(api, scope)),
+    );
+    let mut gaps = Gaps::default();
+    let vpcs = gaps.or_gap(vpcs, &[kind::VPC, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
+    let options = gaps.or_gap(options, &[kind::DHCP_OPTIONS, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
+    let gateways = gaps.or_gap(gateways, &[kind::INTERNET_GATEWAY]);
+    let subnets = gaps.or_gap(subnets, &[kind::SUBNET]);
+    let tables = gaps.or_gap(tables, &[kind::ROUTE_TABLE, kind::ROUTE, kind::ROUTE_TABLE_ASSOCIATION]);
+    let groups = gaps.or_gap(groups, &[kind::SECURITY_GROUP, kind::SECURITY_GROUP_RULE]);
+    let pairs = gaps.or_gap(pairs, &[kind::SSH_KEY]);
+    let volumes = gaps.or_gap(volumes, &[kind::EBS_VOLUME]);
+    let interfaces = gaps.or_gap(interfaces, &[kind::NETWORK_INTERFACE]);
+
+    let mut names = Names::default();
+    vpc::learn(&vpcs, &mut names);
+    dhcp::learn(&options, &mut names);
+    internet_gateway::learn(&gateways, &mut names);
+    subnet::learn(&subnets, &mut names);
+    route_table::learn(&tables, &mut names);
+    security_group::learn(&groups, scope, &mut names);
+    volume::learn(&volumes, &mut names);
+
+    let mut seen: Vec<Observed<AwsResource>> = Vec::new();
+    seen.extend(vpc::resources(&vpcs, &names));
+    seen.extend(dhcp::resources(&options, &names));
+    seen.extend(dhcp::associations(&vpcs, &names));
+    seen.extend(internet_gateway::resources(&gateways, &names));
+    seen.extend(subnet::resources(&subnets, scope, &names));
+    seen.extend(route_table::resources(&tables, &names));
+    seen.extend(security_group::resources(&groups, scope, reach, &names));
+    seen.extend(key_pair::resources(&pairs));
+    seen.extend(volume::resources(&volumes, reach, &names));
+    seen.extend(network_interface::resources(&interfaces, &names));
+    gaps.into_inventory(seen)
+}
+
+/// What only a far-reaching observation reads.
+async fn only<T>(
+    reach: Reach,
+    read: impl Future<Output = Result<Vec<T>, CloudError>>,
+) -> Result<Vec<T>, CloudError> {
+    match reach {
+        Reach::Managed => Ok(Vec::new()),
+        Reach::Everything => read.await,
+    }
+}
+
+/// What could not be read.
+#[derive(Debug, Default)]
+struct Gaps {
+    reads: usize,
+    errors: Vec<(Vec<Kind>, CloudError)>,
+}
+
+impl Gaps {
+    fn or_gap<T>(&mut self, read: Result<Vec<T>, CloudError>, kinds: &[Kind]) -> Vec<T> {
+        self.reads += 1;
+        read.unwrap_or_else(|error| {
+            self.errors.push((kinds.to_vec(), error));
+            Vec::new()
+        })
+    }
+
+    /// The inventory; or the first error when nothing at all could be read.
+    fn into_inventory(
+        mut self,
+        seen: Vec<Observed<AwsResource>>,
+    ) -> Result<Inventory<AwsResource>, CloudError> {
+        if seen.is_empty() && self.errors.len() * 2 > self.reads {
+            return Err(self.errors.swap_remove(0).1);
+        }
+        let gaps = self.errors.into_iter().map(|(kinds, error)| {
+            let names = kinds.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ");
+            let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            Gap { class: error.class, reason: format!("{names}: {}{hint}", error.message), kinds }
+        });
+        Ok(Inventory::new(seen, gaps.collect()))
+    }
+}

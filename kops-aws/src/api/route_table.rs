@@ -1,0 +1,225 @@
+//! Route tables, their routes, and the subnets that use them: one call reads all three.
+
+use aws_sdk_ec2::types::{ResourceType, RouteOrigin, RouteTable as Ec2RouteTable};
+use ipnet::Ipv4Net;
+use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
+use kops_core::error::ErrorClass;
+use kops_core::inventory::Observed;
+use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
+
+use super::blocker::deleted;
+use super::call::{Purpose, absent_is_fine, missing};
+use super::cloud::Api;
+use super::names::Names;
+use super::tag;
+use crate::resource::{AwsResource, Route, RouteTable, RouteTableAssociation, kind};
+
+pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2RouteTable>, CloudError> {
+    let pages = api
+        .ec2
+        .describe_route_tables()
+        .filters(tag::owned(scope))
+        .into_paginator()
+        .page_size(100)
+        .items()
+        .send();
+    api.ec2(Purpose::OBSERVE, "ec2:DescribeRouteTables", pages.collect::<Result<_, _>>()).await
+}
+
+pub(super) fn learn(tables: &[Ec2RouteTable], names: &mut Names) {
+    for table in tables {
+        names.learn_tagged(table.route_table_id().unwrap_or_default(), table.tags());
+    }
+}
+
+pub(super) fn resources(tables: &[Ec2RouteTable], names: &Names) -> Vec<Observed<AwsResource>> {
+    tables.iter().flat_map(|table| of_table(table, names)).collect()
+}
+
+fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> {
+    let (Some(handle), Some(vpc)) = (table.route_table_id(), table.vpc_id()) else { return Vec::new() };
+    let name = names.of(handle);
+    let itself = Observed {
+        resource: AwsResource::RouteTable(RouteTable {
+            name: name.clone(),
+            ownership: Ownership::Managed,
+            vpc: names.of(vpc),
+            tags: tag::from_ec2(table.tags()),
+        }),
+        handle: Handle(handle.to_owned()),
+        uses: vec![Handle(vpc.to_owned())],
+    };
+    let routes = table.routes().iter().filter(|r| r.origin() == Some(&RouteOrigin::CreateRoute));
+    let routes = routes.filter_map(|route| {
+        let cidr: Ipv4Net = route.destination_cidr_block()?.parse().ok()?;
+        let gateway = route.gateway_id();
+        let resource = AwsResource::Route(Route {
+            name: cidr.to_string(),
+            // The cloud controller adds the ranges of pods, one for each machine.
+            ownership: if route.instance_id().is_some() { Ownership::Dependent } else { Ownership::Managed },
+            route_table: name.clone(),
+            cidr,
+            internet_gateway: gateway.map(|gateway| names.of(gateway)),
+        });
+        let uses = std::iter::once(handle).chain(gateway).map(|used| Handle(used.to_owned())).collect();
+        Some(Observed { resource, handle: Handle(format!("{handle}/{cidr}")), uses })
+    });
+    let associations = table.associations().iter().filter_map(|association| {
+        let subnet = association.subnet_id()?;
+        let association = association.route_table_association_id()?;
+        let resource = AwsResource::RouteTableAssociation(RouteTableAssociation {
+            name: names.of(subnet),
+            ownership: Ownership::Managed,
+            route_table: name.clone(),
+            subnet: names.of(subnet),
+        });
+        let uses = vec![Handle(handle.to_owned()), Handle(subnet.to_owned())];
+        Some(Observed { resource, handle: Handle(association.to_owned()), uses })
+    });
+    std::iter::once(itself).chain(routes).chain(associations).collect()
+}
+
+/// What `ensure` of any of the three finds when nothing is known.
+async fn find(
+    api: &Api,
+    scope: &Scope,
+    id: &ResourceId,
+) -> Result<Option<Observed<AwsResource>>, CloudError> {
+    let (tables, subnets) = futures::try_join!(read(api, scope), super::subnet::read(api, scope))?;
+    let mut names = Names::default();
+    learn(&tables, &mut names);
+    super::subnet::learn(&subnets, &mut names);
+    let mut found: Vec<_> =
+        resources(&tables, &names).into_iter().filter(|o| o.resource.id() == *id).collect();
+    found.sort_by(|a, b| a.handle.cmp(&b.handle));
+    Ok(found.into_iter().next())
+}
+
+pub(super) async fn ensure(
+    api: &Api,
+    scope: &Scope,
+    desired: &RouteTable,
+    request: &Ensure<'_, AwsResource>,
+) -> Result<Ensured, CloudError> {
+    let id = request.desired.id();
+    let vpc = request.bindings.resolve(&id, &ResourceId::new(kind::VPC, &desired.vpc))?;
+    let _guard = api.locks.hold(&scope.cluster, &id).await;
+    let found = match request.current {
+        Some(current) => Some(current.clone()),
+        None => find(api, scope, &id).await?,
+    };
+    if let Some(Observed { resource: AwsResource::RouteTable(current), handle, .. }) = found {
+        let tagged = api.tag(&id, handle.as_str(), &desired.tags, &current.tags).await?;
+        let outcome = if tagged { Outcome::Updated } else { Outcome::Unchanged };
+        return Ok(Ensured { handle, outcome });
+    }
+    let call = api
+        .ec2
+        .create_route_table()
+        .vpc_id(vpc.as_str())
+        .client_token(scope.client_token(request.desired, Some(&vpc)))
+        .tag_specifications(tag::specification(ResourceType::RouteTable, &desired.tags))
+        .send();
+    let made = api.ec2(Purpose::create(&id), "ec2:CreateRouteTable", call).await?;
+    let handle = made.route_table.and_then(|table| table.route_table_id);
+    let handle = handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
+    Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created })
+}
+
+pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
+    let id = target.resource.id();
+    let call = api.ec2.delete_route_table().route_table_id(target.handle.as_str()).send();
+    let result = api.ec2(Purpose::delete(&id), "ec2:DeleteRouteTable", call).await;
+    deleted(api, target, result).await
+}
+
+pub(super) async fn ensure_route(
+    api: &Api,
+    desired: &Route,
+    request: &Ensure<'_, AwsResource>,
+) -> Result<Ensured, CloudError> {
+    let id = request.desired.id();
+    let table = request.bindings.resolve(&id, &ResourceId::new(kind::ROUTE_TABLE, &desired.route_table))?;
+    let gateway = desired.internet_gateway.as_ref();
+    let gateway =
+        gateway.map(|name| request.bindings.resolve(&id, &ResourceId::new(kind::INTERNET_GATEWAY, name)));
+    let gateway = gateway.transpose()?.map(|gateway| gateway.0);
+    let cidr = desired.cidr.to_string();
+    let handle = Handle(format!("{table}/{cidr}"));
+    let same = |current: &Observed<AwsResource>| {
+        let target = current.uses.get(1).map(Handle::as_str);
+        current.handle == handle && target == gateway.as_deref()
+    };
+    if request.current.is_some_and(same) {
+        return Ok(Ensured { handle, outcome: Outcome::Unchanged });
+    }
+    if request.current.is_none() {
+        let create = api.ec2.create_route().route_table_id(table.as_str()).destination_cidr_block(&cidr);
+        let call = create.set_gateway_id(gateway.clone()).send();
+        match api.ec2(Purpose::create(&id), "ec2:CreateRoute", call).await {
+            Ok(_) => return Ok(Ensured { handle, outcome: Outcome::Created }),
+            // There is one to that destination: it is made to lead where it should.
+            Err(error) if error.class == ErrorClass::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let replace = api.ec2.replace_route().route_table_id(table.as_str()).destination_cidr_block(&cidr);
+    let call = replace.set_gateway_id(gateway).send();
+    api.ec2(Purpose::change(&id), "ec2:ReplaceRoute", call).await?;
+    Ok(Ensured { handle, outcome: Outcome::Updated })
+}
+
+pub(super) async fn delete_route(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
+    let id = target.resource.id();
+    let (table, cidr) = target.handle.as_str().split_once('/').unwrap_or_default();
+    let call = api.ec2.delete_route().route_table_id(table).destination_cidr_block(cidr).send();
+    absent_is_fine(api.ec2(Purpose::delete(&id), "ec2:DeleteRoute", call).await).map(drop)
+}
+
+pub(super) async fn ensure_association(
+    api: &Api,
+    scope: &Scope,
+    desired: &RouteTableAssociation,
+    request: &Ensure<'_, AwsResource>,
+) -> Result<Ensured, CloudError> {
+    let id = request.desired.id();
+    let table = request.bindings.resolve(&id, &ResourceId::new(kind::ROUTE_TABLE, &desired.route_table))?;
+    let subnet = request.bindings.resolve(&id, &ResourceId::new(kind::SUBNET, &desired.subnet))?;
+    let found = match request.current {
+        Some(current) => Some(current.clone()),
+        None => {
+            let call = api
+                .ec2
+                .associate_route_table()
+                .route_table_id(table.as_str())
+                .subnet_id(subnet.as_str())
+                .send();
+            match api.ec2(Purpose::create(&id), "ec2:AssociateRouteTable", call).await {
+                Ok(made) => {
+                    let handle = made.association_id.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
+                    return Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created });
+                }
+                // `Resource.AlreadyAssociated`: a subnet uses one table.
+                Err(error) if error.class == ErrorClass::Conflict => {
+                    Some(find(api, scope, &id).await?.ok_or(error)?)
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let found = found.ok_or_else(|| missing(Purpose::create(&id), "the association"))?;
+    if found.uses.first() == Some(&table) {
+        return Ok(Ensured { handle: found.handle, outcome: Outcome::Unchanged });
+    }
+    let replace = api.ec2.replace_route_table_association().association_id(found.handle.as_str());
+    let call = replace.route_table_id(table.as_str()).send();
+    let made = api.ec2(Purpose::change(&id), "ec2:ReplaceRouteTableAssociation", call).await?;
+    let handle = made.new_association_id.ok_or_else(|| missing(Purpose::change(&id), "an id"))?;
+    Ok(Ensured { handle: Handle(handle), outcome: Outcome::Updated })
+}
+
+pub(super) async fn delete_association(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
+    let id = target.resource.id();
+    let call = api.ec2.disassociate_route_table().association_id(target.handle.as_str()).send();
+    absent_is_fine(api.ec2(Purpose::delete(&id), "ec2:DisassociateRouteTable", call).await).map(drop)
+}
