@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, edit, get, replace, update,
+    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, edit, get, replace,
+    update,
 };
 
 /// Create, change and delete Kubernetes clusters on AWS.

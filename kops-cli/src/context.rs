@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kops_aws::{AwsOptions, AwsProvider, AwsResource, S3Options, S3StateStore, SimProvider};
+use kops_aws::api::{AwsOptions, aws_config};
+use kops_aws::provider::{AwsProvider, SimProvider};
+use kops_aws::resource::AwsResource;
+use kops_aws::s3::{S3Options, S3StateStore, S3Url, S3UrlError};
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
 use kops_core::provider::Provider;
@@ -34,7 +37,9 @@ impl<'a> Context<'a> {
     /// The cluster's name: the argument, or `--name`, but not two different ones.
     pub fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
         match (argument, &self.global.name) {
-            (Some(argument), Some(name)) if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() => {
+            (Some(argument), Some(name))
+                if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() =>
+            {
                 Err(CliError::new("Cannot specify cluster via --name and positional argument"))
             }
             (Some(name), _) => Ok(name.to_owned()),
@@ -96,7 +101,11 @@ impl<'a> Context<'a> {
         let documents = kops_core::yaml::read(&text).map_err(|error| {
             CliError::new(format!("{} is not a file of settings", path.display())).with_source(error)
         })?;
-        Ok(documents.first().and_then(|d| d.get("KOPS_STATE_STORE")).and_then(|n| n.text()).map(ToOwned::to_owned))
+        Ok(documents
+            .first()
+            .and_then(|d| d.get("KOPS_STATE_STORE"))
+            .and_then(|n| n.text())
+            .map(ToOwned::to_owned))
     }
 
     /// The state store.
@@ -106,7 +115,8 @@ impl<'a> Context<'a> {
             return Ok(Arc::new(DirectoryStore::new(path)));
         }
         if url.starts_with("s3://") {
-            return Ok(Arc::new(S3StateStore::open(&url, s3_options()).await?));
+            let options = s3_options(None, None).await;
+            return Ok(Arc::new(S3StateStore::open(&s3_url(&url)?, &options).await?));
         }
         Err(CliError::new(format!("{url} is not a state store"))
             .with_hint("a state store is s3://BUCKET[/PREFIX] or file:///DIRECTORY"))
@@ -130,18 +140,22 @@ impl<'a> Context<'a> {
                     Some(region) => Some(region.to_owned()),
                     None => self.region_of(&store, cluster).await?,
                 };
-                let options = AwsOptions { region, endpoint: endpoint(), ..AwsOptions::default() };
-                Arc::new(AwsProvider::connect(options).await)
+                Arc::new(AwsProvider::connect(&AwsOptions { region, endpoint: endpoint() }).await)
             }
         };
         Ok(Kops::new(provider, store))
     }
 
     /// The region in which the cluster's subnets lie. None for a cluster without manifests: then the SDK's own.
-    async fn region_of(&self, store: &Arc<dyn StateStore>, cluster: &str) -> Result<Option<String>, CliError> {
+    async fn region_of(
+        &self,
+        store: &Arc<dyn StateStore>,
+        cluster: &str,
+    ) -> Result<Option<String>, CliError> {
         match Registry::new(store.clone()).load(cluster).await {
             Ok(loaded) => {
-                let completed: CompletedCluster = complete(&loaded.cluster, &loaded.groups, &Default::default());
+                let completed: CompletedCluster =
+                    complete(&loaded.cluster, &loaded.groups, &Default::default());
                 Ok(completed.region().map(ToOwned::to_owned))
             }
             Err(RegistryError::NotFound(_) | RegistryError::Unreadable { .. }) => Ok(None),
@@ -155,14 +169,23 @@ fn endpoint() -> Option<String> {
     std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
 }
 
-/// What kops reads from the environment about object stores that are not AWS's.
-pub fn s3_options() -> S3Options {
+/// The address of a bucket.
+pub fn s3_url(url: &str) -> Result<S3Url, CliError> {
+    url.parse()
+        .map_err(|error| CliError::new(format!("{url} is not a bucket")).with_source::<S3UrlError>(error))
+}
+
+/// How to reach S3, or what kops's variables name in its place.
+pub async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    S3Options {
-        endpoint: variable("S3_ENDPOINT").or_else(endpoint),
-        region: variable("S3_REGION"),
-        ..S3Options::default()
-    }
+    let endpoint = variable("S3_ENDPOINT").or_else(endpoint);
+    let region = region.or_else(|| variable("S3_REGION"));
+    let config = aws_config(&AwsOptions { region, endpoint: None }).await;
+    let writer = variable("USER").map(|user| match variable("HOSTNAME") {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    });
+    S3Options { endpoint, kms_key, writer, ..S3Options::new(config) }
 }
 
 /// Reads a file; `-` is standard input.

@@ -128,7 +128,9 @@ impl From<OperationError> for CliError {
             OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }
-            OperationError::Leftovers { cause: Some(error), .. } => error.hint.as_deref().map(ToOwned::to_owned),
+            OperationError::Leftovers { cause: Some(error), .. } => {
+                error.hint.as_deref().map(ToOwned::to_owned)
+            }
             _ => None,
         };
         Self::of(error, hint)

@@ -40,13 +40,18 @@ impl Observer for Progress<'_> {
             }
             Event::StepRetrying { id, attempt, pause, class, reason } if *attempt > 1 => {
                 let pause = pause.as_secs_f64();
-                self.terminal.status(format_args!("          waiting for {id}: {reason} ({class}, again in {pause:.1} s)"));
+                self.terminal.status(format_args!(
+                    "          waiting for {id}: {reason} ({class}, again in {pause:.1} s)"
+                ));
             }
             Event::StepFailed { id, verb, reason, .. } => {
-                self.terminal.status(format_args!("          could not {} {id}: {reason}", infinitive(*verb)));
+                self.terminal
+                    .status(format_args!("          could not {} {id}: {reason}", infinitive(*verb)));
             }
             Event::Cancelling => {
-                self.terminal.status("stopping: what is under way is finished, nothing new starts (again to stop at once)");
+                self.terminal.status(
+                    "stopping: what is under way is finished, nothing new starts (again to stop at once)",
+                );
             }
             Event::StepStarted { .. } | Event::StepRetrying { .. } | Event::Finished { .. } => {}
         }

@@ -17,8 +17,9 @@ use super::connect::{AwsOptions, aws_config};
 use super::count::Calls;
 use super::lock::Locks;
 use super::{
-    dhcp, internet_gateway, key_pair, network_interface, observe, route_table, security_group, subnet, tag,
-    volume, vpc,
+    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template,
+    network_interface, network_load_balancer, observe, route_table, scaling_group, security_group, subnet,
+    tag, target_group, volume, vpc,
 };
 use crate::resource::{AwsResource, Tags};
 
@@ -30,7 +31,6 @@ pub struct AwsCloud {
 
 /// The clients, and what all calls share.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the services that use the other clients follow")]
 pub(super) struct Api {
     pub(super) autoscaling: aws_sdk_autoscaling::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
@@ -112,7 +112,6 @@ impl Api {
     }
 
     /// A call to Auto Scaling.
-    #[expect(dead_code, reason = "the services that use it follow")]
     pub(super) async fn autoscaling<T, E>(
         &self,
         purpose: Purpose<'_>,
@@ -126,7 +125,6 @@ impl Api {
     }
 
     /// A call to Elastic Load Balancing, of either generation.
-    #[expect(dead_code, reason = "the services that use it follow")]
     pub(super) async fn elb<T, E>(
         &self,
         purpose: Purpose<'_>,
@@ -140,7 +138,6 @@ impl Api {
     }
 
     /// A call to IAM.
-    #[expect(dead_code, reason = "the services that use it follow")]
     pub(super) async fn iam<T, E>(
         &self,
         purpose: Purpose<'_>,
@@ -213,17 +210,29 @@ impl Cloud for AwsCloud {
             }
             AwsResource::SshKey(desired) => key_pair::ensure(api, desired, request).await,
             AwsResource::EbsVolume(desired) => volume::ensure(api, scope, desired, request).await,
-            AwsResource::IamRole(_)
-            | AwsResource::IamRolePolicy(_)
-            | AwsResource::IamInstanceProfile(_)
-            | AwsResource::IamInstanceProfileRole(_)
-            | AwsResource::ClassicLoadBalancer(_)
-            | AwsResource::NetworkLoadBalancer(_)
-            | AwsResource::NetworkLoadBalancerListener(_)
-            | AwsResource::TargetGroup(_)
-            | AwsResource::LaunchTemplate(_)
-            | AwsResource::AutoscalingGroup(_)
-            | AwsResource::ManagedFile(_)
+            AwsResource::IamRole(desired) => iam::ensure_role(api, desired, request).await,
+            AwsResource::IamRolePolicy(desired) => iam::ensure_policy(api, desired, request).await,
+            AwsResource::IamInstanceProfile(desired) => iam::ensure_profile(api, desired, request).await,
+            AwsResource::IamInstanceProfileRole(desired) => {
+                iam::ensure_profile_role(api, desired, request).await
+            }
+            AwsResource::ClassicLoadBalancer(desired) => {
+                classic_load_balancer::ensure(api, scope, desired, request).await
+            }
+            AwsResource::NetworkLoadBalancer(desired) => {
+                network_load_balancer::ensure(api, scope, desired, request).await
+            }
+            AwsResource::NetworkLoadBalancerListener(desired) => {
+                network_load_balancer::ensure_listener(api, desired, request).await
+            }
+            AwsResource::TargetGroup(desired) => target_group::ensure(api, scope, desired, request).await,
+            AwsResource::LaunchTemplate(desired) => {
+                launch_template::ensure(api, scope, desired, request).await
+            }
+            AwsResource::AutoscalingGroup(desired) => {
+                scaling_group::ensure(api, scope, desired, request).await
+            }
+            AwsResource::ManagedFile(_)
             | AwsResource::Instance(_)
             | AwsResource::NetworkInterface(_)
             | AwsResource::Shared(_) => Err(Purpose::create(&id)
@@ -257,19 +266,20 @@ impl Cloud for AwsCloud {
             AwsResource::SshKey(_) => key_pair::delete(api, target).await,
             AwsResource::EbsVolume(_) => volume::delete(api, target).await,
             AwsResource::NetworkInterface(_) => network_interface::delete(api, target).await,
-            AwsResource::IamRole(_)
-            | AwsResource::IamRolePolicy(_)
-            | AwsResource::IamInstanceProfile(_)
-            | AwsResource::IamInstanceProfileRole(_)
-            | AwsResource::ClassicLoadBalancer(_)
-            | AwsResource::NetworkLoadBalancer(_)
-            | AwsResource::NetworkLoadBalancerListener(_)
-            | AwsResource::TargetGroup(_)
-            | AwsResource::LaunchTemplate(_)
-            | AwsResource::AutoscalingGroup(_)
-            | AwsResource::Instance(_)
-            | AwsResource::ManagedFile(_)
-            | AwsResource::Shared(_) => {
+            AwsResource::IamRole(role) => iam::delete_role(api, target, role).await,
+            AwsResource::IamRolePolicy(policy) => iam::delete_policy(api, target, policy).await,
+            AwsResource::IamInstanceProfile(_) => iam::delete_profile(api, target).await,
+            AwsResource::IamInstanceProfileRole(held) => iam::delete_profile_role(api, target, held).await,
+            AwsResource::ClassicLoadBalancer(_) => classic_load_balancer::delete(api, target).await,
+            AwsResource::NetworkLoadBalancer(_) => network_load_balancer::delete(api, target).await,
+            AwsResource::NetworkLoadBalancerListener(_) => {
+                network_load_balancer::delete_listener(api, target).await
+            }
+            AwsResource::TargetGroup(_) => target_group::delete(api, target).await,
+            AwsResource::LaunchTemplate(_) => launch_template::delete(api, target).await,
+            AwsResource::AutoscalingGroup(_) => scaling_group::delete(api, target).await,
+            AwsResource::Instance(_) => instance::delete(api, target).await,
+            AwsResource::ManagedFile(_) | AwsResource::Shared(_) => {
                 Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
             }
         }

@@ -5,20 +5,27 @@
 
 mod blocker;
 mod call;
+mod classic_load_balancer;
 mod cloud;
 mod connect;
 mod count;
 mod dhcp;
+mod iam;
+mod instance;
 mod internet_gateway;
 mod key_pair;
+mod launch_template;
 mod lock;
 mod names;
 mod network_interface;
+mod network_load_balancer;
 mod observe;
 mod route_table;
+mod scaling_group;
 mod security_group;
 mod subnet;
 mod tag;
+mod target_group;
 mod volume;
 mod vpc;
 

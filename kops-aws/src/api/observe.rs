@@ -7,7 +7,9 @@ use kops_core::resource::Kind;
 use super::cloud::Api;
 use super::names::Names;
 use super::{
-    dhcp, internet_gateway, key_pair, network_interface, route_table, security_group, subnet, volume, vpc,
+    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template,
+    network_interface, network_load_balancer, route_table, scaling_group, security_group, subnet,
+    target_group, volume, vpc,
 };
 use crate::resource::{AwsResource, kind};
 
@@ -16,7 +18,19 @@ pub(super) async fn observe(
     scope: &Scope,
     reach: Reach,
 ) -> Result<Inventory<AwsResource>, CloudError> {
-    let (vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
+    let others = async {
+        futures::join!(
+            iam::read(api, scope),
+            classic_load_balancer::read(api, scope, reach),
+            network_load_balancer::read(api, scope, reach),
+            target_group::read(api, scope, reach),
+            launch_template::read(api, scope),
+            scaling_group::read(api, scope),
+            only(reach, instance::read(api, scope)),
+        )
+    };
+    let (others, vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
+        others,
         vpc::read(api, scope),
         dhcp::read(api, scope),
         internet_gateway::read(api, scope),
@@ -27,6 +41,7 @@ pub(super) async fn observe(
         volume::read(api, scope),
         only(reach, network_interface::read(api, scope)),
     );
+    let (roles, classic, balancers, targets, templates, scaling_groups, instances) = others;
     let mut gaps = Gaps::default();
     let vpcs = gaps.or_gap(vpcs, &[kind::VPC, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
     let options = gaps.or_gap(options, &[kind::DHCP_OPTIONS, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
@@ -38,6 +53,18 @@ pub(super) async fn observe(
     let volumes = gaps.or_gap(volumes, &[kind::EBS_VOLUME]);
     let interfaces = gaps.or_gap(interfaces, &[kind::NETWORK_INTERFACE]);
 
+    let roles = gaps.or_gap(
+        roles,
+        &[kind::IAM_ROLE, kind::IAM_ROLE_POLICY, kind::IAM_INSTANCE_PROFILE, kind::IAM_INSTANCE_PROFILE_ROLE],
+    );
+    let classic = gaps.or_gap(classic, &[kind::CLASSIC_LOAD_BALANCER]);
+    let balancers =
+        gaps.or_gap(balancers, &[kind::NETWORK_LOAD_BALANCER, kind::NETWORK_LOAD_BALANCER_LISTENER]);
+    let targets = gaps.or_gap(targets, &[kind::TARGET_GROUP]);
+    let templates = gaps.or_gap(templates, &[kind::LAUNCH_TEMPLATE]);
+    let scaling_groups = gaps.or_gap(scaling_groups, &[kind::AUTOSCALING_GROUP]);
+    let instances = gaps.or_gap(instances, &[kind::INSTANCE]);
+
     let mut names = Names::default();
     vpc::learn(&vpcs, &mut names);
     dhcp::learn(&options, &mut names);
@@ -46,6 +73,10 @@ pub(super) async fn observe(
     route_table::learn(&tables, &mut names);
     security_group::learn(&groups, scope, &mut names);
     volume::learn(&volumes, &mut names);
+    classic_load_balancer::learn(&classic, scope, &mut names);
+    network_load_balancer::learn(&balancers, scope, &mut names);
+    target_group::learn(&targets, &mut names);
+    launch_template::learn(&templates, &mut names);
 
     let mut seen: Vec<Observed<AwsResource>> = Vec::new();
     seen.extend(vpc::resources(&vpcs, &names));
@@ -58,6 +89,13 @@ pub(super) async fn observe(
     seen.extend(key_pair::resources(&pairs));
     seen.extend(volume::resources(&volumes, reach, &names));
     seen.extend(network_interface::resources(&interfaces, &names));
+    seen.extend(iam::resources(&roles));
+    seen.extend(classic_load_balancer::resources(&classic, scope, &names));
+    seen.extend(network_load_balancer::resources(&balancers, scope, &names));
+    seen.extend(target_group::resources(&targets, scope, &names));
+    seen.extend(launch_template::resources(&templates, &names));
+    seen.extend(scaling_group::resources(&scaling_groups, &names));
+    seen.extend(instance::resources(&instances, &names));
     gaps.into_inventory(seen)
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn read_manifests(paths: &[PathBuf], context: &Context<'_>) -> Result
     }
     let mut manifests = Vec::new();
     for path in paths.iter().map(|path| files_in(path)).collect::<Result<Vec<_>, _>>()?.concat() {
-        let source = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+        let source =
+            if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
         let read = read(&source, &read_file(&path)?)?;
         read.warnings.iter().for_each(|warning| context.terminal.warning(warning));
         manifests.extend(read.manifests);
@@ -61,7 +62,8 @@ fn files_in(path: &Path) -> Result<Vec<PathBuf>, CliError> {
     let failed = |error| CliError::new(format!("cannot read {}", path.display())).with_source(error);
     let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
     let is_manifest = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
+        path.extension()
+            .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
     };
     let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_manifest).collect();
     files.sort();

@@ -165,7 +165,9 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
             group.name()
         ));
     }
-    context.terminal.status(format_args!("\nFinally configure your cluster with: kops update cluster {name} --yes"));
+    context
+        .terminal
+        .status(format_args!("\nFinally configure your cluster with: kops update cluster {name} --yes"));
     Ok(ExitStatus::Done)
 }
 

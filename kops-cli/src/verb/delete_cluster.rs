@@ -27,7 +27,14 @@ pub(crate) struct DeleteClusterArgs {
     #[arg(long)]
     region: Option<String>,
     /// Form of the output: the plan as one JSON document with json
-    #[arg(short, long, value_enum, default_value = "table", hide_possible_values = true, value_name = "table|json")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        hide_possible_values = true,
+        value_name = "table|json"
+    )]
     output: Output,
 }
 

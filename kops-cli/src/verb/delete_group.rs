@@ -41,8 +41,11 @@ fn confirmed(group: &str, context: &Context<'_>) -> Result<bool, CliError> {
     }
     let mut stderr = std::io::stderr();
     let failed = |error| CliError::new("cannot ask").with_source(error);
-    write!(stderr, "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N) ")
-        .map_err(failed)?;
+    write!(
+        stderr,
+        "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N) "
+    )
+    .map_err(failed)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(failed)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

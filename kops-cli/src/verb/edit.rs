@@ -48,7 +48,8 @@ pub(crate) async fn run(verb: EditVerb, context: &Context<'_>) -> Result<ExitSta
         EditVerb::InstanceGroup(args) => {
             let loaded = registry.load(&context.cluster_name(None)?).await?;
             let current = loaded.group(&args.group)?.clone().into();
-            edit(&current, context, async |edited| save(&registry, &loaded, Some(&args.group), edited).await).await
+            edit(&current, context, async |edited| save(&registry, &loaded, Some(&args.group), edited).await)
+                .await
         }
     }
 }
@@ -69,7 +70,10 @@ async fn save(
             registry.edit_group(cluster, group, *edited, loaded.group_version(group)?).await?;
         }
         (_, other) => {
-            return Err(CliError::new(format!("an edit cannot turn the manifest into a {}", other.kind().name())));
+            return Err(CliError::new(format!(
+                "an edit cannot turn the manifest into a {}",
+                other.kind().name()
+            )));
         }
     }
     Ok(())
@@ -110,7 +114,9 @@ async fn edit(
         };
         if edited == strip_comments(&before) {
             let kept = keep(directory)?;
-            return Err(error.with_hint(format!("A copy of your changes has been stored to \"{}\"", kept.display())));
+            return Err(
+                error.with_hint(format!("A copy of your changes has been stored to \"{}\"", kept.display()))
+            );
         }
         problem = error.to_string().lines().map(|line| format!("# {line}\n")).collect();
         text = edited;
@@ -147,7 +153,8 @@ fn open_editor(path: &Path) -> Result<(), CliError> {
     let editor = variable("KUBE_EDITOR").or_else(|| variable("EDITOR")).unwrap_or_else(|| "vi".to_owned());
     let status = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status();
     let failed = || {
-        CliError::new(format!("the editor {editor:?} failed")).with_hint("set EDITOR to one that works; nothing was changed")
+        CliError::new(format!("the editor {editor:?} failed"))
+            .with_hint("set EDITOR to one that works; nothing was changed")
     };
     match status {
         Ok(status) if status.success() => Ok(()),

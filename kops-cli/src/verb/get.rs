@@ -103,7 +103,9 @@ async fn all(args: ClusterArgs, context: &Context<'_>) -> Result<(), CliError> {
     let LoadedCluster { cluster, groups, .. } = loaded;
     match args.output.output {
         Output::Table => {
-            context.terminal.data(format_args!("Cluster\n{}\n", cluster_table(std::slice::from_ref(&cluster))));
+            context
+                .terminal
+                .data(format_args!("Cluster\n{}\n", cluster_table(std::slice::from_ref(&cluster))));
             context.terminal.data(format_args!("Instance Groups\n{}", group_table(&cluster, &groups)));
         }
         form => {

@@ -21,7 +21,14 @@ pub(crate) struct UpdateArgs {
     #[arg(short, long)]
     yes: bool,
     /// Form of the output: the plan as one JSON document with json
-    #[arg(short, long, value_enum, default_value = "table", hide_possible_values = true, value_name = "table|json")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value = "table",
+        hide_possible_values = true,
+        value_name = "table|json"
+    )]
     output: Output,
     /// Save the plan to a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "yes"])]
@@ -134,7 +141,10 @@ pub(crate) async fn carry_out<T>(context: &Context<'_>, work: impl AsyncFnOnce(R
     done
 }
 
-#[expect(clippy::exit, reason = "the user has asked twice; whatever is half done is found again by the next run")]
+#[expect(
+    clippy::exit,
+    reason = "the user has asked twice; whatever is half done is found again by the next run"
+)]
 fn end_at_once() {
     std::process::exit(130);
 }

@@ -1,0 +1,33 @@
+use clap::Args;
+use kops_aws::s3::create_state_store;
+
+use crate::context::{Context, s3_options, s3_url};
+use crate::error::{CliError, ExitStatus};
+
+/// Make a private, encrypted, versioned bucket to keep manifests in, and print the IAM policy of those who work on it.
+#[derive(Debug, Args)]
+pub(crate) struct CreateStateStoreArgs {
+    /// The bucket: s3://BUCKET
+    url: String,
+    /// Region of the bucket [default: that of the AWS settings]
+    #[arg(long)]
+    region: Option<String>,
+    /// KMS key to encrypt with [default: S3's own keys]
+    #[arg(long, value_name = "ARN")]
+    kms_key: Option<String>,
+}
+
+pub(crate) async fn run(args: CreateStateStoreArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    let url = s3_url(&args.url)?;
+    let options = s3_options(args.region, args.kms_key).await;
+    let created = create_state_store(&url, &options).await?;
+    let word = if created.is_new { "Created" } else { "Set up" };
+    context.terminal.status(format_args!(
+        "{word} {url} in {}: private, versioned, encrypted.\n\n\
+         Use it with: export KOPS_STATE_STORE={url}\n\n\
+         Those who run kops on it need this IAM policy:",
+        created.region
+    ));
+    context.terminal.data(format_args!("{}\n", created.policy.trim_end()));
+    Ok(ExitStatus::Done)
+}
