@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use futures::future::BoxFuture;
 use kops_core::cloud::{CloudError, Left};
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::resource::ResourceId;
@@ -106,6 +107,16 @@ fn reason(fault: &Fault) -> String {
 /// For creates that would make another one if the SDK repeated them: whoever repeats them looks first.
 pub(super) fn once() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::config::Builder::new().retry_config(aws_sdk_ec2::config::retry::RetryConfig::disabled())
+}
+
+/// A future on the heap, made outside the caller's stack frame: those of the SDK's calls take kilobytes each, and a
+/// function that chooses among many would need room for all of them.
+#[inline(never)]
+pub(super) fn boxed<'a, T, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, T>
+where
+    F: Future<Output = T> + Send + 'a,
+{
+    Box::pin(make())
 }
 
 /// What AWS answered without.

@@ -12,7 +12,7 @@ use kops_core::error::ErrorClass;
 use kops_core::inventory::{Inventory, Observed};
 use kops_core::resource::{Ownership, Resource, ResourceId};
 
-use super::call::{Purpose, Turns};
+use super::call::{Purpose, Turns, boxed};
 use super::connect::{AwsOptions, aws_config};
 use super::count::Calls;
 use super::lock::Locks;
@@ -179,7 +179,7 @@ impl Cloud for AwsCloud {
     type Resource = AwsResource;
 
     async fn observe(&self, scope: &Scope, reach: Reach) -> Result<Inventory<AwsResource>, CloudError> {
-        observe::observe(&self.api, scope, reach).await
+        boxed(|| observe::observe(&self.api, scope, reach)).await
     }
 
     async fn ensure(&self, scope: &Scope, request: Ensure<'_, AwsResource>) -> Result<Ensured, CloudError> {
@@ -190,47 +190,55 @@ impl Cloud for AwsCloud {
                 .error(ErrorClass::Denied, "it belongs to somebody else and is never changed"));
         }
         match request.desired {
-            AwsResource::Vpc(desired) => vpc::ensure(api, scope, desired, request).await,
-            AwsResource::DhcpOptions(desired) => dhcp::ensure(api, scope, desired, request).await,
+            AwsResource::Vpc(desired) => boxed(|| vpc::ensure(api, scope, desired, request)).await,
+            AwsResource::DhcpOptions(desired) => boxed(|| dhcp::ensure(api, scope, desired, request)).await,
             AwsResource::VpcDhcpOptionsAssociation(desired) => {
-                dhcp::ensure_association(api, desired, request).await
+                boxed(|| dhcp::ensure_association(api, desired, request)).await
             }
             AwsResource::InternetGateway(desired) => {
-                internet_gateway::ensure(api, scope, desired, request).await
+                boxed(|| internet_gateway::ensure(api, scope, desired, request)).await
             }
-            AwsResource::Subnet(desired) => subnet::ensure(api, scope, desired, request).await,
-            AwsResource::RouteTable(desired) => route_table::ensure(api, scope, desired, request).await,
-            AwsResource::Route(desired) => route_table::ensure_route(api, desired, request).await,
+            AwsResource::Subnet(desired) => boxed(|| subnet::ensure(api, scope, desired, request)).await,
+            AwsResource::RouteTable(desired) => {
+                boxed(|| route_table::ensure(api, scope, desired, request)).await
+            }
+            AwsResource::Route(desired) => boxed(|| route_table::ensure_route(api, desired, request)).await,
             AwsResource::RouteTableAssociation(desired) => {
-                route_table::ensure_association(api, scope, desired, request).await
+                boxed(|| route_table::ensure_association(api, scope, desired, request)).await
             }
-            AwsResource::SecurityGroup(desired) => security_group::ensure(api, scope, desired, request).await,
+            AwsResource::SecurityGroup(desired) => {
+                boxed(|| security_group::ensure(api, scope, desired, request)).await
+            }
             AwsResource::SecurityGroupRule(desired) => {
-                security_group::ensure_rule(api, desired, request).await
+                boxed(|| security_group::ensure_rule(api, desired, request)).await
             }
-            AwsResource::SshKey(desired) => key_pair::ensure(api, desired, request).await,
-            AwsResource::EbsVolume(desired) => volume::ensure(api, scope, desired, request).await,
-            AwsResource::IamRole(desired) => iam::ensure_role(api, desired, request).await,
-            AwsResource::IamRolePolicy(desired) => iam::ensure_policy(api, desired, request).await,
-            AwsResource::IamInstanceProfile(desired) => iam::ensure_profile(api, desired, request).await,
+            AwsResource::SshKey(desired) => boxed(|| key_pair::ensure(api, desired, request)).await,
+            AwsResource::EbsVolume(desired) => boxed(|| volume::ensure(api, scope, desired, request)).await,
+            AwsResource::IamRole(desired) => boxed(|| iam::ensure_role(api, desired, request)).await,
+            AwsResource::IamRolePolicy(desired) => boxed(|| iam::ensure_policy(api, desired, request)).await,
+            AwsResource::IamInstanceProfile(desired) => {
+                boxed(|| iam::ensure_profile(api, desired, request)).await
+            }
             AwsResource::IamInstanceProfileRole(desired) => {
-                iam::ensure_profile_role(api, desired, request).await
+                boxed(|| iam::ensure_profile_role(api, desired, request)).await
             }
             AwsResource::ClassicLoadBalancer(desired) => {
-                classic_load_balancer::ensure(api, scope, desired, request).await
+                boxed(|| classic_load_balancer::ensure(api, scope, desired, request)).await
             }
             AwsResource::NetworkLoadBalancer(desired) => {
-                network_load_balancer::ensure(api, scope, desired, request).await
+                boxed(|| network_load_balancer::ensure(api, scope, desired, request)).await
             }
             AwsResource::NetworkLoadBalancerListener(desired) => {
-                network_load_balancer::ensure_listener(api, desired, request).await
+                boxed(|| network_load_balancer::ensure_listener(api, desired, request)).await
             }
-            AwsResource::TargetGroup(desired) => target_group::ensure(api, scope, desired, request).await,
+            AwsResource::TargetGroup(desired) => {
+                boxed(|| target_group::ensure(api, scope, desired, request)).await
+            }
             AwsResource::LaunchTemplate(desired) => {
-                launch_template::ensure(api, scope, desired, request).await
+                boxed(|| launch_template::ensure(api, scope, desired, request)).await
             }
             AwsResource::AutoscalingGroup(desired) => {
-                scaling_group::ensure(api, scope, desired, request).await
+                boxed(|| scaling_group::ensure(api, scope, desired, request)).await
             }
             AwsResource::ManagedFile(_)
             | AwsResource::Instance(_)
@@ -253,32 +261,40 @@ impl Cloud for AwsCloud {
                 .error(ErrorClass::Denied, "it belongs to somebody else and is never deleted"));
         }
         match &target.resource {
-            AwsResource::Vpc(_) => vpc::delete(api, target).await,
-            AwsResource::DhcpOptions(_) => dhcp::delete(api, target).await,
-            AwsResource::VpcDhcpOptionsAssociation(_) => dhcp::delete_association(api, target).await,
-            AwsResource::InternetGateway(_) => internet_gateway::delete(api, target).await,
-            AwsResource::Subnet(_) => subnet::delete(api, target).await,
-            AwsResource::RouteTable(_) => route_table::delete(api, target).await,
-            AwsResource::Route(_) => route_table::delete_route(api, target).await,
-            AwsResource::RouteTableAssociation(_) => route_table::delete_association(api, target).await,
-            AwsResource::SecurityGroup(_) => security_group::delete(api, target).await,
-            AwsResource::SecurityGroupRule(rule) => security_group::delete_rule(api, target, rule).await,
-            AwsResource::SshKey(_) => key_pair::delete(api, target).await,
-            AwsResource::EbsVolume(_) => volume::delete(api, target).await,
-            AwsResource::NetworkInterface(_) => network_interface::delete(api, target).await,
-            AwsResource::IamRole(role) => iam::delete_role(api, target, role).await,
-            AwsResource::IamRolePolicy(policy) => iam::delete_policy(api, target, policy).await,
-            AwsResource::IamInstanceProfile(_) => iam::delete_profile(api, target).await,
-            AwsResource::IamInstanceProfileRole(held) => iam::delete_profile_role(api, target, held).await,
-            AwsResource::ClassicLoadBalancer(_) => classic_load_balancer::delete(api, target).await,
-            AwsResource::NetworkLoadBalancer(_) => network_load_balancer::delete(api, target).await,
-            AwsResource::NetworkLoadBalancerListener(_) => {
-                network_load_balancer::delete_listener(api, target).await
+            AwsResource::Vpc(_) => boxed(|| vpc::delete(api, target)).await,
+            AwsResource::DhcpOptions(_) => boxed(|| dhcp::delete(api, target)).await,
+            AwsResource::VpcDhcpOptionsAssociation(_) => {
+                boxed(|| dhcp::delete_association(api, target)).await
             }
-            AwsResource::TargetGroup(_) => target_group::delete(api, target).await,
-            AwsResource::LaunchTemplate(_) => launch_template::delete(api, target).await,
-            AwsResource::AutoscalingGroup(_) => scaling_group::delete(api, target).await,
-            AwsResource::Instance(_) => instance::delete(api, target).await,
+            AwsResource::InternetGateway(_) => boxed(|| internet_gateway::delete(api, target)).await,
+            AwsResource::Subnet(_) => boxed(|| subnet::delete(api, target)).await,
+            AwsResource::RouteTable(_) => boxed(|| route_table::delete(api, target)).await,
+            AwsResource::Route(_) => boxed(|| route_table::delete_route(api, target)).await,
+            AwsResource::RouteTableAssociation(_) => {
+                boxed(|| route_table::delete_association(api, target)).await
+            }
+            AwsResource::SecurityGroup(_) => boxed(|| security_group::delete(api, target)).await,
+            AwsResource::SecurityGroupRule(rule) => {
+                boxed(|| security_group::delete_rule(api, target, rule)).await
+            }
+            AwsResource::SshKey(_) => boxed(|| key_pair::delete(api, target)).await,
+            AwsResource::EbsVolume(_) => boxed(|| volume::delete(api, target)).await,
+            AwsResource::NetworkInterface(_) => boxed(|| network_interface::delete(api, target)).await,
+            AwsResource::IamRole(role) => boxed(|| iam::delete_role(api, target, role)).await,
+            AwsResource::IamRolePolicy(policy) => boxed(|| iam::delete_policy(api, target, policy)).await,
+            AwsResource::IamInstanceProfile(_) => boxed(|| iam::delete_profile(api, target)).await,
+            AwsResource::IamInstanceProfileRole(held) => {
+                boxed(|| iam::delete_profile_role(api, target, held)).await
+            }
+            AwsResource::ClassicLoadBalancer(_) => boxed(|| classic_load_balancer::delete(api, target)).await,
+            AwsResource::NetworkLoadBalancer(_) => boxed(|| network_load_balancer::delete(api, target)).await,
+            AwsResource::NetworkLoadBalancerListener(_) => {
+                boxed(|| network_load_balancer::delete_listener(api, target)).await
+            }
+            AwsResource::TargetGroup(_) => boxed(|| target_group::delete(api, target)).await,
+            AwsResource::LaunchTemplate(_) => boxed(|| launch_template::delete(api, target)).await,
+            AwsResource::AutoscalingGroup(_) => boxed(|| scaling_group::delete(api, target)).await,
+            AwsResource::Instance(_) => boxed(|| instance::delete(api, target)).await,
             AwsResource::ManagedFile(_) | AwsResource::Shared(_) => {
                 Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
             }

@@ -4,6 +4,7 @@ use kops_core::cloud::{CloudError, Reach, Scope};
 use kops_core::inventory::{Gap, Inventory, Observed};
 use kops_core::resource::Kind;
 
+use super::call::boxed;
 use super::cloud::Api;
 use super::names::Names;
 use super::{
@@ -20,26 +21,26 @@ pub(super) async fn observe(
 ) -> Result<Inventory<AwsResource>, CloudError> {
     let others = async {
         futures::join!(
-            iam::read(api, scope),
-            classic_load_balancer::read(api, scope, reach),
-            network_load_balancer::read(api, scope, reach),
-            target_group::read(api, scope, reach),
-            launch_template::read(api, scope),
-            scaling_group::read(api, scope),
-            only(reach, instance::read(api, scope)),
+            boxed(|| iam::read(api, scope)),
+            boxed(|| classic_load_balancer::read(api, scope, reach)),
+            boxed(|| network_load_balancer::read(api, scope, reach)),
+            boxed(|| target_group::read(api, scope, reach)),
+            boxed(|| launch_template::read(api, scope)),
+            boxed(|| scaling_group::read(api, scope)),
+            boxed(|| only(reach, instance::read(api, scope))),
         )
     };
     let (others, vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
         others,
-        vpc::read(api, scope),
-        dhcp::read(api, scope),
-        internet_gateway::read(api, scope),
-        subnet::read(api, scope),
-        route_table::read(api, scope),
-        security_group::read(api, scope),
-        key_pair::read(api, scope),
-        volume::read(api, scope),
-        only(reach, network_interface::read(api, scope)),
+        boxed(|| vpc::read(api, scope)),
+        boxed(|| dhcp::read(api, scope)),
+        boxed(|| internet_gateway::read(api, scope)),
+        boxed(|| subnet::read(api, scope)),
+        boxed(|| route_table::read(api, scope)),
+        boxed(|| security_group::read(api, scope)),
+        boxed(|| key_pair::read(api, scope)),
+        boxed(|| volume::read(api, scope)),
+        boxed(|| only(reach, network_interface::read(api, scope))),
     );
     let (roles, classic, balancers, targets, templates, scaling_groups, instances) = others;
     let mut gaps = Gaps::default();

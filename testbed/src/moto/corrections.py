@@ -9,6 +9,7 @@ from moto.ec2.models import instances, launch_templates, nat_gateways, subnets
 from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.ec2.responses.subnets import Subnets as SubnetResponse
 from moto.elbv2 import models as elbv2
 from moto.s3 import models as s3
 from moto.utilities.utils import get_partition
@@ -45,6 +46,16 @@ def correct_networks():
             deleted._eni.delete()
         return deleted
 
+    modify_attribute = SubnetResponse.modify_subnet_attribute
+
+    def modify_subnet_attribute(self):
+        # The type of the instances' names, which moto passes over.
+        if hostname_type := self._get_param("PrivateDnsHostnameTypeOnLaunch"):
+            subnet = self.ec2_backend.get_subnet(self._get_param("SubnetId"))
+            subnet.private_dns_name_options_on_launch["HostnameType"] = hostname_type
+        return modify_attribute(self)
+
+    SubnetResponse.modify_subnet_attribute = modify_subnet_attribute
     NetworkInterfaceBackend.create_network_interface = create_network_interface
     subnets.SubnetBackend.delete_subnet = delete_subnet_and_associations
     nat_gateways.NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
