@@ -105,7 +105,8 @@ fn by_code(code: &str) -> Option<ErrorClass> {
 }
 
 fn by_pattern(code: &str) -> Option<ErrorClass> {
-    if code.ends_with(".NotFound") || code.ends_with("NotFoundError") || code.ends_with(".Unknown") {
+    let absent = [".NotFound", "NotFoundError", "NotFoundException", ".Unknown"];
+    if absent.iter().any(|end| code.ends_with(end)) {
         Some(ErrorClass::NotFound)
     } else if code.ends_with(".Duplicate") || code.ends_with("AlreadyExistsException") {
         Some(ErrorClass::AlreadyExists)
@@ -254,6 +255,7 @@ mod tests {
             (Some("UnauthorizedOperation"), Some(403), ErrorClass::Denied),
             (Some("VpcLimitExceeded"), Some(400), ErrorClass::Quota),
             (Some("InvalidVpcID.NotFound"), Some(400), ErrorClass::NotFound),
+            (Some("InvalidLaunchTemplateName.NotFoundException"), Some(400), ErrorClass::NotFound),
             (Some("InvalidGroup.Duplicate"), Some(400), ErrorClass::AlreadyExists),
             (Some("InvalidGroup.InUse"), Some(400), ErrorClass::Conflict),
             (Some("DependencyViolation"), Some(400), ErrorClass::Conflict),

@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::call::{Purpose, absent_is_fine};
 use super::cloud::Api;
 use super::tag;
-use crate::names;
 use crate::resource::{
     AwsResource, IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy, Tags, kind,
 };
+use crate::{names, tags};
 
 /// What was read of one role of machines.
 #[derive(Debug, Default)]
@@ -80,55 +80,68 @@ fn tags_of(tags: &[Tag]) -> Tags {
     tag::plain(tags.iter().map(|tag| (tag.key(), tag.value())))
 }
 
-pub(super) fn resources(read: &[Read]) -> Vec<Observed<AwsResource>> {
-    read.iter().flat_map(of_role).collect()
+/// Roles and profiles without the cluster's tags are somebody else's, whatever their names.
+pub(super) fn resources(read: &[Read], scope: &Scope) -> Vec<Observed<AwsResource>> {
+    let owned = tags::ownership(&scope.cluster);
+    let is_ours = |tags: &[Tag]| tags.iter().any(|tag| tag.key() == owned && tag.value() == tags::OWNED);
+    let of_ours = |read: &Read| {
+        let role = read.role.as_ref().filter(|role| is_ours(role.tags()));
+        let profile = read.profile.as_ref().filter(|profile| is_ours(profile.tags()));
+        role.map(|role| of_role(role, read))
+            .into_iter()
+            .chain(profile.map(of_profile))
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    read.iter().flat_map(of_ours).collect()
 }
 
-fn of_role(read: &Read) -> Vec<Observed<AwsResource>> {
-    let ownership = Ownership::Managed;
-    let plain = |resource: AwsResource| {
-        let handle = Handle(resource.id().name);
-        Observed { resource, handle, uses: Vec::new() }
-    };
-    let mut seen = Vec::new();
-    if let Some(role) = &read.role {
-        seen.push(plain(AwsResource::IamRole(IamRole {
-            name: role.role_name().to_owned(),
-            ownership,
-            role_policy_document: role.assume_role_policy_document().map(document).unwrap_or_default(),
-            permissions_boundary: role
-                .permissions_boundary()
-                .and_then(|boundary| boundary.permissions_boundary_arn())
-                .map(ToOwned::to_owned),
-            external_policies: read.attached.clone(),
-            tags: tags_of(role.tags()),
-        })));
-        seen.extend(read.policies.iter().map(|(name, document)| {
-            plain(AwsResource::IamRolePolicy(IamRolePolicy {
-                name: name.clone(),
-                ownership,
-                role: role.role_name().to_owned(),
-                policy_document: document.clone(),
-            }))
-        }));
+fn named(resource: AwsResource) -> Observed<AwsResource> {
+    let handle = Handle(resource.id().name);
+    Observed { resource, handle, uses: Vec::new() }
+}
+
+fn to_role(role: &IamApiRole, attached: &BTreeSet<String>) -> IamRole {
+    let boundary = role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn());
+    IamRole {
+        name: role.role_name().to_owned(),
+        ownership: Ownership::Managed,
+        role_policy_document: role.assume_role_policy_document().map(document).unwrap_or_default(),
+        permissions_boundary: boundary.map(ToOwned::to_owned),
+        external_policies: attached.clone(),
+        tags: tags_of(role.tags()),
     }
-    if let Some(profile) = &read.profile {
-        let name = profile.instance_profile_name();
-        seen.push(plain(AwsResource::IamInstanceProfile(IamInstanceProfile {
+}
+
+fn of_role(role: &IamApiRole, read: &Read) -> Vec<Observed<AwsResource>> {
+    let policies = read.policies.iter().map(|(name, document)| {
+        named(AwsResource::IamRolePolicy(IamRolePolicy {
+            name: name.clone(),
+            ownership: Ownership::Managed,
+            role: role.role_name().to_owned(),
+            policy_document: document.clone(),
+        }))
+    });
+    let itself = named(AwsResource::IamRole(to_role(role, &read.attached)));
+    std::iter::once(itself).chain(policies).collect()
+}
+
+fn of_profile(profile: &InstanceProfile) -> Vec<Observed<AwsResource>> {
+    let name = profile.instance_profile_name();
+    let itself = named(AwsResource::IamInstanceProfile(IamInstanceProfile {
+        name: name.to_owned(),
+        ownership: Ownership::Managed,
+        tags: tags_of(profile.tags()),
+    }));
+    let held = profile.roles().iter().map(|role| {
+        named(AwsResource::IamInstanceProfileRole(IamInstanceProfileRole {
             name: name.to_owned(),
-            ownership,
-            tags: tags_of(profile.tags()),
-        })));
-        seen.extend(profile.roles().iter().map(|role| {
-            plain(AwsResource::IamInstanceProfileRole(IamInstanceProfileRole {
-                name: name.to_owned(),
-                ownership,
-                instance_profile: name.to_owned(),
-                role: role.role_name().to_owned(),
-            }))
-        }));
-    }
-    seen
+            ownership: Ownership::Managed,
+            instance_profile: name.to_owned(),
+            role: role.role_name().to_owned(),
+        }))
+    });
+    std::iter::once(itself).chain(held).collect()
 }
 
 fn to_iam(tags: &Tags) -> Vec<Tag> {
@@ -142,7 +155,7 @@ fn foreign(error: CloudError) -> CloudError {
 
 /// Whether tags read are those of the cluster's own.
 fn is_ours(desired: &Tags, found: &Tags) -> bool {
-    let key = |tags: &Tags| tags.get(crate::tags::CLUSTER).cloned();
+    let key = |tags: &Tags| tags.get(tags::CLUSTER).cloned();
     key(found).is_none() || key(found) == key(desired)
 }
 
@@ -172,10 +185,7 @@ pub(super) async fn ensure_role(
                 }
                 Err(error) if error.class == ErrorClass::AlreadyExists => {
                     let read = read_one(api, &desired.name).await?;
-                    let current = of_role(&read).into_iter().find_map(|o| match o.resource {
-                        AwsResource::IamRole(role) => Some(role),
-                        _ => None,
-                    });
+                    let current = read.role.as_ref().map(|role| to_role(role, &read.attached));
                     match current {
                         Some(current) if is_ours(&desired.tags, &current.tags) => {
                             (current, Outcome::Unchanged)

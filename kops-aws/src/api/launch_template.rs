@@ -24,6 +24,7 @@ use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
 use super::call::{Purpose, absent_is_fine, missing};
 use super::cloud::Api;
 use super::names::Names;
+use super::network_load_balancer::known;
 use super::tag;
 use crate::resource::{AwsResource, LaunchTemplate, has_provisioned_iops, kind};
 
@@ -87,7 +88,11 @@ pub(super) fn learn(read: &[Read], names: &mut Names) {
 pub(super) fn resources(read: &[Read], names: &Names) -> Vec<Observed<AwsResource>> {
     let one = |Read { template, latest }: &Read| {
         let handle = template.launch_template_id()?;
-        let resource = AwsResource::LaunchTemplate(Box::new(to_resource(template, latest, names)));
+        let resource = AwsResource::LaunchTemplate(Box::new(to_resource(
+            template.launch_template_name()?,
+            latest,
+            names,
+        )));
         let groups = interface_groups(latest).into_iter();
         let uses = groups.map(Handle).collect();
         Some(Observed { resource, handle: Handle(handle.to_owned()), uses })
@@ -99,11 +104,7 @@ fn interface_groups(data: &ResponseLaunchTemplateData) -> Vec<String> {
     data.network_interfaces().iter().flat_map(|interface| interface.groups().iter().cloned()).collect()
 }
 
-fn to_resource(
-    template: &Ec2LaunchTemplate,
-    data: &ResponseLaunchTemplateData,
-    names: &Names,
-) -> LaunchTemplate {
+fn to_resource(name: &str, data: &ResponseLaunchTemplateData, names: &Names) -> LaunchTemplate {
     let positive = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
     let metadata = data.metadata_options();
     let root = data.block_device_mappings().iter().find(|mapping| mapping.ebs().is_some());
@@ -117,7 +118,7 @@ fn to_resource(
     let user_data = data.user_data().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default();
     let spot = data.instance_market_options().and_then(|options| options.spot_options());
     LaunchTemplate {
-        name: template.launch_template_name().unwrap_or_default().to_owned(),
+        name: name.to_owned(),
         ownership: Ownership::Managed,
         associate_public_ip: interface.and_then(|interface| interface.associate_public_ip_address()),
         block_device_mappings: ephemeral.collect(),
@@ -266,7 +267,6 @@ pub(super) async fn ensure(
 ) -> Result<Ensured, CloudError> {
     let id = request.desired.id();
     let data = to_request(desired, &id, request)?;
-    let token = scope.client_token(request.desired, None);
     let found = match request.current {
         Some(current) => current.clone(),
         None => {
@@ -275,7 +275,6 @@ pub(super) async fn ensure(
                 .create_launch_template()
                 .launch_template_name(&desired.name)
                 .launch_template_data(data.clone())
-                .client_token(&token)
                 .tag_specifications(tag::specification(ResourceType::LaunchTemplate, &desired.tags))
                 .send();
             match api.ec2(Purpose::create(&id), "ec2:CreateLaunchTemplate", call).await {
@@ -297,22 +296,49 @@ pub(super) async fn ensure(
     if diff(request.desired, &found.resource).is_empty() {
         return Ok(Ensured { handle: found.handle, outcome: Outcome::Unchanged });
     }
-    let call = api
-        .ec2
-        .create_launch_template_version()
-        .launch_template_id(found.handle.as_str())
-        .launch_template_data(data)
-        .client_token(token)
-        .send();
-    let made = api.ec2(Purpose::change(&id), "ec2:CreateLaunchTemplateVersion", call).await?;
-    let version = made.launch_template_version.and_then(|version| version.version_number);
-    let version = version.ok_or_else(|| missing(Purpose::change(&id), "a version"))?;
+    let version = new_version(api, scope, request, &id, &found.handle, data).await?;
     let modify = api.ec2.modify_launch_template().launch_template_id(found.handle.as_str());
     let call = modify.default_version(version.to_string()).send();
     api.ec2(Purpose::change(&id), "ec2:ModifyLaunchTemplate", call).await?;
     api.tag(&id, found.handle.as_str(), &desired.tags, &current.tags).await?;
     prune(api, &id, &found.handle, version).await?;
     Ok(Ensured { handle: found.handle, outcome: Outcome::Updated })
+}
+
+/// Makes the desired version, unless it is the newest already: an answer may have been lost.
+async fn new_version(
+    api: &Api,
+    scope: &Scope,
+    request: &Ensure<'_, AwsResource>,
+    id: &ResourceId,
+    handle: &Handle,
+    data: RequestLaunchTemplateData,
+) -> Result<i64, CloudError> {
+    let purpose = Purpose::change(id);
+    let newest = api.ec2.describe_launch_template_versions().launch_template_id(handle.as_str());
+    let call = newest.versions("$Latest").send();
+    let newest = api.ec2(purpose, "ec2:DescribeLaunchTemplateVersions", call).await?;
+    let newest = newest.launch_template_versions.unwrap_or_default().into_iter().next();
+    let newest = newest.ok_or_else(|| missing(purpose, "the newest version"))?;
+    let number = newest.version_number.ok_or_else(|| missing(purpose, "a version"))?;
+    let content = newest.launch_template_data.ok_or_else(|| missing(purpose, "its content"))?;
+    let content = to_resource(&id.name, &content, &known(request));
+    if diff(request.desired, &AwsResource::LaunchTemplate(Box::new(content))).is_empty() {
+        return Ok(number);
+    }
+    // Part of the token, since what was once desired may be desired again: with the first token AWS would answer with
+    // the version that was made then.
+    let place = Handle(format!("{handle}/{number}"));
+    let call = api
+        .ec2
+        .create_launch_template_version()
+        .launch_template_id(handle.as_str())
+        .launch_template_data(data)
+        .client_token(scope.client_token(request.desired, Some(&place)))
+        .send();
+    let made = api.ec2(purpose, "ec2:CreateLaunchTemplateVersion", call).await?;
+    let version = made.launch_template_version.and_then(|version| version.version_number);
+    version.ok_or_else(|| missing(purpose, "a version"))
 }
 
 /// Deletes the version that has become too old. EC2 skips those that are gone already.

@@ -90,7 +90,7 @@ pub(super) async fn observe(
     seen.extend(key_pair::resources(&pairs));
     seen.extend(volume::resources(&volumes, reach, &names));
     seen.extend(network_interface::resources(&interfaces, &names));
-    seen.extend(iam::resources(&roles));
+    seen.extend(iam::resources(&roles, scope));
     seen.extend(classic_load_balancer::resources(&classic, scope, &names));
     seen.extend(network_load_balancer::resources(&balancers, scope, &names));
     seen.extend(target_group::resources(&targets, scope, &names));
