@@ -3,11 +3,13 @@
 pub mod apply;
 pub mod clock;
 pub mod cloud;
+pub mod cluster_api;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod create;
 pub mod digest;
 pub mod error;
+pub mod fleet;
 pub mod inventory;
 pub mod manifest;
 pub mod node;
@@ -15,8 +17,10 @@ pub mod operation;
 pub mod plan;
 pub mod provider;
 pub mod resource;
+pub mod rolling;
 pub mod sim;
 pub mod ssh;
 pub mod state;
 pub mod state_object;
+pub mod validation;
 pub mod yaml;

@@ -215,7 +215,13 @@ fn small_world(field: i64) -> Vec<Toy> {
     let net = Toy::new("net", []).with("free", field);
     let template = Toy::new("template", [net.id()]).with("version", field);
     let mut group = Toy::new("group", [template.id(), net.id()]);
-    group.group = Some(kops_core::sim::GroupSpec { min: 2, max: 3, template: template.id() });
+    group.group = Some(kops_core::sim::GroupSpec {
+        instance_group: "group".into(),
+        role: kops_core::manifest::Role::Node,
+        min: 2,
+        max: 3,
+        template: template.id(),
+    });
     let balancer = Toy::new("balancer", [net.id()]).with("fixed", field);
     vec![net, template, group, balancer]
 }

@@ -1,12 +1,19 @@
+use kops_core::manifest::Role;
 use kops_core::resource::{Ownership, ResourceId};
 use kops_core::sim::{GroupSpec, Member, Simulated};
+
+use crate::tags;
 
 use super::{AutoscalingGroup, AwsResource, Instance, kind};
 
 impl Simulated for AwsResource {
     fn group(&self) -> Option<GroupSpec> {
         let Self::AutoscalingGroup(group) = self else { return None };
+        let has = |role: Role| tags::roles(role).iter().any(|tag| group.tags.contains_key(*tag));
+        let role = [Role::ControlPlane, Role::Bastion].into_iter().find(|&role| has(role));
         Some(GroupSpec {
+            instance_group: group.tags.get(tags::INSTANCE_GROUP).unwrap_or(&group.name).clone(),
+            role: role.unwrap_or_default(),
             min: group.min_size,
             max: group.max_size,
             template: ResourceId::new(kind::LAUNCH_TEMPLATE, &group.launch_template),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::fault;
 use super::file::Saved;
 use super::world::World;
-use super::{Fault, Faults, MemberState, OpenSimError, SimOptions, Simulated};
+use super::{Fault, Faults, MemberState, OpenSimError, SimCluster, SimOptions, Simulated, Workload};
 use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::inventory::{Inventory, Observed};
@@ -68,6 +68,7 @@ impl<R: Simulated> SimCloud<R> {
     /// Changes a resource by hand, behind the planner's back. Says whether there was one of that handle.
     pub fn tamper(&self, handle: &Handle, change: impl FnOnce(&mut R)) -> bool {
         let mut inner = self.lock();
+        inner.world.touch();
         let record = inner.world.records.get_mut(handle);
         record.map(|record| change(&mut record.resource)).is_some()
     }
@@ -82,9 +83,42 @@ impl<R: Simulated> SimCloud<R> {
     pub fn members(&self) -> Vec<(super::Member, MemberState)> {
         let now = self.options.clock.now();
         let mut inner = self.lock();
-        inner.world.advance(now, self.options.terminate_time);
+        inner.world.advance(now, &self.options);
         let members = inner.world.members.values();
         members.map(|member| (member.clone(), member.state(now, self.options.boot_time))).collect()
+    }
+
+    /// Runs a workload in a cluster, as if somebody had applied its manifests. One of the same name is replaced.
+    pub fn deploy(&self, cluster: &str, workload: Workload) {
+        let mut inner = self.lock();
+        inner.world.kubernetes.entry(cluster.to_owned()).or_default().deploy(workload);
+    }
+
+    /// Lets an instance die, as a broken host does: nothing is drained, and its group replaces it.
+    pub fn kill(&self, instance: &Handle) {
+        let now = self.options.clock.now();
+        let mut inner = self.lock();
+        inner.world.touch();
+        if let Some(member) = inner.world.members.get_mut(instance) {
+            member.terminated.get_or_insert(now);
+        }
+    }
+
+    /// Lets the kubelet of a node fall silent, or speak again.
+    pub fn silence(&self, cluster: &str, node: &str, silent: bool) {
+        let now = self.options.clock.now();
+        if let Some(kubernetes) = self.lock().world.kubernetes.get_mut(cluster) {
+            kubernetes.silence(node, silent, now);
+        }
+    }
+
+    /// The Kubernetes API of a cluster.
+    pub fn cluster<'a>(&'a self, scope: &'a Scope) -> SimCluster<'a, R> {
+        SimCluster::new(self, scope)
+    }
+
+    pub(super) fn options(&self) -> &SimOptions {
+        &self.options
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<R>> {
@@ -92,7 +126,7 @@ impl<R: Simulated> SimCloud<R> {
     }
 
     /// One call: it may take time, fail, or lose its answer. `effect` happens at one instant, or not at all.
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         id: Option<&ResourceId>,
@@ -114,9 +148,9 @@ impl<R: Simulated> SimCloud<R> {
                 _ => call,
             };
             let now = self.options.clock.now();
-            inner.world.advance(now, self.options.terminate_time);
+            inner.world.advance(now, &self.options);
             let result = effect(&mut inner.world, visible_from);
-            inner.world.advance(now, self.options.terminate_time);
+            inner.world.advance(now, &self.options);
             if let Some(saved) = &self.saved {
                 saved.save(&inner.world).map_err(|error| {
                     fault::error(ErrorClass::Unavailable, operation, id).maybe_applied().with_source(error)

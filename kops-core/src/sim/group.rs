@@ -5,11 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, later};
+use crate::manifest::Role;
 use crate::resource::{Handle, ResourceId};
 
 /// What a scaling group keeps running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupSpec {
+    /// The instance group that it is made for.
+    pub instance_group: String,
+    /// What its instances are for.
+    pub role: Role,
     /// The fewest instances.
     pub min: u32,
     /// The most instances.
@@ -43,6 +48,9 @@ pub struct Member {
     pub launched: Timestamp,
     /// When it was told to go, if it was.
     pub terminated: Option<Timestamp>,
+    /// Whether it was taken out of its group, and does not count.
+    #[serde(default)]
+    pub detached: bool,
     /// What it holds on to while it exists.
     pub uses: Vec<Handle>,
 }
@@ -61,5 +69,27 @@ impl Member {
 
     pub(super) fn gone_at(&self, terminate_time: Duration) -> Option<Timestamp> {
         self.terminated.map(|at| later(at, terminate_time))
+    }
+}
+
+/// How many instances a group is to have now, and the bounds by which that was last set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Size {
+    pub(super) desired: u32,
+    bounds: (u32, u32),
+}
+
+impl Size {
+    /// The size of a new group.
+    pub(super) fn of(spec: &GroupSpec) -> Self {
+        Self { desired: spec.min, bounds: (spec.min, spec.max) }
+    }
+
+    /// Follows a change of the bounds.
+    pub(super) fn follow(&mut self, spec: &GroupSpec) {
+        if self.bounds != (spec.min, spec.max) {
+            self.bounds = (spec.min, spec.max);
+            self.desired = self.desired.min(spec.max).max(spec.min);
+        }
     }
 }

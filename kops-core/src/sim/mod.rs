@@ -3,21 +3,28 @@
 //! [`SimCloud`] is a real backend, not a mock. It keeps resources and checks what a real cloud checks: references
 //! have to exist, what is in use cannot be deleted, what cannot be changed in place is refused. Scaling groups
 //! launch instances that boot, are replaced when terminated, and take time to go, all on a [`Clock`] the caller
-//! may own. It can be told to fail: see [`Faults`].
+//! may own. Of a cluster something is [deployed](SimCloud::deploy) in, instances become nodes: pods are scheduled, become
+//! ready, are evicted as disruption budgets allow, and are made again elsewhere. It can be told to fail: see [`Faults`].
 
 mod cloud;
+mod cluster;
 mod fault;
 mod file;
+mod fleet;
 mod group;
+mod kubernetes;
+mod workload;
 mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use cloud::SimCloud;
+pub use cluster::SimCluster;
 pub use fault::{Fault, Faults};
 pub use file::OpenSimError;
 pub use group::{GroupSpec, Member, MemberState};
+pub use workload::{BudgetLimit, Workload};
 
 use crate::clock::{Clock, SystemClock};
 use crate::resource::Resource;
@@ -39,6 +46,10 @@ pub struct SimOptions {
     pub latency: Duration,
     /// How long an instance takes from launch to running.
     pub boot_time: Duration,
+    /// How long a running instance takes until its node is ready: it registers at once, and then gets its network.
+    pub join_time: Duration,
+    /// How many pods fit on a node.
+    pub pods_per_node: usize,
     /// How long an instance takes to go.
     pub terminate_time: Duration,
 }
@@ -49,6 +60,9 @@ impl Default for SimOptions {
             clock: Arc::new(SystemClock),
             latency: Duration::ZERO,
             boot_time: Duration::from_secs(60),
+            join_time: Duration::from_secs(15),
+            // The kubelet's default.
+            pods_per_node: 110,
             terminate_time: Duration::from_secs(1),
         }
     }

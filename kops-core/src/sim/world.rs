@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Member, Simulated};
+use super::group::Size;
+use super::kubernetes::Kubernetes;
+use super::{GroupSpec, Member, SimOptions, Simulated};
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::inventory::{Inventory, Observed};
+use crate::manifest::Role;
 use crate::plan::diff;
 use crate::resource::{Change, Handle, Ownership, ResourceId, Tie};
 
@@ -19,6 +22,9 @@ pub(super) struct Record<R> {
     pub(super) resource: R,
     bound: BTreeMap<ResourceId, Handle>,
     version: u64,
+    /// What earlier versions were, as far as fields that make new versions have changed.
+    #[serde(default = "BTreeMap::new")]
+    past: BTreeMap<u64, R>,
     /// A scaling group that is going: it launches nothing more, and is gone when its instances are.
     going: bool,
     /// The number of the first call that sees it.
@@ -31,13 +37,48 @@ pub(super) struct World<R> {
     /// Handles by cluster and id.
     ids: BTreeMap<String, BTreeMap<ResourceId, Handle>>,
     pub(super) members: BTreeMap<Handle, Member>,
+    /// How many instances groups are to have.
+    #[serde(default)]
+    sizes: BTreeMap<Handle, Size>,
+    /// What runs in clusters.
+    #[serde(default)]
+    pub(super) kubernetes: BTreeMap<String, Kubernetes>,
     named: u64,
     pub(super) calls: u64,
+    /// When the groups were last moved on; none when something has changed since.
+    #[serde(skip)]
+    moved: Option<Timestamp>,
+    /// When what runs in clusters was last moved on, for others than those who look at it.
+    #[serde(skip)]
+    clusters_moved: Option<Timestamp>,
+}
+
+impl<R: Simulated> Record<R> {
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The fields that have changed since a version, as far as that version is still known.
+    pub(super) fn changed_since(&self, version: u64) -> Vec<String> {
+        let past = self.past.range(version..).next().map(|(_, past)| past);
+        let changes = past.map(|past| diff(&self.resource, past)).unwrap_or_default();
+        changes.into_iter().map(|change| change.field).collect()
+    }
 }
 
 impl<R> Default for World<R> {
     fn default() -> Self {
-        Self { records: BTreeMap::new(), ids: BTreeMap::new(), members: BTreeMap::new(), named: 0, calls: 0 }
+        Self {
+            records: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            members: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            kubernetes: BTreeMap::new(),
+            named: 0,
+            calls: 0,
+            moved: None,
+            clusters_moved: None,
+        }
     }
 }
 
@@ -124,6 +165,7 @@ impl<R: Simulated> World<R> {
         desired: &R,
         bound: BTreeMap<ResourceId, Handle>,
     ) -> Result<Ensured, CloudError> {
+        self.touch();
         let Some(record) = self.records.get_mut(&handle) else {
             return Err(CloudError::new(ErrorClass::NotFound, "change", id.clone(), "it does not exist"));
         };
@@ -138,7 +180,10 @@ impl<R: Simulated> World<R> {
             let message = format!("{} of an existing one cannot be changed", fixed.field);
             return Err(CloudError::new(ErrorClass::Invalid, "change", id.clone(), message));
         }
-        record.resource = desired.clone();
+        let before = std::mem::replace(&mut record.resource, desired.clone());
+        if changes.iter().any(|c| c.change == Change::NewVersion) {
+            record.past.insert(record.version, before);
+        }
         record.bound = bound;
         record.version += 1;
         Ok(Ensured { handle, outcome: Outcome::Updated })
@@ -152,6 +197,7 @@ impl<R: Simulated> World<R> {
         now: Timestamp,
         terminate_time: Duration,
     ) -> Result<Option<Timestamp>, CloudError> {
+        self.touch();
         let id = target.resource.id();
         if target.resource.ownership() == Ownership::Shared {
             let message = "it belongs to somebody else and is never deleted";
@@ -193,6 +239,7 @@ impl<R: Simulated> World<R> {
         {
             ids.remove(&id);
         }
+        self.sizes.remove(handle);
     }
 
     fn users(&self, id: &ResourceId, handle: &Handle) -> Vec<String> {
@@ -203,7 +250,23 @@ impl<R: Simulated> World<R> {
     }
 
     /// Lets scaling groups do their work: what should be gone goes, what is missing is launched.
-    pub(super) fn advance(&mut self, now: Timestamp, terminate_time: Duration) {
+    pub(super) fn advance(&mut self, now: Timestamp, options: &SimOptions) {
+        if self.moved != Some(now) {
+            self.advance_groups(now, options.terminate_time);
+            self.moved = Some(now);
+        }
+        if self.clusters_moved != Some(now) {
+            self.advance_clusters(now, options);
+            self.clusters_moved = Some(now);
+        }
+    }
+
+    /// Something has changed that groups may have to act on.
+    pub(super) fn touch(&mut self) {
+        self.moved = None;
+    }
+
+    fn advance_groups(&mut self, now: Timestamp, terminate_time: Duration) {
         self.members.retain(|_, member| member.gone_at(terminate_time).is_none_or(|gone| now < gone));
         let busy: BTreeSet<&Handle> = self.members.values().filter_map(|m| m.uses.first()).collect();
         let gone = self.records.iter().filter(|(handle, r)| r.going && !busy.contains(handle));
@@ -225,19 +288,19 @@ impl<R: Simulated> World<R> {
             })
             .collect();
         for (group, name, spec, template_version, uses) in groups {
-            let alive: Vec<Handle> = self
-                .members
-                .values()
-                .filter(|m| m.uses.first() == Some(&group) && m.terminated.is_none())
-                .map(|m| m.handle.clone())
-                .collect();
-            let (alive_now, min, max) = (alive.len(), to_usize(spec.min), to_usize(spec.max));
-            for handle in alive.iter().skip(max) {
+            let counted =
+                |m: &&Member| m.uses.first() == Some(&group) && m.terminated.is_none() && !m.detached;
+            let alive: Vec<Handle> =
+                self.members.values().filter(counted).map(|m| m.handle.clone()).collect();
+            let size = self.sizes.entry(group.clone()).or_insert_with(|| Size::of(&spec));
+            size.follow(&spec);
+            let (alive_now, desired) = (alive.len(), to_usize(size.desired));
+            for handle in alive.iter().skip(desired) {
                 if let Some(member) = self.members.get_mut(handle) {
                     member.terminated = Some(now);
                 }
             }
-            for _ in alive_now..min {
+            for _ in alive_now..desired {
                 let handle = self.new_handle("i");
                 let member = Member {
                     handle: handle.clone(),
@@ -245,10 +308,62 @@ impl<R: Simulated> World<R> {
                     template_version,
                     launched: now,
                     terminated: None,
+                    detached: false,
                     uses: uses.clone(),
                 };
                 self.members.insert(handle, member);
             }
+        }
+    }
+
+    /// Lets what runs in clusters follow its machines.
+    pub(super) fn advance_clusters(&mut self, now: Timestamp, options: &SimOptions) {
+        let going = self.members.values().filter(|member| member.terminated.is_some()).count();
+        let machines = (self.named, self.members.len(), going);
+        let mut kubernetes = std::mem::take(&mut self.kubernetes);
+        for (cluster, kubernetes) in &mut kubernetes {
+            if kubernetes.is_current(now, machines) {
+                continue;
+            }
+            let groups = self.groups(cluster);
+            let role = |member: &Member| {
+                let group = groups.iter().find(|(handle, ..)| member.uses.first() == Some(*handle));
+                group.map(|(_, spec, ..)| spec.role)
+            };
+            let there: Vec<(&Member, Role)> =
+                self.members.values().filter_map(|member| Some((member, role(member)?))).collect();
+            let members = groups.iter().filter(|(_, spec, ..)| spec.role == Role::ControlPlane);
+            let members = members.map(|(.., desired)| to_usize(*desired)).sum();
+            kubernetes.advance(&there, members, now, options);
+            kubernetes.note(machines);
+        }
+        self.kubernetes = kubernetes;
+    }
+
+    /// The cluster's scaling groups: handle, what it keeps, its template and how many instances it is to have.
+    pub(super) fn groups(&self, cluster: &str) -> Vec<(&Handle, GroupSpec, Option<&Record<R>>, u32)> {
+        let ours = self.records.iter().filter(|(_, record)| record.cluster == cluster && !record.going);
+        let groups = ours.filter_map(|(handle, record)| {
+            let spec = record.resource.group()?;
+            let template = record.bound.get(&spec.template).and_then(|handle| self.records.get(handle));
+            let desired = self.sizes.get(handle).map_or(spec.min, |size| size.desired);
+            Some((handle, spec, template, desired))
+        });
+        groups.collect()
+    }
+
+    /// An instance of a group of the cluster, to be changed.
+    pub(super) fn member(&mut self, cluster: &str, group: &Handle, instance: &Handle) -> Option<&mut Member> {
+        self.touch();
+        let ours = self.records.get(group).is_some_and(|record| record.cluster == cluster);
+        let member = self.members.get_mut(instance)?;
+        (ours && member.uses.first() == Some(group)).then_some(member)
+    }
+
+    /// Lets a group be one smaller.
+    pub(super) fn shrink(&mut self, group: &Handle) {
+        if let Some(size) = self.sizes.get_mut(group) {
+            size.desired = size.desired.saturating_sub(1);
         }
     }
 
@@ -260,11 +375,19 @@ impl<R: Simulated> World<R> {
         bound: BTreeMap<ResourceId, Handle>,
         visible_from: u64,
     ) -> Handle {
+        self.touch();
         let id = resource.id();
         let handle = self.new_handle(id.kind.as_str());
         self.ids.entry(cluster.to_owned()).or_default().entry(id).or_insert_with(|| handle.clone());
-        let record =
-            Record { cluster: cluster.to_owned(), resource, bound, version: 1, going: false, visible_from };
+        let record = Record {
+            cluster: cluster.to_owned(),
+            resource,
+            bound,
+            version: 1,
+            past: BTreeMap::new(),
+            going: false,
+            visible_from,
+        };
         self.records.insert(handle.clone(), record);
         handle
     }

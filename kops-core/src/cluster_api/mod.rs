@@ -1,0 +1,79 @@
+//! What validation and rolling updates need of a cluster's Kubernetes API.
+//!
+//! The types hold the few fields that decisions are made from, under Kubernetes's own names.
+
+mod budget;
+mod error;
+mod node;
+mod pod;
+
+use std::fmt;
+
+use async_trait::async_trait;
+pub use budget::{DisruptionBudget, LabelSelector, Operator, Requirement};
+pub use error::ClusterApiError;
+pub use node::{Condition, ConditionStatus, Node, NodePatch, instance_of_provider_id};
+pub use pod::{Controller, Phase, Pod, PodRef};
+
+/// What became of an eviction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// The pod is on its way out.
+    Accepted,
+    /// A disruption budget does not allow it now; the server says which and why.
+    Blocked {
+        /// The server's words.
+        message: String,
+    },
+    /// The pod was gone already, or another one has its name.
+    Gone,
+}
+
+/// The Kubernetes API of one cluster.
+///
+/// Reads may be answered from a watch's cache. What the trait's own verbs changed shows in the reads that follow.
+#[async_trait]
+pub trait ClusterApi: Send + Sync + fmt::Debug + fmt::Display {
+    /// All nodes.
+    ///
+    /// # Errors
+    /// [`ClusterApiError::Unreachable`] when nobody answered, which says nothing about the cluster's health.
+    async fn nodes(&self) -> Result<Vec<Node>, ClusterApiError>;
+
+    /// All pods of all namespaces.
+    ///
+    /// # Errors
+    /// As [`nodes`](Self::nodes).
+    async fn pods(&self) -> Result<Vec<Pod>, ClusterApiError>;
+
+    /// All disruption budgets of all namespaces.
+    ///
+    /// # Errors
+    /// As [`nodes`](Self::nodes).
+    async fn disruption_budgets(&self) -> Result<Vec<DisruptionBudget>, ClusterApiError>;
+
+    /// Changes a node in one request, so that a cordon and the mark that tells whose it is are never apart.
+    /// A node that is gone is fine.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    async fn patch_node(&self, node: &str, patch: &NodePatch) -> Result<(), ClusterApiError>;
+
+    /// Asks that a pod be evicted, its own grace period kept. The server holds it against the disruption budgets.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused for a reason other than a budget.
+    async fn evict(&self, pod: &PodRef) -> Result<Eviction, ClusterApiError>;
+
+    /// Deletes a pod without asking any budget. One that is gone is fine.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    async fn delete_pod(&self, pod: &PodRef) -> Result<(), ClusterApiError>;
+
+    /// Deletes a node object. One that is gone is fine.
+    ///
+    /// # Errors
+    /// Nobody answered, or the server refused.
+    async fn delete_node(&self, node: &str) -> Result<(), ClusterApiError>;
+}

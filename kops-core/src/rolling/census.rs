@@ -1,0 +1,258 @@
+//! Groups, instances, nodes and pods brought together.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::mark::{Mark, NEEDS_UPDATE};
+use super::{ClusterView, GroupPolicy, Limits, Observation, Policy, Replace, State};
+use crate::clock::{Timestamp, later};
+use crate::cluster_api::{Node, Pod};
+use crate::fleet::{Instance, InstanceState, Membership, ScalingGroup};
+use crate::manifest::Role;
+use crate::resource::Handle;
+
+/// For how long the provider's lists may not show what this run has done. Lists of instances are usually right
+/// within seconds.
+const LAG: Duration = Duration::from_secs(60);
+
+/// What is to become of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Keep,
+    /// It goes, and its group launches another.
+    Replace,
+    /// It goes, and its group shrinks.
+    Remove,
+}
+
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    pub(super) instance: &'a Instance,
+    pub(super) node: Option<&'a Node>,
+    /// The mark of a drain that was begun, by this run or an earlier one.
+    pub(super) mark: Option<Mark>,
+    pub(super) fate: Fate,
+    pub(super) attached: bool,
+    /// On its way out, as far as the provider or this run knows.
+    pub(super) going: bool,
+    pub(super) skipped: bool,
+    /// It may serve: running, its node ready if only for a moment. Taking it down costs something.
+    pub(super) serves: bool,
+    /// It serves, and counts: ready for long enough, with all that belongs to it, not being drained.
+    pub(super) available: bool,
+}
+
+impl Member<'_> {
+    pub(super) fn is_draining(&self) -> bool {
+        self.mark.is_some() && !self.going
+    }
+
+    /// Whether it still has to be dealt with.
+    pub(super) fn is_left(&self) -> bool {
+        self.fate != Fate::Keep && !self.skipped && !self.going
+    }
+
+    /// Whether it makes the group larger than it should be.
+    pub(super) fn is_surge(&self) -> bool {
+        !self.attached && !self.going && !self.skipped
+    }
+
+    /// Whether it is to stay but does not serve yet.
+    pub(super) fn is_coming(&self) -> bool {
+        self.fate == Fate::Keep && self.attached && !self.going && !self.available
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) policy: &'a GroupPolicy,
+    pub(super) scaling: &'a ScalingGroup,
+    pub(super) limits: Limits,
+    /// How many are to be there in the end.
+    pub(super) size: u32,
+    pub(super) members: Vec<Member<'a>>,
+}
+
+impl Group<'_> {
+    /// Members that are on their way in or out: drained, or to be there and not serving yet.
+    pub(super) fn in_flight(&self) -> usize {
+        let moving = self.members.iter().filter(|member| member.is_draining() || member.is_coming());
+        moving.count() + self.missing()
+    }
+
+    /// How many its scaling group has yet to launch.
+    pub(super) fn missing(&self) -> usize {
+        let there = self.members.iter().filter(|member| member.attached && !member.going).count();
+        to_usize(self.size).saturating_sub(there)
+    }
+
+    pub(super) fn available(&self) -> usize {
+        self.members.iter().filter(|member| member.available).count()
+    }
+
+    /// How many have to be available at any time.
+    pub(super) fn required(&self) -> usize {
+        to_usize(self.size.saturating_sub(self.limits.unavailable))
+    }
+
+    /// Whether the current template is known to make instances that serve.
+    pub(super) fn is_proven(&self) -> bool {
+        self.members
+            .iter()
+            .any(|member| member.available && member.attached && member.instance.outdated.is_none())
+    }
+
+    /// Whether nothing is left to do and all that should serve do.
+    pub(super) fn is_settled(&self) -> bool {
+        let kept = self.members.iter().filter(|member| member.fate == Fate::Keep || member.skipped);
+        let serving = kept.filter(|member| member.attached && !member.going);
+        let (mut all, mut available) = (0, 0);
+        for member in serving {
+            all += 1;
+            available += usize::from(member.available || member.skipped);
+        }
+        self.members.iter().all(|member| !member.is_left()) && available == all && all >= to_usize(self.size)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Census<'a> {
+    pub(super) groups: Vec<Group<'a>>,
+    /// Pods on nodes that are being drained, that belong to no node, by node.
+    pub(super) to_move: HashMap<&'a str, Vec<&'a Pod>>,
+    /// Pods that the cluster itself depends on and that are not ready, without those that belong to a node.
+    pub(super) critical: Vec<&'a Pod>,
+    /// Nodes with a mark of ours whose instance is gone.
+    pub(super) orphans: Vec<&'a Node>,
+}
+
+/// Brings together what was seen of the policy's groups.
+pub(super) fn take<'a>(
+    state: &State,
+    seen: &'a Observation,
+    policy: &'a Policy,
+    now: Timestamp,
+) -> Census<'a> {
+    let mut census = Census::default();
+    let cluster = match &seen.cluster {
+        ClusterView::Seen(cluster) => cluster,
+        ClusterView::CloudOnly | ClusterView::Unreachable(_) => {
+            census.groups = groups(state, seen, policy, now, |_, _| (None, true));
+            return census;
+        }
+    };
+    let mut unready_on: HashSet<&str> = HashSet::new();
+    for pod in cluster.pods.iter().filter(|pod| !pod.ready && pod.is_system_critical()) {
+        match &pod.node {
+            Some(node) if !pod.is_drained() && !pod.is_finished() => {
+                unready_on.insert(node);
+            }
+            _ if pod.is_drained() && !pod.deleting => census.critical.push(pod),
+            _ => {}
+        }
+    }
+    let nodes: HashMap<&Handle, &Node> =
+        cluster.nodes.iter().filter_map(|node| Some((node.instance.as_ref()?, node))).collect();
+    let serves = |node: &Node| {
+        let whole = !policy.require_healthy || !unready_on.contains(node.name.as_str());
+        whole && node.ready_since().is_some_and(|since| later(since, policy.min_ready) <= now)
+    };
+    census.groups = groups(state, seen, policy, now, |role, instance| match role {
+        Role::Bastion => (None, true),
+        Role::ControlPlane | Role::Node => {
+            let node = nodes.get(&instance.id).copied();
+            (node, node.is_some_and(serves))
+        }
+    });
+    let members = census.groups.iter().flat_map(|group| &group.members);
+    let marked = members.filter(|member| member.mark.is_some());
+    census.to_move = marked.filter_map(|member| Some((member.node?.name.as_str(), Vec::new()))).collect();
+    for pod in cluster.pods.iter().filter(|pod| pod.is_drained()) {
+        if let Some(pods) = pod.node.as_deref().and_then(|node| census.to_move.get_mut(node)) {
+            pods.push(pod);
+        }
+    }
+    let known: HashSet<&Handle> =
+        seen.groups.iter().flat_map(|group| &group.instances).map(|instance| &instance.id).collect();
+    let gone = |node: &&Node| node.instance.as_ref().is_some_and(|id| !known.contains(id));
+    census.orphans = cluster.nodes.iter().filter(|node| Mark::of(node).is_some()).filter(gone).collect();
+    census
+}
+
+fn groups<'a>(
+    state: &State,
+    seen: &'a Observation,
+    policy: &'a Policy,
+    now: Timestamp,
+    look: impl Fn(Role, &Instance) -> (Option<&'a Node>, bool),
+) -> Vec<Group<'a>> {
+    let groups = policy.groups.iter().filter_map(|group| {
+        let scaling = seen.groups.iter().find(|scaling| scaling.instance_group == group.name)?;
+        let recently = |when: Option<&Timestamp>| when.is_some_and(|&when| now < later(when, LAG));
+        let members = scaling.instances.iter().map(|instance| {
+            let (node, counts) = look(group.role, instance);
+            let mark = node.and_then(Mark::of);
+            let attached =
+                instance.membership == Membership::Attached && !recently(state.detached.get(&instance.id));
+            let going =
+                instance.state == InstanceState::Terminating || recently(state.terminated.get(&instance.id));
+            let running = instance.state == InstanceState::Running && !going;
+            let skipped = state.skipped.contains_key(&instance.id);
+            let replace = group.is_enabled() && is_replaced(&policy.replace, instance, attached, node);
+            Member {
+                instance,
+                node,
+                mark,
+                fate: if replace { Fate::Replace } else { Fate::Keep },
+                attached,
+                going,
+                skipped,
+                serves: running && node.map_or(counts, Node::is_ready) && mark.is_none(),
+                available: running && counts && mark.is_none(),
+            }
+        });
+        let mut members: Vec<Member<'_>> = members.collect();
+        let mut size = scaling.desired;
+        if let Some(to) = group.shrink_to.filter(|&to| to < size && group.role != Role::ControlPlane) {
+            size = to;
+            choose_surplus(&mut members, to_usize(to));
+        }
+        Some(Group { policy: group, scaling, limits: group.limits(size), size, members })
+    });
+    groups.collect()
+}
+
+fn is_replaced(replace: &Replace, instance: &Instance, attached: bool, node: Option<&Node>) -> bool {
+    let outdated = || {
+        instance.outdated.is_some()
+            || !attached
+            || node.is_some_and(|node| node.annotations.contains_key(NEEDS_UPDATE))
+    };
+    match replace {
+        Replace::Outdated => outdated(),
+        Replace::LaunchedBefore(moment) => instance.launched < *moment || outdated(),
+        Replace::Only(these) => these.contains(&instance.id),
+    }
+}
+
+/// Marks for removal what a group has too many. Drains that were begun are ended first; what is of least use goes
+/// before what serves, and what is protected last.
+fn choose_surplus(members: &mut [Member<'_>], size: usize) {
+    let mut counted: Vec<usize> =
+        (0..members.len()).filter(|&i| members[i].attached && !members[i].going).collect();
+    let surplus = counted.len().saturating_sub(size);
+    counted.sort_by_key(|&i| {
+        let member = &members[i];
+        let newest_first = std::cmp::Reverse(member.instance.launched);
+        let keep =
+            (member.mark.is_none(), member.instance.protected, member.available, member.fate == Fate::Keep);
+        (keep, newest_first, &member.instance.id)
+    });
+    for &i in counted.iter().take(surplus) {
+        members[i].fate = Fate::Remove;
+    }
+}
+
+pub(super) fn to_usize(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

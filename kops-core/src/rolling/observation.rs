@@ -1,0 +1,67 @@
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::cluster_api::{DisruptionBudget, Node, Pod};
+use crate::fleet::ScalingGroup;
+use crate::resource::Handle;
+
+/// What is known of a running cluster at one moment: partial, and already a little stale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The scaling groups with their instances.
+    pub groups: Vec<ScalingGroup>,
+    /// What the Kubernetes API says.
+    pub cluster: ClusterView,
+}
+
+/// What the Kubernetes API says of a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClusterView {
+    /// It was not asked: instances are replaced without draining, and count as soon as they run.
+    CloudOnly,
+    /// It does not answer, for this reason. Nothing is taken down then.
+    Unreachable(String),
+    /// This.
+    Seen(Snapshot),
+}
+
+/// The Kubernetes objects that decisions are made from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// All nodes.
+    pub nodes: Vec<Node>,
+    /// All pods.
+    pub pods: Vec<Pod>,
+    /// All disruption budgets.
+    pub budgets: Vec<DisruptionBudget>,
+}
+
+/// What a run remembers from one decision to the next. All that a later run must know is in the cluster; this is
+/// lost with the process, and nothing depends on it but patience and not asking twice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// Instances that were detached in this run: the provider's lists may lag behind.
+    pub(super) detached: BTreeMap<Handle, Timestamp>,
+    /// Instances that were terminated in this run.
+    pub(super) terminated: BTreeMap<Handle, Timestamp>,
+    /// Instances left as they are, because their nodes could not be drained.
+    pub(super) skipped: BTreeMap<Handle, String>,
+    /// What had been reached, and when that last changed.
+    pub(super) reached: Option<(Reached, Timestamp)>,
+}
+
+/// What has been reached: as long as this changes, the run gets on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub(super) left: usize,
+    pub(super) available: usize,
+    pub(super) alive: usize,
+    pub(super) pods: usize,
+}
+
+impl State {
+    /// Instances that were left as they are, with the reason.
+    pub fn skipped(&self) -> &BTreeMap<Handle, String> {
+        &self.skipped
+    }
+}
