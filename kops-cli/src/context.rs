@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kops_aws::api::{AwsOptions, aws_config};
 use kops_aws::provider::{AwsProvider, SimProvider};
 use kops_aws::resource::AwsResource;
-use kops_aws::s3::{S3Options, S3StateStore, S3Url, S3UrlError};
+use kops_aws::s3::Credentials;
+use kops_aws::{S3Options, S3StateStore};
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
 use kops_core::provider::Provider;
@@ -115,8 +116,7 @@ impl<'a> Context<'a> {
             return Ok(Arc::new(DirectoryStore::new(path)));
         }
         if url.starts_with("s3://") {
-            let options = s3_options(None, None).await;
-            return Ok(Arc::new(S3StateStore::open(&s3_url(&url)?, &options).await?));
+            return Ok(Arc::new(S3StateStore::open(&url, s3_options(None, None).await).await?));
         }
         Err(CliError::new(format!("{url} is not a state store"))
             .with_hint("a state store is s3://BUCKET[/PREFIX] or file:///DIRECTORY"))
@@ -169,23 +169,23 @@ fn endpoint() -> Option<String> {
     std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
 }
 
-/// The address of a bucket.
-pub fn s3_url(url: &str) -> Result<S3Url, CliError> {
-    url.parse()
-        .map_err(|error| CliError::new(format!("{url} is not a bucket")).with_source::<S3UrlError>(error))
-}
-
 /// How to reach S3, or what kops's variables name in its place.
 pub async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let endpoint = variable("S3_ENDPOINT").or_else(endpoint);
     let region = region.or_else(|| variable("S3_REGION"));
-    let config = aws_config(&AwsOptions { region, endpoint: None }).await;
+    let credentials = variable("S3_ACCESS_KEY_ID").zip(variable("S3_SECRET_ACCESS_KEY"));
     let writer = variable("USER").map(|user| match variable("HOSTNAME") {
         Some(host) => format!("{user}@{host}"),
         None => user,
     });
-    S3Options { endpoint, kms_key, writer, ..S3Options::new(config) }
+    S3Options {
+        config: Some(aws_config(&AwsOptions { region: region.clone(), endpoint: None }).await),
+        credentials: credentials.map(|(id, secret)| Credentials::from_keys(id, secret, None)),
+        region,
+        endpoint: variable("S3_ENDPOINT").or_else(endpoint),
+        kms_key,
+        writer,
+    }
 }
 
 /// Reads a file; `-` is standard input.

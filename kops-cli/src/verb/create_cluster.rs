@@ -211,7 +211,7 @@ fn options(args: CreateClusterArgs, name: &str, context: &Context<'_>) -> Result
         node_security_groups: args.node_security_groups,
         node_size: args.node_size,
         node_volume_size: args.node_volume_size,
-        recommendations: kops_aws::recommendations(),
+        recommendations: kops_aws::provider::recommendations(),
         sets: args.set,
         ssh_access: args.ssh_access,
         ssh_public_key: ssh_public_key(args.ssh_public_key.as_deref())?,

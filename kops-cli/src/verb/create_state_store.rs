@@ -1,7 +1,7 @@
 use clap::Args;
 use kops_aws::s3::create_state_store;
 
-use crate::context::{Context, s3_options, s3_url};
+use crate::context::{Context, s3_options};
 use crate::error::{CliError, ExitStatus};
 
 /// Make a private, encrypted, versioned bucket to keep manifests in, and print the IAM policy of those who work on it.
@@ -18,9 +18,8 @@ pub(crate) struct CreateStateStoreArgs {
 }
 
 pub(crate) async fn run(args: CreateStateStoreArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
-    let url = s3_url(&args.url)?;
-    let options = s3_options(args.region, args.kms_key).await;
-    let created = create_state_store(&url, &options).await?;
+    let url = &args.url;
+    let created = create_state_store(url, s3_options(args.region, args.kms_key).await).await?;
     let word = if created.is_new { "Created" } else { "Set up" };
     context.terminal.status(format_args!(
         "{word} {url} in {}: private, versioned, encrypted.\n\n\

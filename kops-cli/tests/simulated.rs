@@ -1,0 +1,201 @@
+//! The command on the simulated cloud, from a list of zones to nothing: what people read, as snapshots.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use support::Bench;
+
+const NAME: &str = "demo.k8s.local";
+const CREATE: [&str; 9] = [
+    "create",
+    "cluster",
+    "--name",
+    NAME,
+    "--zones",
+    "ap-northeast-1a,ap-northeast-1c",
+    "--master-zones",
+    "ap-northeast-1a",
+    "--admin-access=203.0.113.0/24",
+];
+
+fn created() -> Bench {
+    let bench = Bench::new();
+    bench.kops(&CREATE).ok();
+    bench
+}
+
+fn applied() -> Bench {
+    let bench = created();
+    bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+    bench
+}
+
+#[test]
+fn a_dry_run_prints_manifests_and_changes_nothing() {
+    let bench = Bench::new();
+    let said = bench.kops(&[&CREATE[..], &["--dry-run", "-o", "yaml"]].concat()).ok();
+    insta::assert_snapshot!(said);
+    assert!(!bench.path(".kops-sim").exists());
+    let refused = bench.kops(&[&CREATE[..], &["--dry-run"]].concat());
+    assert!(refused.stderr.contains("--output"), "{refused}");
+}
+
+#[test]
+fn whoever_does_not_close_the_api_is_told() {
+    let bench = Bench::new();
+    let said = bench.kops(&[&CREATE[..8], &["--dry-run", "-o", "yaml"]].concat()).ok();
+    insta::assert_snapshot!(said.stderr);
+}
+
+#[test]
+fn what_was_printed_can_be_created() {
+    let bench = Bench::new();
+    let printed = bench.kops(&[&CREATE[..], &["--dry-run", "-o", "yaml"]].concat()).ok();
+    let file = bench.write("manifest.yaml", &printed.stdout);
+    insta::assert_snapshot!(bench.kops(&["create", "-f", &file]).ok());
+    let again = bench.kops(&["create", "-f", &file]);
+    insta::assert_snapshot!(again);
+    let stored = bench.kops(&["get", "all", "--name", NAME, "-o", "yaml"]).ok();
+    let without_time = |text: &str| {
+        text.lines().filter(|line| !line.contains("creationTimestamp")).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert_eq!(without_time(&stored.stdout), without_time(&printed.stdout));
+}
+
+#[test]
+fn the_first_preview() {
+    let bench = created();
+    insta::assert_snapshot!(bench.kops(&["update", "cluster", NAME]).ok());
+    let detailed = bench.kops(&["update", "cluster", NAME, "--detailed-exitcode"]);
+    assert_eq!(detailed.status, Some(2));
+}
+
+#[test]
+fn applying_and_then_nothing_to_do() {
+    let bench = created();
+    insta::assert_snapshot!("apply", bench.kops(&["update", "cluster", NAME, "--yes"]).ok().sorted());
+    insta::assert_snapshot!("nothing_to_do", bench.kops(&["update", "cluster", NAME]).ok());
+    let detailed = bench.kops(&["update", "cluster", NAME, "--detailed-exitcode"]);
+    assert_eq!(detailed.status, Some(0));
+}
+
+#[test]
+fn getting() {
+    let bench = created();
+    let all = [
+        bench.kops(&["get", "clusters"]),
+        bench.kops(&["get", "ig", "--name", NAME]),
+        bench.kops(&["get", "all", NAME]),
+        bench.kops(&["get", "ig", "nodes", "--name", NAME, "-o", "yaml"]),
+        bench.kops(&["get", "ig", "node", "--name", NAME]),
+        bench.kops(&["get", "cluster", "dmo.k8s.local"]),
+    ];
+    insta::assert_snapshot!(all.map(|said| said.to_string()).join("\n"));
+}
+
+/// A program that edits the file it is given.
+fn editor(bench: &Bench, name: &str, script: &str) -> String {
+    let path = bench.write(name, &format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn an_edit_becomes_a_change_of_the_scaling_group() {
+    let bench = applied();
+    let edit = ["edit", "ig", "nodes", "--name", NAME];
+    let bigger = editor(&bench, "bigger", "sed -i 's/maxSize: 2/maxSize: 5/; s/machineType: .*/machineType: m5.large/' \"$1\"");
+    let output = bench.command(&edit).env("EDITOR", bigger).output().unwrap();
+    bench.said(&edit, &output).ok();
+    insta::assert_snapshot!(bench.kops(&["update", "cluster", NAME]).ok());
+    bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+    let again = bench.kops(&["update", "cluster", NAME]).ok();
+    assert!(again.stderr.contains("No changes"), "{again}");
+}
+
+#[test]
+fn a_faulty_edit_is_shown_again_and_never_lost() {
+    let bench = created();
+    let edit = ["edit", "ig", "nodes", "--name", NAME];
+    // The second time, the editor leaves the file as it is.
+    let faulty = editor(&bench, "faulty", "grep -q maxSizes \"$1\" && cp \"$1\" seen || sed -i 's/maxSize:/maxSizes:/' \"$1\"");
+    let output = bench.command(&edit).env("EDITOR", &faulty).output().unwrap();
+    let said = bench.said(&edit, &output);
+    assert_eq!(said.status, Some(1), "{said}");
+    let kept = said.stderr.split("stored to \"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(std::fs::read_to_string(kept).unwrap().contains("maxSizes: 2"));
+    std::fs::remove_dir_all(std::path::Path::new(kept).parent().unwrap()).unwrap();
+    let seen = std::fs::read_to_string(bench.path("seen")).unwrap();
+    insta::assert_snapshot!(seen.lines().take(8).collect::<Vec<_>>().join("\n"));
+    let unchanged = editor(&bench, "unchanged", "true");
+    let output = bench.command(&edit).env("EDITOR", &unchanged).output().unwrap();
+    assert!(bench.said(&edit, &output).ok().stderr.contains("Edit cancelled, no changes made."));
+}
+
+#[test]
+fn a_saved_plan_is_applied_or_refused() {
+    let bench = created();
+    let plan = bench.path("plan.json").display().to_string();
+    bench.kops(&["update", "cluster", NAME, "--out", &plan]).ok();
+    let mode = std::fs::metadata(&plan).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    bench.kops(&["update", "cluster", "--plan", &plan, "--yes"]).ok();
+    insta::assert_snapshot!(bench.kops(&["update", "cluster", "--plan", &plan, "--yes"]));
+}
+
+#[test]
+fn plans_as_json_are_one_document() {
+    let bench = created();
+    let said = bench.kops(&["update", "cluster", NAME, "-o", "json"]).ok();
+    let plan: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(plan["purpose"], "update");
+    assert_eq!(plan["summary"]["create"], plan["steps"].as_array().unwrap().len());
+    let said = bench.kops(&["update", "cluster", NAME, "--yes", "-o", "json"]).ok();
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(report["done"].as_array().unwrap().len(), plan["steps"].as_array().unwrap().len());
+}
+
+#[test]
+fn an_instance_group_goes_alone() {
+    let bench = applied();
+    let refused = bench.kops(&["delete", "ig", "nodes", "--name", NAME]);
+    assert!(refused.stderr.contains("Must specify --yes"), "{refused}");
+    insta::assert_snapshot!(bench.kops(&["delete", "ig", "nodes", "--name", NAME, "--yes"]).ok().sorted());
+    let after = bench.kops(&["update", "cluster", NAME]).ok();
+    assert!(after.stderr.contains("No changes"), "{after}");
+}
+
+#[test]
+fn deleting_leaves_nothing() {
+    let bench = applied();
+    insta::assert_snapshot!("delete_preview", bench.kops(&["delete", "cluster", NAME]).ok());
+    bench.kops(&["delete", "cluster", NAME, "--yes"]).ok();
+    let world = std::fs::read_to_string(bench.path(".kops-sim/world.json")).unwrap();
+    let world: serde_json::Value = serde_json::from_str(&world).unwrap();
+    assert_eq!((&world["records"], &world["members"]), (&serde_json::json!({}), &serde_json::json!({})));
+    insta::assert_snapshot!("gone", bench.kops(&["get", "clusters"]));
+}
+
+#[test]
+fn faults_of_a_manifest_are_named_with_their_place() {
+    let bench = Bench::new();
+    let printed = bench.kops(&[&CREATE[..], &["--dry-run", "-o", "yaml"]].concat()).ok();
+    let wrong = printed.stdout.replace("networkCIDR:", "networkCidr:").replace("maxSize: 2", "maxSize: two");
+    let file = bench.write("wrong.yaml", &wrong);
+    insta::assert_snapshot!(bench.kops(&["create", "-f", &file]));
+    assert!(!bench.path(".kops-sim/state").exists());
+}
+
+#[test]
+fn help_and_completion() {
+    let bench = Bench::new();
+    insta::assert_snapshot!("help", bench.kops(&["--help"]).ok());
+    insta::assert_snapshot!("help_create_cluster", bench.kops(&["create", "cluster", "--help"]).ok());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(bench.kops(&["completion", shell]).ok().stdout.len() > 1000);
+    }
+    let version = bench.kops(&["version"]).ok();
+    assert!(version.stdout.starts_with("Client version: "), "{version}");
+}

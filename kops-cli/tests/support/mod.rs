@@ -1,0 +1,99 @@
+//! Runs the real binary in a directory of its own, without the environment of whoever runs the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory with a simulated cloud in it.
+pub struct Bench {
+    directory: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kops"));
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.directory.path())
+            .env("KOPS_SIM", "1");
+        command
+    }
+
+    /// What the command said: the command line, both streams, and the exit status if it is not 0.
+    pub fn kops(&self, arguments: &[&str]) -> Said {
+        self.said(arguments, &self.command(arguments).output().unwrap())
+    }
+
+    pub fn said(&self, arguments: &[&str], output: &Output) -> Said {
+        let text = |bytes: &[u8]| redact(&String::from_utf8_lossy(bytes), self.directory.path());
+        Said {
+            line: redact(&format!("$ kops {}\n", arguments.join(" ")), self.directory.path()),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            status: output.status.code(),
+        }
+    }
+}
+
+fn redact(text: &str, directory: &Path) -> String {
+    let canonical = directory.canonicalize().unwrap();
+    text.replace(&*canonical.to_string_lossy(), "[DIR]").replace(&*directory.to_string_lossy(), "[DIR]")
+}
+
+/// What a command said.
+pub struct Said {
+    line: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub status: Option<i32>,
+}
+
+impl Said {
+    pub fn ok(self) -> Self {
+        assert_eq!(self.status, Some(0), "{self}");
+        self
+    }
+
+    /// Progress comes in the order in which things finish; sorted, it can be compared.
+    pub fn sorted(mut self) -> Self {
+        let (mut progress, rest): (Vec<&str>, Vec<&str>) = self.stderr.lines().partition(|line| line.starts_with('['));
+        let mut words: Vec<String> = progress
+            .drain(..)
+            .filter_map(|line| line.split_once("] "))
+            .map(|(_, rest)| format!("[…] {}", rest.split("  ").next().unwrap_or_default()))
+            .collect();
+        words.sort();
+        self.stderr = words.into_iter().chain(rest.into_iter().map(str::to_owned)).map(|l| l + "\n").collect();
+        self
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.line)?;
+        f.write_str(&self.stdout)?;
+        if !self.stderr.is_empty() {
+            write!(f, "--- standard error\n{}", self.stderr)?;
+        }
+        match self.status {
+            Some(0) => Ok(()),
+            status => writeln!(f, "--- exit status {}", status.unwrap_or(-1)),
+        }
+    }
+}
