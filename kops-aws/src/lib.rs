@@ -9,10 +9,12 @@ pub mod model;
 pub mod names;
 #[cfg(feature = "sdk")]
 pub mod operator;
+pub mod provider;
 pub mod resource;
 #[cfg(feature = "sdk")]
 pub mod s3;
 pub mod tags;
 
+pub use provider::recommendations;
 #[cfg(feature = "sdk")]
 pub use s3::{S3Options, S3StateStore};

@@ -10,17 +10,20 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use kops_core::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::{Inventory, Observed};
+use kops_core::manifest::CompletedCluster;
 use kops_core::resource::{Ownership, Resource, ResourceId};
+use kops_core::ssh::PublicKey;
 
 use super::call::{Purpose, Turns, boxed};
 use super::connect::{AwsOptions, aws_config};
 use super::count::Calls;
 use super::lock::Locks;
 use super::{
-    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template,
+    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template, lookup,
     network_interface, network_load_balancer, observe, route_table, scaling_group, security_group, subnet,
     tag, target_group, volume, vpc,
 };
+use crate::facts::{Facts, StateLocation};
 use crate::resource::{AwsResource, Tags};
 
 /// Clusters on AWS, in one region of one account.
@@ -95,9 +98,27 @@ impl AwsCloud {
     pub fn region(&self) -> &str {
         &self.api.region
     }
+
+    /// What the model has to know of AWS: the images, and the networks of others, that the manifests name. One call
+    /// for each image, and up to four more.
+    ///
+    /// # Errors
+    /// When something that the manifests name does not exist, naming the field; when AWS cannot be asked.
+    pub async fn facts(
+        &self,
+        completed: &CompletedCluster,
+        state: StateLocation,
+        ssh_public_key: Option<PublicKey>,
+    ) -> Result<Facts, CloudError> {
+        lookup::facts(&self.api, completed, state, ssh_public_key).await
+    }
 }
 
 impl Api {
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// A call to EC2.
     pub(super) async fn ec2<T, E>(
         &self,

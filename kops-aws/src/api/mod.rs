@@ -16,6 +16,7 @@ mod internet_gateway;
 mod key_pair;
 mod launch_template;
 mod lock;
+mod lookup;
 mod names;
 mod network_interface;
 mod network_load_balancer;

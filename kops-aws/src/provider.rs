@@ -1,0 +1,172 @@
+//! AWS and the simulated AWS as [`Provider`]s: manifests go in, resources come out.
+
+use async_trait::async_trait;
+use kops_core::cloud::Cloud;
+use kops_core::manifest::{Recommendations, SshCredential};
+use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
+use kops_core::sim::SimCloud;
+use kops_core::ssh::{InvalidPublicKey, PublicKey};
+
+use crate::facts::{Facts, StateLocation};
+use crate::model::{model, warnings};
+use crate::resource::AwsResource;
+
+#[cfg(feature = "sdk")]
+pub use aws::AwsProvider;
+
+/// The machine types and images that clusters on AWS get unless their manifests say otherwise.
+pub fn recommendations() -> Recommendations {
+    Recommendations::default()
+}
+
+/// The simulated AWS: facts are invented to fit the manifests.
+#[derive(Debug)]
+pub struct SimProvider {
+    cloud: SimCloud<AwsResource>,
+}
+
+impl SimProvider {
+    /// Resources are kept in `cloud`.
+    pub fn new(cloud: SimCloud<AwsResource>) -> Self {
+        Self { cloud }
+    }
+
+    /// Where resources are kept: to move its clock, or to let calls go wrong.
+    pub fn simulated(&self) -> &SimCloud<AwsResource> {
+        &self.cloud
+    }
+}
+
+#[async_trait]
+impl Provider for SimProvider {
+    type Resource = AwsResource;
+
+    fn cloud(&self) -> &dyn Cloud<Resource = AwsResource> {
+        &self.cloud
+    }
+
+    fn recommendations(&self) -> Recommendations {
+        recommendations()
+    }
+
+    async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<AwsResource>, ProviderError> {
+        let region = input.cluster.region().unwrap_or_default();
+        let state = simulated_location(input.state_store, region);
+        let facts = Facts::simulated(input.cluster, state, public_key(input.ssh_keys)?);
+        resources(input, &facts)
+    }
+}
+
+/// A bucket is taken to be in the cluster's region.
+fn simulated_location(state_store: &str, region: &str) -> StateLocation {
+    match state_store.strip_prefix("s3://") {
+        Some(place) => {
+            let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+            StateLocation::S3 {
+                bucket: bucket.to_owned(),
+                region: region.to_owned(),
+                prefix: prefix.trim_matches('/').to_owned(),
+            }
+        }
+        None => StateLocation::Unreachable(state_store.to_owned()),
+    }
+}
+
+fn resources(input: ModelInput<'_>, facts: &Facts) -> Result<Desired<AwsResource>, ProviderError> {
+    let resources = model(input.cluster, facts).map_err(|error| ProviderError::Model(error.into()))?;
+    Ok(Desired { resources, warnings: warnings(input.cluster, facts) })
+}
+
+/// Machines take one key pair: of the first key.
+fn public_key(keys: &[SshCredential]) -> Result<Option<PublicKey>, ProviderError> {
+    let parsed = keys.first().map(|key| PublicKey::parse(&key.spec.public_key)).transpose();
+    parsed.map_err(|error: InvalidPublicKey| ProviderError::Model(error.into()))
+}
+
+#[cfg(feature = "sdk")]
+mod aws {
+    use kops_core::cloud::CloudError;
+    use tokio::sync::OnceCell;
+
+    use super::*;
+    use crate::api::{AwsCloud, AwsOptions, aws_config};
+    use crate::s3::{S3Options, S3StateStore};
+
+    /// AWS itself: facts are looked up.
+    #[derive(Debug)]
+    pub struct AwsProvider {
+        cloud: AwsCloud,
+        s3: S3Options,
+        /// The place of the last state store that was asked for.
+        state: OnceCell<(String, StateLocation)>,
+    }
+
+    impl AwsProvider {
+        /// Connects with the credentials that the SDKs find. Makes no call yet.
+        pub async fn connect(options: &AwsOptions) -> Self {
+            let config = aws_config(options).await;
+            let s3 = S3Options {
+                endpoint: config.endpoint_url().map(str::to_owned),
+                config: Some(config.clone()),
+                ..S3Options::default()
+            };
+            Self::new(AwsCloud::new(&config), s3)
+        }
+
+        /// Uses a connection of the caller's. `s3` says how buckets with state are reached.
+        pub fn new(cloud: AwsCloud, s3: S3Options) -> Self {
+            Self { cloud, s3, state: OnceCell::new() }
+        }
+
+        /// The connection.
+        pub fn aws(&self) -> &AwsCloud {
+            &self.cloud
+        }
+
+        /// Where state is: machines must know the bucket's region.
+        async fn location(&self, state_store: &str) -> Result<StateLocation, CloudError> {
+            if !state_store.starts_with("s3://") {
+                return Ok(StateLocation::Unreachable(state_store.to_owned()));
+            }
+            let open = || async {
+                let store = S3StateStore::open(state_store, self.s3.clone()).await.map_err(|error| {
+                    let message = format!("its state store {state_store} cannot be opened");
+                    CloudError::general(error.class(), "plan", message).with_source(error)
+                })?;
+                let url = store.url();
+                let location = StateLocation::S3 {
+                    bucket: url.bucket.clone(),
+                    region: store.region().to_owned(),
+                    prefix: url.prefix.as_str().to_owned(),
+                };
+                Ok((state_store.to_owned(), location))
+            };
+            let (known, location) = self.state.get_or_try_init(open).await?;
+            if known == state_store {
+                Ok(location.clone())
+            } else {
+                open().await.map(|(_, location)| location)
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Provider for AwsProvider {
+        type Resource = AwsResource;
+
+        fn cloud(&self) -> &dyn Cloud<Resource = AwsResource> {
+            &self.cloud
+        }
+
+        fn recommendations(&self) -> Recommendations {
+            recommendations()
+        }
+
+        async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<AwsResource>, ProviderError> {
+            let key = public_key(input.ssh_keys)?;
+            let state = self.location(input.state_store).await?;
+            let facts = self.cloud.facts(input.cluster, state, key).await?;
+            resources(input, &facts)
+        }
+    }
+}
