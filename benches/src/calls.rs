@@ -18,7 +18,9 @@ const CLUSTER: &str = "bench.k8s.local";
 const STATE: &str = "s3://bench-state";
 
 pub(crate) async fn run() -> Result<(), Failure> {
-    println!("Calls over HTTP (S3 included), wall time against the emulator, processor time of this process\n");
+    println!(
+        "Calls over HTTP (S3 included), wall time against the emulator, processor time of this process\n"
+    );
     println!("| groups | | calls | wall | CPU |");
     println!("|---:|---|---:|---:|---:|");
     for workers in [1, 3, 9, 49, 53] {
@@ -32,8 +34,9 @@ async fn one(workers: usize) -> Result<(), Failure> {
     let testbed = Testbed::start(Options::default())?;
     let endpoint = Some(testbed.endpoint().to_owned());
     let region = Some("ap-northeast-1".to_owned());
-    let credentials = Some(Credentials::from_keys("bench", "bench", None));
-    let s3 = S3Options { endpoint: endpoint.clone(), region: region.clone(), credentials, ..S3Options::default() };
+    let credentials = Some(Credentials::new("bench", "bench", None, None, "bench"));
+    let s3 =
+        S3Options { endpoint: endpoint.clone(), region: region.clone(), credentials, ..S3Options::default() };
     create_state_store(STATE, s3.clone()).await?;
     let store = Arc::new(S3StateStore::open(STATE, s3).await?);
     let provider = AwsProvider::connect(&AwsOptions { region, endpoint }).await;

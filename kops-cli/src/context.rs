@@ -19,24 +19,24 @@ use crate::error::CliError;
 use crate::terminal::Terminal;
 
 /// Any provider of AWS resources, real or simulated.
-pub type AnyProvider = Arc<dyn Provider<Resource = AwsResource>>;
+pub(crate) type AnyProvider = Arc<dyn Provider<Resource = AwsResource>>;
 
 /// What a verb works with.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Where words go.
-    pub terminal: &'a Terminal,
+    pub(crate) terminal: &'a Terminal,
     global: Global,
 }
 
 impl<'a> Context<'a> {
     /// Nothing is opened yet.
-    pub fn new(global: Global, terminal: &'a Terminal) -> Self {
+    pub(crate) fn new(global: Global, terminal: &'a Terminal) -> Self {
         Self { terminal, global }
     }
 
     /// The cluster's name: the argument, or `--name`, but not two different ones.
-    pub fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
+    pub(crate) fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
         match (argument, &self.global.name) {
             (Some(argument), Some(name))
                 if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() =>
@@ -50,11 +50,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The `--name` option.
-    pub fn name_option(&self) -> Option<&str> {
-        self.global.name.as_deref()
-    }
-
     /// The directory of the simulated cloud, if it is to be used.
     fn simulation(&self) -> Option<PathBuf> {
         let text = self.global.sim.as_deref()?;
@@ -66,7 +61,7 @@ impl<'a> Context<'a> {
     }
 
     /// The state store's URL.
-    pub fn state_url(&self) -> Result<String, CliError> {
+    pub(crate) fn state_url(&self) -> Result<String, CliError> {
         if let Some(directory) = self.simulation() {
             return match self.global.state.as_deref() {
                 Some(url) if url.starts_with("file://") => Ok(url.to_owned()),
@@ -110,7 +105,7 @@ impl<'a> Context<'a> {
     }
 
     /// The state store.
-    pub async fn store(&self) -> Result<Arc<dyn StateStore>, CliError> {
+    pub(crate) async fn store(&self) -> Result<Arc<dyn StateStore>, CliError> {
         let url = self.state_url()?;
         if let Some(path) = url.strip_prefix("file://") {
             return Ok(Arc::new(DirectoryStore::new(path)));
@@ -123,12 +118,16 @@ impl<'a> Context<'a> {
     }
 
     /// The manifests in the state store.
-    pub async fn registry(&self) -> Result<Registry, CliError> {
+    pub(crate) async fn registry(&self) -> Result<Registry, CliError> {
         Ok(Registry::new(self.store().await?))
     }
 
     /// The calls on one cluster, on the cloud and in the region that its manifests name.
-    pub async fn kops(&self, cluster: &str, region: Option<&str>) -> Result<Kops<AnyProvider>, CliError> {
+    pub(crate) async fn kops(
+        &self,
+        cluster: &str,
+        region: Option<&str>,
+    ) -> Result<Kops<AnyProvider>, CliError> {
         let store = self.store().await?;
         let provider: AnyProvider = match self.simulation() {
             Some(directory) => {
@@ -170,7 +169,7 @@ fn endpoint() -> Option<String> {
 }
 
 /// How to reach S3, or what kops's variables name in its place.
-pub async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
+pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let region = region.or_else(|| variable("S3_REGION"));
     let credentials = variable("S3_ACCESS_KEY_ID").zip(variable("S3_SECRET_ACCESS_KEY"));
@@ -180,7 +179,8 @@ pub async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Op
     });
     S3Options {
         config: Some(aws_config(&AwsOptions { region: region.clone(), endpoint: None }).await),
-        credentials: credentials.map(|(id, secret)| Credentials::from_keys(id, secret, None)),
+        credentials: credentials
+            .map(|(id, secret)| Credentials::new(id, secret, None, None, "S3_ACCESS_KEY_ID")),
         region,
         endpoint: variable("S3_ENDPOINT").or_else(endpoint),
         kms_key,
@@ -189,7 +189,7 @@ pub async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Op
 }
 
 /// Reads a file; `-` is standard input.
-pub fn read_file(path: &Path) -> Result<String, CliError> {
+pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())
     } else {

@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 
 /// Writes one line for each step that ends, fails or has to wait.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     terminal: &'a Terminal,
     done: AtomicUsize,
     all: AtomicUsize,
@@ -18,7 +18,7 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Writes to the terminal's status stream.
-    pub fn new(terminal: &'a Terminal) -> Self {
+    pub(crate) fn new(terminal: &'a Terminal) -> Self {
         Self { terminal, done: AtomicUsize::new(0), all: AtomicUsize::new(0) }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A header row and rows below it, sorted by their cells from the left.
-pub fn table<const N: usize>(header: [&str; N], mut rows: Vec<[String; N]>) -> String {
+pub(crate) fn table<const N: usize>(header: [&str; N], mut rows: Vec<[String; N]>) -> String {
     rows.sort();
     let mut widths = header.map(str::len);
     for row in &rows {

@@ -59,7 +59,10 @@ fn what_was_printed_can_be_created() {
     insta::assert_snapshot!(again);
     let stored = bench.kops(&["get", "all", "--name", NAME, "-o", "yaml"]).ok();
     let without_time = |text: &str| {
-        text.lines().filter(|line| !line.contains("creationTimestamp")).map(|line| format!("{line}\n")).collect::<String>()
+        text.lines()
+            .filter(|line| !line.contains("creationTimestamp"))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
     };
     assert_eq!(without_time(&stored.stdout), without_time(&printed.stdout));
 }
@@ -106,7 +109,11 @@ fn editor(bench: &Bench, name: &str, script: &str) -> String {
 fn an_edit_becomes_a_change_of_the_scaling_group() {
     let bench = applied();
     let edit = ["edit", "ig", "nodes", "--name", NAME];
-    let bigger = editor(&bench, "bigger", "sed -i 's/maxSize: 2/maxSize: 5/; s/machineType: .*/machineType: m5.large/' \"$1\"");
+    let bigger = editor(
+        &bench,
+        "bigger",
+        "sed -i 's/maxSize: 2/maxSize: 5/; s/machineType: .*/machineType: m5.large/' \"$1\"",
+    );
     let output = bench.command(&edit).env("EDITOR", bigger).output().unwrap();
     bench.said(&edit, &output).ok();
     insta::assert_snapshot!(bench.kops(&["update", "cluster", NAME]).ok());
@@ -120,7 +127,11 @@ fn a_faulty_edit_is_shown_again_and_never_lost() {
     let bench = created();
     let edit = ["edit", "ig", "nodes", "--name", NAME];
     // The second time, the editor leaves the file as it is.
-    let faulty = editor(&bench, "faulty", "grep -q maxSizes \"$1\" && cp \"$1\" seen || sed -i 's/maxSize:/maxSizes:/' \"$1\"");
+    let faulty = editor(
+        &bench,
+        "faulty",
+        "grep -q maxSizes \"$1\" && cp \"$1\" seen || sed -i 's/maxSize:/maxSizes:/' \"$1\"",
+    );
     let output = bench.command(&edit).env("EDITOR", &faulty).output().unwrap();
     let said = bench.said(&edit, &output);
     assert_eq!(said.status, Some(1), "{said}");
@@ -159,10 +170,16 @@ fn plans_as_json_are_one_document() {
 
 #[test]
 fn an_instance_group_goes_alone() {
-    let bench = applied();
-    let refused = bench.kops(&["delete", "ig", "nodes", "--name", NAME]);
+    let bench = created();
+    let nodes = bench.kops(&["get", "ig", "nodes", "--name", NAME, "-o", "yaml"]).ok();
+    let more = bench.write("more.yaml", &nodes.stdout.replace("  name: nodes", "  name: more"));
+    bench.kops(&["create", "-f", &more]).ok();
+    bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+    let last = bench.kops(&["delete", "ig", "nodes", "more", "--name", NAME]);
+    assert_ne!(last.status, Some(0), "{last}");
+    let refused = bench.kops(&["delete", "ig", "more", "--name", NAME]);
     assert!(refused.stderr.contains("Must specify --yes"), "{refused}");
-    insta::assert_snapshot!(bench.kops(&["delete", "ig", "nodes", "--name", NAME, "--yes"]).ok().sorted());
+    insta::assert_snapshot!(bench.kops(&["delete", "ig", "more", "--name", NAME, "--yes"]).ok().sorted());
     let after = bench.kops(&["update", "cluster", NAME]).ok();
     assert!(after.stderr.contains("No changes"), "{after}");
 }

@@ -1,5 +1,5 @@
 use clap::Args;
-use kops_aws::AwsResource;
+use kops_aws::resource::AwsResource;
 use kops_core::plan::Plan;
 use kops_core::state::RegistryError;
 

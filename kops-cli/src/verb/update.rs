@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kops_aws::AwsResource;
+use kops_aws::resource::AwsResource;
 use kops_core::apply::{ApplyOptions, Report};
 use kops_core::operation::{Kops, Run};
 use kops_core::plan::{Plan, Purpose, Verb};

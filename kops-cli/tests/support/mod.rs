@@ -1,29 +1,30 @@
 //! Runs the real binary in a directory of its own, without the environment of whoever runs the tests.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A directory with a simulated cloud in it.
-pub struct Bench {
+pub(crate) struct Bench {
     directory: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kops"));
         command
             .args(arguments)
@@ -36,11 +37,11 @@ impl Bench {
     }
 
     /// What the command said: the command line, both streams, and the exit status if it is not 0.
-    pub fn kops(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn kops(&self, arguments: &[&str]) -> Said {
         self.said(arguments, &self.command(arguments).output().unwrap())
     }
 
-    pub fn said(&self, arguments: &[&str], output: &Output) -> Said {
+    pub(crate) fn said(&self, arguments: &[&str], output: &Output) -> Said {
         let text = |bytes: &[u8]| redact(&String::from_utf8_lossy(bytes), self.directory.path());
         Said {
             line: redact(&format!("$ kops {}\n", arguments.join(" ")), self.directory.path()),
@@ -57,29 +58,31 @@ fn redact(text: &str, directory: &Path) -> String {
 }
 
 /// What a command said.
-pub struct Said {
+pub(crate) struct Said {
     line: String,
-    pub stdout: String,
-    pub stderr: String,
-    pub status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: Option<i32>,
 }
 
 impl Said {
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.status, Some(0), "{self}");
         self
     }
 
     /// Progress comes in the order in which things finish; sorted, it can be compared.
-    pub fn sorted(mut self) -> Self {
-        let (mut progress, rest): (Vec<&str>, Vec<&str>) = self.stderr.lines().partition(|line| line.starts_with('['));
+    pub(crate) fn sorted(mut self) -> Self {
+        let (mut progress, rest): (Vec<&str>, Vec<&str>) =
+            self.stderr.lines().partition(|line| line.starts_with('['));
         let mut words: Vec<String> = progress
             .drain(..)
             .filter_map(|line| line.split_once("] "))
             .map(|(_, rest)| format!("[…] {}", rest.split("  ").next().unwrap_or_default()))
             .collect();
         words.sort();
-        self.stderr = words.into_iter().chain(rest.into_iter().map(str::to_owned)).map(|l| l + "\n").collect();
+        self.stderr =
+            words.into_iter().chain(rest.into_iter().map(str::to_owned)).map(|l| l + "\n").collect();
         self
     }
 }

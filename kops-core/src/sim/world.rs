@@ -16,6 +16,9 @@ use crate::manifest::Role;
 use crate::plan::diff;
 use crate::resource::{Change, Handle, Ownership, ResourceId, Tie};
 
+/// What all handles made here have in them.
+const ISSUED: &str = "-sim";
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record<R> {
     cluster: String,
@@ -85,7 +88,7 @@ impl<R> Default for World<R> {
 impl<R: Simulated> World<R> {
     fn new_handle(&mut self, prefix: &str) -> Handle {
         self.named += 1;
-        Handle(format!("{}-sim{:05}", prefix.to_lowercase(), self.named))
+        Handle(format!("{}{ISSUED}{:05}", prefix.to_lowercase(), self.named))
     }
 
     fn find(&self, cluster: &str, id: &ResourceId) -> Option<&Handle> {
@@ -139,7 +142,8 @@ impl<R: Simulated> World<R> {
         Ok(Ensured { handle, outcome: Outcome::Created })
     }
 
-    /// Every reference has to resolve to something that exists, or that is somebody else's.
+    /// Every reference has to resolve to something that exists, or that is not kept here: somebody else's, or a file in
+    /// the state store.
     fn bind(
         &self,
         id: &ResourceId,
@@ -149,7 +153,7 @@ impl<R: Simulated> World<R> {
         requires
             .map(|to| {
                 let handle = request.bindings.resolve(id, &to)?;
-                if self.records.contains_key(&handle) || handle.as_str() == to.name {
+                if self.records.contains_key(&handle) || !is_issued(&handle) {
                     return Ok((to, handle));
                 }
                 let message = format!("it refers to {to} ({handle}), which is gone");
@@ -391,6 +395,11 @@ impl<R: Simulated> World<R> {
         self.records.insert(handle.clone(), record);
         handle
     }
+}
+
+/// Whether the handle was made here.
+fn is_issued(handle: &Handle) -> bool {
+    handle.as_str().contains(ISSUED)
 }
 
 fn to_usize(count: u32) -> usize {
