@@ -136,6 +136,8 @@ pub enum Compare {
     Exact,
     /// A map (such as tags) where entries that nobody desires are other people's and are left alone.
     Subset,
+    /// Only where a value is desired: otherwise the provider chooses one, which is as good as any.
+    Given,
 }
 
 /// How one field of a resource is compared and changed.

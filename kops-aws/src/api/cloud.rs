@@ -225,7 +225,7 @@ impl Cloud for AwsCloud {
             }
             AwsResource::Route(desired) => boxed(|| route_table::ensure_route(api, desired, request)).await,
             AwsResource::RouteTableAssociation(desired) => {
-                boxed(|| route_table::ensure_association(api, scope, desired, request)).await
+                boxed(|| route_table::ensure_association(api, desired, request)).await
             }
             AwsResource::SecurityGroup(desired) => {
                 boxed(|| security_group::ensure(api, scope, desired, request)).await

@@ -27,9 +27,10 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2DhcpOptions>
     api.ec2(Purpose::OBSERVE, "ec2:DescribeDhcpOptions", pages.collect::<Result<_, _>>()).await
 }
 
-pub(super) fn learn(options: &[Ec2DhcpOptions], names: &mut Names) {
+/// A cluster has one set of options: whatever its `Name` tag says, it goes by the cluster's name.
+pub(super) fn learn(options: &[Ec2DhcpOptions], scope: &Scope, names: &mut Names) {
     for options in options {
-        names.learn_tagged(options.dhcp_options_id().unwrap_or_default(), options.tags());
+        names.learn(options.dhcp_options_id().unwrap_or_default(), &scope.cluster);
     }
 }
 
@@ -82,7 +83,7 @@ pub(super) async fn ensure(
         None => {
             let read = read(api, scope).await?;
             let mut names = Names::default();
-            learn(&read, &mut names);
+            learn(&read, scope, &mut names);
             let mut found = resources(&read, &names);
             found.sort_by(|a, b| a.handle.cmp(&b.handle));
             found.into_iter().find(|o| o.resource.id() == id)

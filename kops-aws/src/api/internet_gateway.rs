@@ -25,9 +25,10 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2InternetGate
     api.ec2(Purpose::OBSERVE, "ec2:DescribeInternetGateways", pages.collect::<Result<_, _>>()).await
 }
 
-pub(super) fn learn(gateways: &[Ec2InternetGateway], names: &mut Names) {
+/// A cluster has one gateway: whatever its `Name` tag says, it goes by the cluster's name.
+pub(super) fn learn(gateways: &[Ec2InternetGateway], scope: &Scope, names: &mut Names) {
     for gateway in gateways {
-        names.learn_tagged(gateway.internet_gateway_id().unwrap_or_default(), gateway.tags());
+        names.learn(gateway.internet_gateway_id().unwrap_or_default(), &scope.cluster);
     }
 }
 
@@ -109,7 +110,7 @@ async fn find(
 ) -> Result<Option<Observed<AwsResource>>, CloudError> {
     let read = read(api, scope).await?;
     let mut names = Names::default();
-    learn(&read, &mut names);
+    learn(&read, scope, &mut names);
     let mut found = resources(&read, &names);
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
     Ok(found.into_iter().find(|o| o.resource.id() == *id))

@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
+use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
 use kops_core::plan::diff;
@@ -357,7 +357,8 @@ async fn find(
     scope: &Scope,
     id: &ResourceId,
 ) -> Result<Option<Observed<AwsResource>>, CloudError> {
-    let (read, groups) = futures::try_join!(read(api, scope), super::security_group::read(api, scope))?;
+    let (read, groups) =
+        futures::try_join!(read(api, scope), super::security_group::read(api, scope, Reach::Managed))?;
     let mut names = Names::default();
     learn(&read, &mut names);
     super::security_group::learn(&groups, scope, &mut names);

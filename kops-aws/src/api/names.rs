@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kops_core::resource::Ownership;
+
 /// What handles are called in the cluster.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<String, String>);
@@ -14,6 +16,16 @@ impl Names {
     /// The name of a handle; what is not the cluster's is named by its handle.
     pub(super) fn of(&self, handle: &str) -> String {
         self.0.get(handle).map_or_else(|| handle.to_owned(), Clone::clone)
+    }
+
+    /// Whether the handle is that of a part of the cluster that goes by a name.
+    pub(super) fn is_named(&self, handle: &str) -> bool {
+        self.0.get(handle).is_some_and(|name| name != handle)
+    }
+
+    /// Whose a resource of the cluster is: what goes by a name is kops's, the rest was made by what runs there.
+    pub(super) fn ownership(&self, handle: &str) -> Ownership {
+        if self.is_named(handle) { Ownership::Managed } else { Ownership::Dependent }
     }
 
     /// Whether the handle is one of the cluster's.

@@ -1,7 +1,7 @@
 //! Network interfaces that the cluster's services or plugins left; those of instances go with them.
 
 use aws_sdk_ec2::types::{NetworkInterface as Ec2NetworkInterface, NetworkInterfaceStatus};
-use kops_core::cloud::{CloudError, Scope};
+use kops_core::cloud::{CloudError, Reach, Scope};
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Ownership, Resource};
 
@@ -12,16 +12,24 @@ use super::tag;
 use crate::resource::{AwsResource, NetworkInterface};
 
 pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2NetworkInterface>, CloudError> {
-    let pages = api
-        .ec2
-        .describe_network_interfaces()
-        .filters(tag::owned(scope))
-        .into_paginator()
-        .page_size(1000)
-        .items()
-        .send();
-    let all: Vec<Ec2NetworkInterface> =
-        api.ec2(Purpose::OBSERVE, "ec2:DescribeNetworkInterfaces", pages.collect::<Result<_, _>>()).await?;
+    let reads = tag::searches(scope, Reach::Everything).into_iter().map(|filter| {
+        let pages = api
+            .ec2
+            .describe_network_interfaces()
+            .filters(filter)
+            .into_paginator()
+            .page_size(1000)
+            .items()
+            .send();
+        api.ec2(Purpose::OBSERVE, "ec2:DescribeNetworkInterfaces", pages.collect::<Result<Vec<_>, _>>())
+    });
+    let pages = futures::future::try_join_all(reads).await?;
+    let all = tag::merge(
+        scope,
+        pages,
+        |interface| interface.network_interface_id(),
+        |interface| interface.tag_set(),
+    );
     Ok(all.into_iter().filter(|i| i.status() == Some(&NetworkInterfaceStatus::Available)).collect())
 }
 

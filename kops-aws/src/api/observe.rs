@@ -1,8 +1,10 @@
 //! The whole of a cluster in a fixed number of calls, side by side.
 
+use std::collections::BTreeSet;
+
 use kops_core::cloud::{CloudError, Reach, Scope};
 use kops_core::inventory::{Gap, Inventory, Observed};
-use kops_core::resource::Kind;
+use kops_core::resource::{Kind, Ownership, Resource};
 
 use super::call::boxed;
 use super::cloud::Api;
@@ -37,9 +39,9 @@ pub(super) async fn observe(
         boxed(|| internet_gateway::read(api, scope)),
         boxed(|| subnet::read(api, scope)),
         boxed(|| route_table::read(api, scope)),
-        boxed(|| security_group::read(api, scope)),
+        boxed(|| security_group::read(api, scope, reach)),
         boxed(|| key_pair::read(api, scope)),
-        boxed(|| volume::read(api, scope)),
+        boxed(|| volume::read(api, scope, reach)),
         boxed(|| only(reach, network_interface::read(api, scope))),
     );
     let (roles, classic, balancers, targets, templates, scaling_groups, instances) = others;
@@ -67,11 +69,11 @@ pub(super) async fn observe(
     let instances = gaps.or_gap(instances, &[kind::INSTANCE]);
 
     let mut names = Names::default();
-    vpc::learn(&vpcs, &mut names);
-    dhcp::learn(&options, &mut names);
-    internet_gateway::learn(&gateways, &mut names);
-    subnet::learn(&subnets, &mut names);
-    route_table::learn(&tables, &mut names);
+    vpc::learn(&vpcs, scope, &mut names);
+    dhcp::learn(&options, scope, &mut names);
+    internet_gateway::learn(&gateways, scope, &mut names);
+    subnet::learn(&subnets, scope, &mut names);
+    route_table::learn(&tables, scope, &mut names);
     security_group::learn(&groups, scope, &mut names);
     volume::learn(&volumes, &mut names);
     classic_load_balancer::learn(&classic, scope, &mut names);
@@ -97,6 +99,7 @@ pub(super) async fn observe(
     seen.extend(launch_template::resources(&templates, &names));
     seen.extend(scaling_group::resources(&scaling_groups, &names));
     seen.extend(instance::resources(&instances, &names));
+    seen.retain(|o| reach == Reach::Everything || o.resource.ownership() != Ownership::Dependent);
     gaps.into_inventory(seen)
 }
 
@@ -130,10 +133,13 @@ impl Gaps {
     /// The inventory; or the first error when nothing at all could be read.
     fn into_inventory(
         mut self,
-        seen: Vec<Observed<AwsResource>>,
+        mut seen: Vec<Observed<AwsResource>>,
     ) -> Result<Inventory<AwsResource>, CloudError> {
         if seen.is_empty() && self.errors.len() * 2 > self.reads {
             return Err(self.errors.swap_remove(0).1);
+        }
+        for (kinds, _) in &mut self.errors {
+            hide_what_refers_to(kinds, &mut seen);
         }
         let gaps = self.errors.into_iter().map(|(kinds, error)| {
             let names = kinds.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ");
@@ -142,4 +148,21 @@ impl Gaps {
         });
         Ok(Inventory::new(seen, gaps.collect()))
     }
+}
+
+/// What refers to something that could not be read is not known either: without names, its references look as if they
+/// had changed.
+fn hide_what_refers_to(unread: &mut Vec<Kind>, seen: &mut Vec<Observed<AwsResource>>) {
+    loop {
+        let refers = |o: &Observed<AwsResource>| {
+            !unread.contains(&o.resource.id().kind)
+                && o.resource.requires().iter().any(|to| unread.contains(&to.kind))
+        };
+        let more: BTreeSet<Kind> = seen.iter().filter(|o| refers(o)).map(|o| o.resource.id().kind).collect();
+        if more.is_empty() {
+            break;
+        }
+        unread.extend(more);
+    }
+    seen.retain(|o| !unread.contains(&o.resource.id().kind));
 }

@@ -1,6 +1,8 @@
 //! Route tables, their routes, and the subnets that use them: one call reads all three.
 
-use aws_sdk_ec2::types::{ResourceType, RouteOrigin, RouteTable as Ec2RouteTable};
+use aws_sdk_ec2::types::{
+    ResourceType, RouteOrigin, RouteTable as Ec2RouteTable, RouteTableAssociation as Ec2Association, Tag,
+};
 use ipnet::Ipv4Net;
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
@@ -10,9 +12,10 @@ use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
 use super::blocker::deleted;
 use super::call::{Purpose, absent_is_fine, missing};
 use super::cloud::Api;
-use super::names::Names;
+use super::names::{Names, name_tag};
 use super::tag;
 use crate::resource::{AwsResource, Route, RouteTable, RouteTableAssociation, kind};
+use crate::tags;
 
 pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2RouteTable>, CloudError> {
     let pages = api
@@ -26,10 +29,25 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2RouteTable>,
     api.ec2(Purpose::OBSERVE, "ec2:DescribeRouteTables", pages.collect::<Result<_, _>>()).await
 }
 
-pub(super) fn learn(tables: &[Ec2RouteTable], names: &mut Names) {
+/// The cluster's own tables go by what they are for, others by their handles.
+pub(super) fn learn(tables: &[Ec2RouteTable], scope: &Scope, names: &mut Names) {
     for table in tables {
-        names.learn_tagged(table.route_table_id().unwrap_or_default(), table.tags());
+        let handle = table.route_table_id().unwrap_or_default();
+        names.learn(handle, own_name(table.tags(), scope).as_deref().unwrap_or(handle));
     }
+}
+
+fn own_name(of: &[Tag], scope: &Scope) -> Option<String> {
+    let role = of.iter().find(|tag| tag.key() == Some(tags::ROUTE_TABLE_ROLE)).and_then(|tag| tag.value());
+    let zone = |name: &str| name.starts_with("private-");
+    match role {
+        Some("public") => return Some(scope.cluster.clone()),
+        Some(role) if zone(role) => return Some(format!("{role}.{}", scope.cluster)),
+        _ => {}
+    }
+    let name = name_tag(of)?;
+    let rest = name.strip_suffix(scope.cluster.as_str())?;
+    (rest.is_empty() || zone(rest) && rest.ends_with('.')).then(|| name.to_owned())
 }
 
 pub(super) fn resources(tables: &[Ec2RouteTable], names: &Names) -> Vec<Observed<AwsResource>> {
@@ -42,7 +60,7 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
     let itself = Observed {
         resource: AwsResource::RouteTable(RouteTable {
             name: name.clone(),
-            ownership: Ownership::Managed,
+            ownership: names.ownership(handle),
             vpc: names.of(vpc),
             tags: tag::from_ec2(table.tags()),
         }),
@@ -55,8 +73,8 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
         let gateway = route.gateway_id();
         let resource = AwsResource::Route(Route {
             name: cidr.to_string(),
-            // The cloud controller adds the ranges of pods, one for each machine.
-            ownership: if route.instance_id().is_some() { Ownership::Dependent } else { Ownership::Managed },
+            // The way to the internet is kops's; the cloud controller adds the ranges of pods, people other networks.
+            ownership: if cidr.prefix_len() == 0 { names.ownership(handle) } else { Ownership::Dependent },
             route_table: name.clone(),
             cidr,
             internet_gateway: gateway.map(|gateway| names.of(gateway)),
@@ -69,7 +87,7 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
         let association = association.route_table_association_id()?;
         let resource = AwsResource::RouteTableAssociation(RouteTableAssociation {
             name: names.of(subnet),
-            ownership: Ownership::Managed,
+            ownership: if names.is_named(subnet) { names.ownership(handle) } else { Ownership::Dependent },
             route_table: name.clone(),
             subnet: names.of(subnet),
         });
@@ -79,16 +97,15 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
     std::iter::once(itself).chain(routes).chain(associations).collect()
 }
 
-/// What `ensure` of any of the three finds when nothing is known.
+/// The cluster's table of that name, if there is one: of several the first.
 async fn find(
     api: &Api,
     scope: &Scope,
     id: &ResourceId,
 ) -> Result<Option<Observed<AwsResource>>, CloudError> {
-    let (tables, subnets) = futures::try_join!(read(api, scope), super::subnet::read(api, scope))?;
+    let tables = read(api, scope).await?;
     let mut names = Names::default();
-    learn(&tables, &mut names);
-    super::subnet::learn(&subnets, &mut names);
+    learn(&tables, scope, &mut names);
     let mut found: Vec<_> =
         resources(&tables, &names).into_iter().filter(|o| o.resource.id() == *id).collect();
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
@@ -178,15 +195,14 @@ pub(super) async fn delete_route(api: &Api, target: &Observed<AwsResource>) -> R
 
 pub(super) async fn ensure_association(
     api: &Api,
-    scope: &Scope,
     desired: &RouteTableAssociation,
     request: &Ensure<'_, AwsResource>,
 ) -> Result<Ensured, CloudError> {
     let id = request.desired.id();
     let table = request.bindings.resolve(&id, &ResourceId::new(kind::ROUTE_TABLE, &desired.route_table))?;
     let subnet = request.bindings.resolve(&id, &ResourceId::new(kind::SUBNET, &desired.subnet))?;
-    let found = match request.current {
-        Some(current) => Some(current.clone()),
+    let (found, used) = match request.current {
+        Some(current) => (current.handle.clone(), current.uses.first().cloned()),
         None => {
             let call = api
                 .ec2
@@ -199,23 +215,39 @@ pub(super) async fn ensure_association(
                     let handle = made.association_id.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
                     return Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created });
                 }
-                // `Resource.AlreadyAssociated`: a subnet uses one table.
+                // `Resource.AlreadyAssociated`: a subnet uses one table, be it this one or another.
                 Err(error) if error.class == ErrorClass::Conflict => {
-                    Some(find(api, scope, &id).await?.ok_or(error)?)
+                    find_association(api, &id, &subnet).await?.ok_or(error)?
                 }
                 Err(error) => return Err(error),
             }
         }
     };
-    let found = found.ok_or_else(|| missing(Purpose::create(&id), "the association"))?;
-    if found.uses.first() == Some(&table) {
-        return Ok(Ensured { handle: found.handle, outcome: Outcome::Unchanged });
+    if used.as_ref() == Some(&table) {
+        return Ok(Ensured { handle: found, outcome: Outcome::Unchanged });
     }
-    let replace = api.ec2.replace_route_table_association().association_id(found.handle.as_str());
+    let replace = api.ec2.replace_route_table_association().association_id(found.as_str());
     let call = replace.route_table_id(table.as_str()).send();
     let made = api.ec2(Purpose::change(&id), "ec2:ReplaceRouteTableAssociation", call).await?;
     let handle = made.new_association_id.ok_or_else(|| missing(Purpose::change(&id), "an id"))?;
     Ok(Ensured { handle: Handle(handle), outcome: Outcome::Updated })
+}
+
+/// The association of a subnet, and whose table it is to.
+async fn find_association(
+    api: &Api,
+    id: &ResourceId,
+    subnet: &Handle,
+) -> Result<Option<(Handle, Option<Handle>)>, CloudError> {
+    let of_subnet = tag::filter("association.subnet-id", subnet.as_str());
+    let call = api.ec2.describe_route_tables().filters(of_subnet).send();
+    let tables = api.ec2(Purpose::change(id), "ec2:DescribeRouteTables", call).await?;
+    Ok(tables.route_tables().iter().find_map(|table| {
+        let its = |it: &&Ec2Association| it.subnet_id() == Some(subnet.as_str());
+        let association = table.associations().iter().find(its)?.route_table_association_id()?;
+        let table = table.route_table_id().map(|table| Handle(table.to_owned()));
+        Some((Handle(association.to_owned()), table))
+    }))
 }
 
 pub(super) async fn delete_association(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {

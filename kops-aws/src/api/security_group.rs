@@ -16,16 +16,24 @@ use super::names::Names;
 use super::tag;
 use crate::resource::{AwsResource, Peer, SecurityGroup, SecurityGroupRule, Traffic, kind};
 
-pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2SecurityGroup>, CloudError> {
-    let pages = api
-        .ec2
-        .describe_security_groups()
-        .filters(tag::owned(scope))
-        .into_paginator()
-        .page_size(1000)
-        .items()
-        .send();
-    api.ec2(Purpose::OBSERVE, "ec2:DescribeSecurityGroups", pages.collect::<Result<_, _>>()).await
+pub(super) async fn read(
+    api: &Api,
+    scope: &Scope,
+    reach: Reach,
+) -> Result<Vec<Ec2SecurityGroup>, CloudError> {
+    let reads = tag::searches(scope, reach).into_iter().map(|filter| {
+        let pages = api
+            .ec2
+            .describe_security_groups()
+            .filters(filter)
+            .into_paginator()
+            .page_size(1000)
+            .items()
+            .send();
+        api.ec2(Purpose::OBSERVE, "ec2:DescribeSecurityGroups", pages.collect::<Result<Vec<_>, _>>())
+    });
+    let pages = futures::future::try_join_all(reads).await?;
+    Ok(tag::merge(scope, pages, |group| group.group_id(), |group| group.tags()))
 }
 
 /// The cluster's own groups go by their names, those that its services made by their handles.
@@ -147,7 +155,7 @@ pub(super) async fn ensure(
                 }
                 // Names are unique in a network: it is this very group, if it carries the cluster's tags.
                 Err(error) if error.class == ErrorClass::AlreadyExists => {
-                    let read = read(api, scope).await?;
+                    let read = read(api, scope, Reach::Managed).await?;
                     let mut names = Names::default();
                     learn(&read, scope, &mut names);
                     let all = resources(&read, scope, Reach::Managed, &names);

@@ -4,12 +4,12 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, HostnameType, ResourceType, Subn
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
-use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
+use kops_core::resource::{Handle, Resource, ResourceId};
 
 use super::blocker::deleted;
 use super::call::{Purpose, missing};
 use super::cloud::Api;
-use super::names::Names;
+use super::names::{Names, name_tag};
 use super::tag;
 use crate::resource::{AwsResource, Subnet, kind};
 
@@ -19,10 +19,17 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2Subnet>, Clo
     api.ec2(Purpose::OBSERVE, "ec2:DescribeSubnets", pages.collect::<Result<_, _>>()).await
 }
 
-pub(super) fn learn(subnets: &[Ec2Subnet], names: &mut Names) {
+/// The cluster's own subnets go by their names, others by their handles.
+pub(super) fn learn(subnets: &[Ec2Subnet], scope: &Scope, names: &mut Names) {
     for subnet in subnets {
-        names.learn_tagged(subnet.subnet_id().unwrap_or_default(), subnet.tags());
+        let handle = subnet.subnet_id().unwrap_or_default();
+        let name = name_tag(subnet.tags()).filter(|name| is_own(name, scope));
+        names.learn(handle, name.unwrap_or(handle));
     }
+}
+
+fn is_own(name: &str, scope: &Scope) -> bool {
+    name.strip_suffix(scope.cluster.as_str()).is_some_and(|short| short.len() > 1 && short.ends_with('.'))
 }
 
 pub(super) fn resources(subnets: &[Ec2Subnet], scope: &Scope, names: &Names) -> Vec<Observed<AwsResource>> {
@@ -38,7 +45,7 @@ pub(super) fn resources(subnets: &[Ec2Subnet], scope: &Scope, names: &Names) -> 
         });
         let resource = AwsResource::Subnet(Subnet {
             short_name: short.to_owned(),
-            ownership: Ownership::Managed,
+            ownership: names.ownership(handle),
             vpc: names.of(vpc),
             availability_zone: subnet.availability_zone().unwrap_or_default().to_owned(),
             cidr: subnet.cidr_block()?.parse().ok()?,
@@ -72,9 +79,13 @@ pub(super) async fn ensure(
             Err(error) if error.class == ErrorClass::Conflict => {
                 let read = read(api, scope).await?;
                 let mut names = Names::default();
-                learn(&read, &mut names);
-                let mut same = resources(&read, scope, &names).into_iter().filter(|o| o.resource.id() == id);
-                Some(same.find(|o| o.uses.first() == Some(&vpc)).ok_or(error)?)
+                learn(&read, scope, &mut names);
+                // A range is taken once in a network: whatever its tags have become, it is this one.
+                let same = |o: &Observed<AwsResource>| {
+                    let AwsResource::Subnet(subnet) = &o.resource else { return false };
+                    subnet.cidr == desired.cidr && o.uses.first() == Some(&vpc)
+                };
+                Some(resources(&read, scope, &names).into_iter().find(same).ok_or(error)?)
             }
             Err(error) => return Err(error),
         },

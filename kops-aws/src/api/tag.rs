@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
-use kops_core::cloud::Scope;
+use kops_core::cloud::{Reach, Scope};
 
 use crate::resource::Tags;
 use crate::tags;
@@ -11,6 +11,33 @@ use crate::tags;
 /// Finds what belongs to a cluster. What is shared carries another value.
 pub(super) fn owned(scope: &Scope) -> Filter {
     filter(&format!("tag:{}", tags::ownership(&scope.cluster)), tags::OWNED)
+}
+
+/// The filters of the reads that together find what belongs to a cluster. Plans need what carries the tag by which
+/// kops says whose it is; what runs in the cluster may have used only the older tag with the cluster's name. A read
+/// finds what matches all of its filters, so that looking for either takes two.
+pub(super) fn searches(scope: &Scope, reach: Reach) -> Vec<Filter> {
+    match reach {
+        Reach::Managed => vec![owned(scope)],
+        Reach::Everything => vec![owned(scope), filter(&format!("tag:{}", tags::CLUSTER), &scope.cluster)],
+    }
+}
+
+/// What several reads found, each once; without what the cluster only shares.
+pub(super) fn merge<T>(
+    scope: &Scope,
+    pages: Vec<Vec<T>>,
+    handle: impl Fn(&T) -> Option<&str>,
+    tags: impl Fn(&T) -> &[Tag],
+) -> Vec<T> {
+    let ownership = tags::ownership(&scope.cluster);
+    let is_shared = |found: &T| {
+        let value = tags(found).iter().find(|tag| tag.key() == Some(&ownership)).and_then(|tag| tag.value());
+        value.is_some_and(|value| value != tags::OWNED)
+    };
+    let found = pages.into_iter().flatten().filter(|found| !is_shared(found));
+    let found = found.filter_map(|found| Some((handle(&found)?.to_owned(), found)));
+    found.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// Finds what has a value in a field.
@@ -43,4 +70,30 @@ pub(super) fn plain<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
 pub(super) fn wanting(desired: &Tags, found: &Tags) -> Tags {
     let differs = |(key, value): &(&String, &String)| found.get(*key) != Some(value);
     desired.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_twice_counts_once_and_what_is_shared_never() {
+        let scope = Scope { cluster: "a.b".into(), incarnation: String::new() };
+        let tagged = |handle: &str, pairs: &[(&str, &str)]| {
+            let tags = pairs.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build());
+            (handle.to_owned(), tags.collect::<Vec<_>>())
+        };
+        let both =
+            || tagged("vol-1", &[("KubernetesCluster", "a.b"), ("kubernetes.io/cluster/a.b", "owned")]);
+        let legacy = tagged("vol-2", &[("KubernetesCluster", "a.b")]);
+        let shared =
+            tagged("vol-3", &[("KubernetesCluster", "a.b"), ("kubernetes.io/cluster/a.b", "shared")]);
+        let merged = merge(
+            &scope,
+            vec![vec![both()], vec![both(), legacy, shared]],
+            |(handle, _)| Some(handle.as_str()),
+            |(_, tags)| tags,
+        );
+        assert_eq!(merged.iter().map(|(handle, _)| handle.as_str()).collect::<Vec<_>>(), ["vol-1", "vol-2"]);
+    }
 }

@@ -12,11 +12,13 @@ use super::tag;
 use crate::resource::{AwsResource, EbsVolume, has_provisioned_iops};
 use crate::tags;
 
-pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2Volume>, CloudError> {
-    let pages =
-        api.ec2.describe_volumes().filters(tag::owned(scope)).into_paginator().page_size(500).items().send();
-    let volumes: Vec<Ec2Volume> =
-        api.ec2(Purpose::OBSERVE, "ec2:DescribeVolumes", pages.collect::<Result<_, _>>()).await?;
+pub(super) async fn read(api: &Api, scope: &Scope, reach: Reach) -> Result<Vec<Ec2Volume>, CloudError> {
+    let reads = tag::searches(scope, reach).into_iter().map(|filter| {
+        let pages = api.ec2.describe_volumes().filters(filter).into_paginator().page_size(500).items().send();
+        api.ec2(Purpose::OBSERVE, "ec2:DescribeVolumes", pages.collect::<Result<Vec<_>, _>>())
+    });
+    let pages = futures::future::try_join_all(reads).await?;
+    let volumes = tag::merge(scope, pages, |volume| volume.volume_id(), |volume| volume.tags());
     let is_there = |v: &Ec2Volume| !matches!(v.state(), Some(VolumeState::Deleting | VolumeState::Deleted));
     Ok(volumes.into_iter().filter(is_there).collect())
 }
@@ -113,7 +115,7 @@ async fn find(
     scope: &Scope,
     id: &kops_core::resource::ResourceId,
 ) -> Result<Option<Handle>, CloudError> {
-    let volumes = read(api, scope).await?;
+    let volumes = read(api, scope, Reach::Managed).await?;
     let mut names = Names::default();
     learn(&volumes, &mut names);
     let mut found: Vec<_> = resources(&volumes, Reach::Managed, &names)

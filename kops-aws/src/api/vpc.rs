@@ -56,9 +56,10 @@ async fn attribute(api: &Api, id: &str, name: VpcAttributeName) -> Result<bool, 
     Ok(value.and_then(|value| value.value).unwrap_or_default())
 }
 
-pub(super) fn learn(vpcs: &[Read], names: &mut Names) {
+/// A cluster has one network: whatever its `Name` tag says, it goes by the cluster's name.
+pub(super) fn learn(vpcs: &[Read], scope: &Scope, names: &mut Names) {
     for vpc in vpcs {
-        names.learn_tagged(vpc.id(), vpc.vpc.tags());
+        names.learn(vpc.id(), &scope.cluster);
     }
 }
 
@@ -140,7 +141,7 @@ async fn bring_up_to(
 async fn find(api: &Api, scope: &Scope) -> Result<Option<(Vpc, Handle)>, CloudError> {
     let vpcs = read(api, scope).await?;
     let mut names = Names::default();
-    learn(&vpcs, &mut names);
+    learn(&vpcs, scope, &mut names);
     let mut found = resources(&vpcs, &names);
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
     Ok(found.into_iter().find_map(|o| match o.resource {

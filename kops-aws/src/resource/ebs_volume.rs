@@ -1,4 +1,4 @@
-use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
+use kops_core::resource::{Compare, FieldRule, Kind, Ownership, ResourceId};
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Rules, Tags, kind};
@@ -25,7 +25,7 @@ pub struct EbsVolume {
     /// Provisioned throughput in MiB/s; only of `gp3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_throughput: Option<u32>,
-    /// The key that encrypts it, where it is not the account's own.
+    /// The key that encrypts it, by its ARN; that of the account, where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
     /// Whether it is encrypted.
@@ -63,6 +63,7 @@ impl Part for EbsVolume {
             ("SizeGB", FieldRule::IN_PLACE),
             ("VolumeIops", FieldRule::IN_PLACE),
             ("VolumeThroughput", FieldRule::IN_PLACE),
+            ("KmsKeyId", FieldRule { compare: Compare::Given, ..FieldRule::REFUSE }),
             ("Tags", FieldRule::TAGS),
         ])
     }

@@ -50,6 +50,22 @@ fn differing(compare: Compare, old: &Value, new: &Value) -> Option<(Value, Value
             };
             (!changed.is_empty()).then(|| (pick(old), pick(new)))
         }
+        (Compare::Given, _, Value::Null) => None,
         _ => Some((old.clone(), new.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_provider_chose_is_no_difference() {
+        let chosen = json!("key-1");
+        assert_eq!(differing(Compare::Given, &chosen, &Value::Null), None);
+        assert!(differing(Compare::Given, &chosen, &json!("key-2")).is_some());
+        assert!(differing(Compare::Exact, &chosen, &Value::Null).is_some());
     }
 }

@@ -5,7 +5,8 @@ Written for moto 5.2. What AWS refuses is not here: that is the proxy's.
 
 from moto.autoscaling import models as autoscaling
 from moto.core.responses import ActionResult
-from moto.ec2.models import instances, launch_templates, nat_gateways, subnets
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import instances, launch_templates, nat_gateways, route_tables, subnets
 from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses.launch_templates import LaunchTemplates
@@ -55,7 +56,19 @@ def correct_networks():
             subnet.private_dns_name_options_on_launch["HostnameType"] = hostname_type
         return modify_attribute(self)
 
+    associate = route_tables.RouteBackend.associate_route_table
+
+    def associate_route_table(self, route_table_id, gateway_id=None, subnet_id=None):
+        for table in self.route_tables.values():
+            if subnet_id and subnet_id in table._associations.values() and table.id != route_table_id:
+                raise EC2ClientError(
+                    "Resource.AlreadyAssociated",
+                    f"the specified association for route table {route_table_id} conflicts with an existing association",
+                )
+        return associate(self, route_table_id, gateway_id, subnet_id)
+
     SubnetResponse.modify_subnet_attribute = modify_subnet_attribute
+    route_tables.RouteBackend.associate_route_table = associate_route_table
     NetworkInterfaceBackend.create_network_interface = create_network_interface
     subnets.SubnetBackend.delete_subnet = delete_subnet_and_associations
     nat_gateways.NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
