@@ -2,7 +2,7 @@
 //! wrong, and what the cluster's services leave behind.
 
 #![cfg(feature = "sdk")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::time::Duration;
 
