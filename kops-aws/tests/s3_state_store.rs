@@ -38,8 +38,8 @@ fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
-async fn client(endpoint: &str) -> aws_sdk_s3::Client {
-    aws_sdk_s3::Client::new(&config(endpoint, "us-east-1").await)
+async fn client(endpoint: &str, region: &str) -> aws_sdk_s3::Client {
+    aws_sdk_s3::Client::new(&config(endpoint, region).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +76,7 @@ async fn a_new_bucket_is_private_encrypted_and_versioned() {
     let again = create_state_store("s3://my-state", options.clone()).await.unwrap();
     assert!(!again.is_new);
 
-    let s3 = client(aws.endpoint()).await;
+    let s3 = client(aws.endpoint(), "ap-northeast-1").await;
     let location = s3.get_bucket_location().bucket("my-state").send().await.unwrap();
     assert_eq!(location.location_constraint().unwrap().as_str(), "ap-northeast-1");
     let access = s3.get_public_access_block().bucket("my-state").send().await.unwrap();
@@ -111,7 +111,7 @@ async fn a_chosen_encryption_of_a_bucket_is_kept() {
     };
     let plain = options(aws.endpoint(), "us-east-1").await;
     let with_key = S3Options { kms_key: Some("alias/state".to_owned()), ..plain.clone() };
-    let s3 = client(aws.endpoint()).await;
+    let s3 = client(aws.endpoint(), "us-east-1").await;
     let chosen = (ServerSideEncryption::AwsKms, Some("alias/state".to_owned()));
 
     create_state_store("s3://my-state", plain.clone()).await.unwrap();
@@ -127,7 +127,7 @@ async fn objects_are_encrypted_as_kops_does() {
         return;
     };
     let plain = options(aws.endpoint(), "us-east-1").await;
-    let s3 = client(aws.endpoint()).await;
+    let s3 = client(aws.endpoint(), "us-east-1").await;
     s3.create_bucket().bucket("bare").send().await.unwrap();
     let algorithm = |name: &'static str| {
         let s3 = s3.clone();
@@ -196,7 +196,7 @@ async fn folders_of_consoles_are_not_listed() {
     create_state_store("s3://shown", options.clone()).await.unwrap();
     let store = S3StateStore::open("s3://shown", options.clone()).await.unwrap();
     store.put(&key("demo/config"), b"x", Put::Always).await.unwrap();
-    let s3 = client(aws.endpoint()).await;
+    let s3 = client(aws.endpoint(), "us-east-1").await;
     let nothing = || ByteStream::from_static(b"");
     s3.put_object().bucket("shown").key("demo/").body(nothing()).send().await.unwrap();
     let listed = store.list(&Prefix::root()).await.unwrap();
