@@ -52,9 +52,23 @@ impl Bench {
     }
 }
 
+/// Paths, times, and the numbers that the simulated cloud gives in the order in which things are made.
 fn redact(text: &str, directory: &Path) -> String {
     let canonical = directory.canonicalize().unwrap();
-    text.replace(&*canonical.to_string_lossy(), "[DIR]").replace(&*directory.to_string_lossy(), "[DIR]")
+    let text =
+        text.replace(&*canonical.to_string_lossy(), "[DIR]").replace(&*directory.to_string_lossy(), "[DIR]");
+    let lines = text.split_inclusive('\n').map(|line| match line.split_once("creationTimestamp: \"") {
+        Some((before, _)) => format!("{before}creationTimestamp: [TIME]\n"),
+        None => line.to_owned(),
+    });
+    let mut parts = lines.collect::<String>();
+    let mut from = 0;
+    while let Some(at) = parts[from..].find("-sim0").map(|at| from + at + "-sim".len()) {
+        let digits = parts[at..].chars().take_while(char::is_ascii_digit).count();
+        parts.replace_range(at..at + digits, "#");
+        from = at;
+    }
+    parts
 }
 
 /// What a command said.
