@@ -1,6 +1,7 @@
 //! Measures, and prints a table for each: `cargo run --release -p kops-benches [planning|calls|command PATH]`.
 //!
-//! `planning` needs nothing; `calls` needs moto (PyPI); `command` takes a built `kops`.
+//! `planning` needs nothing; `calls` needs moto (PyPI) and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `command`
+//! takes a built `kops`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod calls;
