@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use kops_core::digest::sha256_hex;
 use kops_core::manifest::CompletedCluster;
-use kops_core::node::NodeProgram;
+use kops_core::node::{Asset, NodeProgram};
 use kops_core::ssh::PublicKey;
 
 /// Facts about the account, the region, and what the cluster uses there but does not own.
@@ -30,6 +30,8 @@ pub struct Facts {
     pub ssh_public_key: Option<PublicKey>,
     /// The programs that turn machines into nodes, by EC2's names of architectures (`x86_64`, `arm64`).
     pub node_programs: BTreeMap<String, NodeProgram>,
+    /// The programs of Kubernetes and etcd that machines fetch from the state store, by the same names.
+    pub node_assets: BTreeMap<String, Vec<Asset>>,
 }
 
 /// A machine image.
@@ -117,6 +119,7 @@ impl Facts {
             state,
             ssh_public_key,
             node_programs: BTreeMap::new(),
+            node_assets: BTreeMap::new(),
         }
     }
 }

@@ -63,6 +63,7 @@ pub(super) async fn facts(
         state,
         ssh_public_key,
         node_programs: BTreeMap::new(),
+        node_assets: BTreeMap::new(),
     })
 }
 

@@ -1,4 +1,7 @@
 
+# As the SDKs read it, for emulators; the name of the bucket's host is sent all the same.
+endpoint=${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://$host}}
+
 say() { echo "kops: $*"; }
 stop() { say "$*"; say "this machine will not become a node"; exit 1; }
 
@@ -35,7 +38,7 @@ fetch() {
     printf 'header = "%s"\n' \
         "Authorization: AWS4-HMAC-SHA256 Credential=$(field AccessKeyId)/$scope, SignedHeaders=$signed, Signature=$(hmac "$key" "$text")" \
         "x-amz-content-sha256: $empty" "x-amz-date: $now" "x-amz-security-token: $session" |
-        curl -sSf --config - -o "$2" "https://$host$1"
+        curl -sSf --config - -o "$2" "$endpoint$1"
 }
 
 # get WHAT PATH SHA256 FILE: fetches until it is there, and takes nothing but what was meant.
@@ -43,11 +46,11 @@ get() {
     tries=0
     until fetch "$2" "$4.part"; do
         tries=$((tries + 1))
-        [ "$tries" -lt 60 ] || stop "cannot fetch $1 from https://$host$2"
+        [ "$tries" -lt 60 ] || stop "cannot fetch $1 from $endpoint$2"
         sleep 5
     done
     found=$(sha256 "$4.part")
-    [ "$found" = "$3" ] || stop "$1 from https://$host$2 has SHA-256 $found, expected $3"
+    [ "$found" = "$3" ] || stop "$1 from $endpoint$2 has SHA-256 $found, expected $3"
     mv "$4.part" "$4"
 }
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kops_core::manifest::{HttpTokens, InstanceGroup, Role, Taint};
-use kops_core::node::{self, NodeConfig};
+use kops_core::node::{self, NodeConfig, StateSource};
 use kops_core::resource::{Ownership, ResourceId};
 use kops_core::state_object::StateObject;
 
 use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, iam, volumes};
-use crate::facts::Image;
+use crate::facts::{Image, StateLocation};
 use crate::resource::{
     AutoscalingGroup, AwsResource, LaunchTemplate, ManagedFile, MixedInstances, Shared, Tags, kind,
 };
@@ -30,7 +30,7 @@ const METRICS: [&str; 8] = [
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
     let mut resources = foreign_balancers(context);
     for group in &context.completed.groups {
-        let (config, sha256) = NodeConfig::new(context.completed, group)
+        let (config, sha256) = node_config(context, group)
             .to_state_object()
             .map_err(|source| ModelError::NodeConfig { group: group.name().to_owned(), source })?;
         resources.push(AwsResource::LaunchTemplate(Box::new(template(context, group, &config, &sha256)?)));
@@ -39,6 +39,16 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
             .push(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object: config }));
     }
     Ok(resources)
+}
+
+fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
+    let config = NodeConfig::new(context.completed, group);
+    let StateLocation::S3 { bucket, region, prefix } = &context.facts.state else { return config };
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    let state = StateSource { store: format!("s3://{bucket}{slash}{prefix}"), region: region.clone() };
+    let image = image(context, group).ok();
+    let assets = image.and_then(|image| context.facts.node_assets.get(&image.architecture));
+    config.with_state(state, assets.map_or(&[], Vec::as_slice))
 }
 
 fn name(context: &Context<'_>, group: &InstanceGroup) -> String {

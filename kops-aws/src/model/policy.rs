@@ -1,5 +1,7 @@
 //! What machines may do on AWS: no more than their programs need.
 
+use std::collections::BTreeSet;
+
 use kops_core::manifest::Role;
 use serde_json::{Value, json};
 
@@ -107,6 +109,9 @@ const MAKE: [&str; 6] = [
     "elasticloadbalancing:CreateTargetGroup",
 ];
 
+/// What workers need to join: written by the control plane, read by workers (`kops_core::state::layout::node_join`).
+const JOIN: &str = "secrets/node-join";
+
 fn allows_registry(context: &Context<'_>) -> bool {
     context.spec.iam.as_ref().is_some_and(|iam| iam.allow_container_registry == Some(true))
 }
@@ -117,7 +122,11 @@ fn node(context: &Context<'_>) -> Vec<Value> {
         // Their own configuration and the program that carries it out; everything else is the control plane's.
         statements.push(allow(&["s3:GetObject"], &format!("{base}/igconfig/node/*")));
         statements.extend(program_statement(context, Role::Node));
+        // The authority's certificate and the token, which the control plane publishes for them.
+        statements.push(allow(&["s3:GetObject"], &format!("{base}/{JOIN}")));
     }
+    // Where the control plane is: names without a hosted zone are found by tags.
+    statements.push(allow(&["ec2:DescribeInstances"], "*"));
     if allows_registry(context) {
         statements.push(allow(&REGISTRY, "*"));
     }
@@ -175,11 +184,12 @@ fn program_statement(context: &Context<'_>, role: Role) -> Option<Value> {
     let StateLocation::S3 { bucket, prefix, .. } = &context.facts.state else { return None };
     let own = format!("{}/", context.cluster);
     let path = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    let programs = context.facts.node_programs.values();
-    let outside = programs.filter(|program| role != Role::ControlPlane || !program.key.starts_with(&own));
-    let arns: Vec<String> = outside
-        .map(|program| format!("arn:{}:s3:::{bucket}/{path}{}", context.facts.partition, program.key))
-        .collect();
+    let programs = context.facts.node_programs.values().map(|program| &program.key);
+    let assets = context.facts.node_assets.values().flatten().map(|asset| &asset.key);
+    let keys: BTreeSet<&String> = programs.chain(assets).collect();
+    let outside = keys.into_iter().filter(|key| role != Role::ControlPlane || !key.starts_with(&own));
+    let arns: Vec<String> =
+        outside.map(|key| format!("arn:{}:s3:::{bucket}/{path}{key}", context.facts.partition)).collect();
     (!arns.is_empty()).then(|| json!({ "Action": ["s3:GetObject"], "Effect": "Allow", "Resource": arns }))
 }
 
@@ -193,6 +203,7 @@ fn state(context: &Context<'_>) -> Vec<Value> {
         let actions = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"];
         allow(&actions, &format!("{base}/backups/etcd/{}/*", etcd.name))
     }));
+    statements.push(allow(&["s3:PutObject"], &format!("{base}/{JOIN}")));
     let actions =
         ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketVersions"];
     statements.push(allow(&actions, &format!("arn:{}:s3:::{bucket}", context.facts.partition)));

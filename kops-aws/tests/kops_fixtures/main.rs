@@ -83,6 +83,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
         },
         ssh_public_key: Some(PublicKey::parse(KEY).unwrap()),
         node_programs: BTreeMap::from([("x86_64".to_owned(), NodeProgram::new("0".repeat(64), &program))]),
+        node_assets: BTreeMap::new(),
     }
 }
 

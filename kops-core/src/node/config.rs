@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::labels;
+use super::{Asset, labels};
 use crate::digest::sha256_hex;
 use crate::manifest::{CompletedCluster, InstanceGroup, Networking, Role, Settings};
 use crate::state::{InvalidKey, layout};
@@ -50,6 +50,22 @@ pub struct NodeConfig {
     /// The members of etcd clusters that the group's machine runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<EtcdMembership>,
+    /// Where the cluster's state is, if machines can reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateSource>,
+    /// The programs that are fetched from there, sorted; those that are not listed must be in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Asset>,
+}
+
+/// Where machines find the cluster's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateSource {
+    /// The store, as its users write it.
+    pub store: String,
+    /// The region it is in.
+    pub region: String,
 }
 
 /// Address ranges, and who connects the pods.
@@ -98,6 +114,9 @@ pub enum NodeConfigError {
     /// A setting has no form in YAML.
     #[error("the configuration of the machines cannot be written")]
     Write(#[from] WriteError),
+    /// The text is no configuration.
+    #[error("this is no configuration of a machine: {0}")]
+    Read(String),
 }
 
 impl NodeConfig {
@@ -137,6 +156,38 @@ impl NodeConfig {
                 .filter_map(|(name, settings)| Some((name.to_owned(), settings.clone()?)))
                 .collect(),
             etcd: etcd(completed, group.name()),
+            state: None,
+            assets: Vec::new(),
+        }
+    }
+
+    /// The same, with the place where machines find the cluster's state, and what they fetch from there.
+    #[must_use]
+    pub fn with_state(mut self, state: StateSource, assets: &[Asset]) -> Self {
+        self.state = Some(state);
+        self.assets = assets.to_vec();
+        self.assets.sort();
+        self
+    }
+
+    /// Reads what [`to_state_object`](Self::to_state_object) wrote. Fields that a later release has added are passed
+    /// over.
+    ///
+    /// # Errors
+    /// [`NodeConfigError::Read`].
+    pub fn read(text: &str) -> Result<Self, NodeConfigError> {
+        let documents = yaml::read(text).map_err(|error| NodeConfigError::Read(error.to_string()))?;
+        let [document] = documents.as_slice() else {
+            return Err(NodeConfigError::Read(format!("{} documents instead of one", documents.len())));
+        };
+        let reading = yaml::Reading::<Self>::of(document, "");
+        let wrong = reading.findings.iter().find_map(|finding| match &finding.fault {
+            yaml::Fault::Invalid { message, .. } => Some(format!("{}: {message}", finding.path)),
+            _ => None,
+        });
+        match (reading.value, wrong) {
+            (Some(config), None) => Ok(config),
+            (_, wrong) => Err(NodeConfigError::Read(wrong.unwrap_or_else(|| "it is empty".to_owned()))),
         }
     }
 
@@ -273,8 +324,10 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
     fn what_is_written_is_read() {
         let config = config("master");
         let (object, _) = config.to_state_object().unwrap();
-        let tree: serde_json::Value = serde_json::to_value(&config).unwrap();
-        assert_eq!(serde_json::from_value::<NodeConfig>(tree).unwrap(), config);
+        assert_eq!(NodeConfig::read(&object.contents).unwrap(), config);
+        for wrong in ["", "a: [", "cluster: x", "--- \n---\n"] {
+            assert!(NodeConfig::read(wrong).is_err(), "{wrong}");
+        }
         assert!(object.contents.contains("maxPods: 50"), "{}", object.contents);
     }
 }

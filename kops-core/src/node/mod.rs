@@ -5,10 +5,14 @@
 
 mod config;
 mod labels;
+mod machine;
 mod mime;
+mod release;
+pub mod render;
 
-pub use config::{EtcdMembership, Networks, NodeConfig, NodeConfigError};
+pub use config::{EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
 pub use labels::labels;
+pub use machine::{Host, Machine};
 pub use mime::multipart;
 use serde::{Deserialize, Serialize};
 
@@ -28,4 +32,16 @@ impl NodeProgram {
     pub fn new(sha256: impl Into<String>, key: &Key) -> Self {
         Self { sha256: sha256.into(), key: key.to_string() }
     }
+}
+
+/// A program of a machine other than kops-node (`kubelet`, `etcd`), published in a state store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asset {
+    /// The program's name.
+    pub name: String,
+    /// The SHA-256 of the file in lower-case hexadecimal.
+    pub sha256: String,
+    /// Its key in the state store, as text.
+    pub key: String,
 }

@@ -88,6 +88,17 @@ pub fn secret(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.join("secrets")?.leaf(name)
 }
 
+/// What workers need to join the cluster: written by the control plane, and the only secret that workers may read.
+pub fn node_join(cluster: &str) -> Result<Key, InvalidKey> {
+    secret(cluster, "node-join")
+}
+
+/// A program that machines fetch, shared by all clusters of a store and named by its own hash. No cluster can be called
+/// as its first segment, since names of clusters are domain names.
+pub fn program(sha256: &str, name: &str) -> Result<Key, InvalidKey> {
+    Prefix::root().join("programs")?.join(sha256)?.leaf(name)
+}
+
 /// Where an etcd cluster (`main`, `events`) keeps its backups.
 pub fn etcd_backups(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
     self::cluster(cluster)?.join("backups")?.join("etcd")?.join(etcd)

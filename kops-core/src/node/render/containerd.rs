@@ -1,0 +1,91 @@
+use serde_json::Value;
+
+use super::{Context, File, NodePlan, RenderError, Unit};
+use crate::manifest::Networking;
+
+const CONFIG: &str = "/etc/containerd/config.toml";
+const TEMPLATE: &str = "/etc/containerd/cni.template";
+const NETWORKS: &str = "/etc/cni/net.d";
+/// The drop-in over the unit of the image's package.
+const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/10-kops.conf";
+
+pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
+    let contents = match context.config.containerd.get("configOverride") {
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => {
+            return Err(RenderError::Setting {
+                component: "containerd",
+                setting: "configOverride".to_owned(),
+                reason: "it must be the text of a configuration file",
+            });
+        }
+        None => config(context),
+    };
+    plan.files.push(File::public(CONFIG, contents));
+    let mut inputs = vec![CONFIG.to_owned(), DROP_IN.to_owned()];
+    if routes_pods(context) {
+        plan.files.push(File::public(TEMPLATE, template()));
+        inputs.push(TEMPLATE.to_owned());
+    }
+    plan.files.push(File::public(
+        DROP_IN,
+        "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nRestart=always\nRestartSec=1\n",
+    ));
+    plan.units.push(Unit { name: "containerd.service".to_owned(), contents: None, enabled: true, inputs });
+    Ok(())
+}
+
+/// Whether pods are connected by routes alone, which needs no add-on.
+fn routes_pods(context: &Context<'_>) -> bool {
+    matches!(context.config.networks.plugin, None | Some(Networking::Kubenet(_)))
+}
+
+/// A configuration of the second version, which containerd 1.3 to 2.x all read.
+fn config(context: &Context<'_>) -> String {
+    let host = &context.machine.host;
+    let image = context.config.kubelet.get("podInfraContainerImage").and_then(Value::as_str);
+    let pause =
+        image.map_or_else(|| format!("registry.k8s.io/pause:{}", context.release.pause), str::to_owned);
+    let template =
+        if routes_pods(context) { format!("    conf_template = \"{TEMPLATE}\"\n") } else { String::new() };
+    format!(
+        r#"version = 2
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = {pause}
+  restrict_oom_score_adj = {restrict}
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = {plugins}
+    conf_dir = "{NETWORKS}"
+{template}  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = {systemd}
+"#,
+        pause = Value::from(pause),
+        plugins = Value::from(host.cni_plugins.as_str()),
+        restrict = !host.may_lower_oom_score,
+        systemd = super::kubelet::cgroup_driver(context) == "systemd",
+    )
+}
+
+/// One range of the node's own for its pods, which containerd puts in once the kubelet knows it.
+fn template() -> String {
+    let template = serde_json::json!({
+        "cniVersion": "0.4.0",
+        "name": "kops",
+        "plugins": [
+            {
+                "type": "ptp",
+                "ipMasq": false,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{ "subnet": "{{.PodCIDR}}" }]],
+                    "routes": [{ "dst": "0.0.0.0/0" }],
+                },
+            },
+            { "type": "portmap", "capabilities": { "portMappings": true } },
+        ],
+    });
+    format!("{template:#}\n")
+}

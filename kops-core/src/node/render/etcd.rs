@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use super::certificates::{self, crt, key};
+use super::flags::Flags;
+use super::unit::Service;
+use super::{Context, NodePlan, RenderError, Volume, program};
+use crate::node::EtcdMembership;
+
+/// What is particular to an etcd cluster on a machine.
+struct Ports {
+    client: u16,
+    peer: u16,
+    device: &'static str,
+}
+
+const MAIN: Ports = Ports { client: 4001, peer: 2380, device: "/dev/xvdu" };
+const EVENTS: Ports = Ports { client: 4002, peer: 2381, device: "/dev/xvdv" };
+
+/// The address at which the machine's own API server reaches an etcd cluster.
+pub(super) fn endpoint(cluster: &str) -> String {
+    let ports = if cluster == "events" { EVENTS } else { MAIN };
+    format!("https://127.0.0.1:{}", ports.client)
+}
+
+pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
+    let mut clusters: BTreeMap<&str, Vec<&EtcdMembership>> = BTreeMap::new();
+    for membership in &context.config.etcd {
+        clusters.entry(&membership.cluster).or_default().push(membership);
+    }
+    if !clusters.contains_key("main") {
+        return Err(context.missing("etcd member of the cluster `main`"));
+    }
+    plan.programs.push("etcd".to_owned());
+    certificates::etcd_clients(plan);
+    for (cluster, memberships) in clusters {
+        let Some(first) = memberships.first() else { continue };
+        let ports = if cluster == "events" { EVENTS } else { MAIN };
+        let mount = format!("/mnt/etcd-{cluster}");
+        plan.volumes.push(Volume {
+            cluster: cluster.to_owned(),
+            members: memberships.iter().map(|membership| membership.member.clone()).collect(),
+            device: ports.device.to_owned(),
+            mount: mount.clone(),
+        });
+        certificates::etcd(context, cluster, &first.members, plan);
+        plan.units.push(service(context, cluster, &first.members, &ports, &mount).into());
+    }
+    Ok(())
+}
+
+/// What systemd fills in: which member this machine is. Its volume says so, in a file that kops-node writes.
+const MEMBER: &str = "${MEMBER}";
+/// The file on a member's volume.
+const MEMBER_FILE: &str = "member.env";
+
+fn service<'a>(
+    context: &Context<'_>,
+    cluster: &str,
+    members: &[String],
+    ports: &Ports,
+    mount: &str,
+) -> Service<'a> {
+    let config = context.config;
+    let address = context.machine.address;
+    let url = |member: &str, port: u16| format!("https://{}:{port}", config.member_name(cluster, member));
+    let all = members.iter().map(|member| format!("etcd-{cluster}-{member}={}", url(member, ports.peer)));
+    let file = |name: &str| (crt(&format!("etcd-{cluster}-{name}")), key(&format!("etcd-{cluster}-{name}")));
+    let ((server_crt, server_key), (peer_crt, peer_key)) = (file("server"), file("peer"));
+    let inputs = vec![server_crt.clone(), server_key.clone(), peer_crt.clone(), peer_key.clone()];
+    let flags = Flags::new(
+        "etcd",
+        [
+            ("advertise-client-urls", url(MEMBER, ports.client)),
+            ("cert-file", server_crt),
+            ("client-cert-auth", "true".to_owned()),
+            ("data-dir", format!("{mount}/data")),
+            ("initial-advertise-peer-urls", url(MEMBER, ports.peer)),
+            ("initial-cluster", all.collect::<Vec<_>>().join(",")),
+            ("initial-cluster-token", format!("etcd-cluster-token-{cluster}.{}", config.cluster)),
+            ("key-file", server_key),
+            ("listen-client-urls", format!("https://127.0.0.1:{0},https://{address}:{0}", ports.client)),
+            ("listen-peer-urls", format!("https://{address}:{}", ports.peer)),
+            ("name", format!("etcd-{cluster}-{MEMBER}")),
+            ("peer-cert-file", peer_crt),
+            ("peer-client-cert-auth", "true".to_owned()),
+            ("peer-key-file", peer_key),
+            ("peer-trusted-ca-file", crt(&format!("etcd-peers-ca-{cluster}"))),
+            ("quota-backend-bytes", "8589934592".to_owned()),
+            ("trusted-ca-file", crt("etcd-clients-ca")),
+        ],
+    );
+    Service {
+        name: if cluster == "events" { "etcd-events" } else { "etcd" },
+        description: "etcd, where the cluster is remembered",
+        // Every other dollar sign stands for itself.
+        command: flags.command(&program("etcd")).replace("$${MEMBER}", MEMBER),
+        // Not there while the volume is not: etcd must never start beside its disk.
+        service: vec![format!("EnvironmentFile={mount}/{MEMBER_FILE}"), "LimitNOFILE=65536".to_owned()],
+        enabled: false,
+        inputs,
+    }
+}

@@ -1,0 +1,308 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::certificates::{self, PKI, crt, key, nth};
+use super::control_plane::{kubeconfig, kubeconfig_of};
+use super::flags::Flags;
+use super::unit::Service;
+use super::{BOOTSTRAP_TOKEN, Context, File, NodePlan, RenderError, program};
+use crate::manifest::Settings;
+
+const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
+/// Where workers' kubelets keep the certificate that they renew by themselves.
+const KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
+const BOOTSTRAP_KUBECONFIG: &str = "/etc/kubernetes/bootstrap.kubeconfig";
+const SOCKET: &str = "unix:///run/containerd/containerd.sock";
+const PROXY_CONFIG: &str = "/etc/kubernetes/kube-proxy.yaml";
+
+/// Where settings of kops's manifests are in the kubelet's configuration, if elsewhere than by their own name.
+const PLACES: [(&str, &str); 6] = [
+    ("anonymousAuth", "authentication.anonymous.enabled"),
+    ("authenticationTokenWebhook", "authentication.webhook.enabled"),
+    ("authorizationMode", "authorization.mode"),
+    ("clientCaFile", "authentication.x509.clientCAFile"),
+    ("experimentalAllowedUnsafeSysctls", "allowedUnsafeSysctls"),
+    ("podManifestPath", "staticPodPath"),
+];
+
+/// Settings that are acted on elsewhere, or whose flag is gone.
+const NOT_CONFIGURATION: [&str; 14] = [
+    "allowPrivileged",
+    "cloudProvider",
+    "hostnameOverride",
+    "kubeconfigPath",
+    "logLevel",
+    "networkPluginMTU",
+    "networkPluginName",
+    "nodeLabels",
+    "nonMasqueradeCIDR",
+    "podInfraContainerImage",
+    "registerSchedulable",
+    "requireKubeconfig",
+    "runtimeRequestTimeout",
+    "taints",
+];
+
+/// Who makes the control groups of pods: the kubelet and containerd must agree.
+pub(super) fn cgroup_driver<'a>(context: &Context<'a>) -> &'a str {
+    context.config.kubelet.get("cgroupDriver").and_then(Value::as_str).unwrap_or("systemd")
+}
+
+pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
+    plan.programs.extend(["kube-proxy", "kubelet"].map(str::to_owned));
+    certificates::authority(plan);
+    plan.files.push(File::public(CONFIG, crate::yaml::write(&configuration(context)?)?));
+    let kubeconfig_file = if context.is_control_plane() {
+        let contents = kubeconfig(context, &crt("kubelet"), &key("kubelet"))?;
+        let path = "/etc/kubernetes/kubelet.kubeconfig".to_owned();
+        plan.files.push(File { path: path.clone(), mode: 0o600, contents });
+        path
+    } else {
+        let user = json!({ "tokenFile": BOOTSTRAP_TOKEN });
+        plan.files.push(File {
+            path: BOOTSTRAP_KUBECONFIG.to_owned(),
+            mode: 0o600,
+            contents: kubeconfig_of(context, &user)?,
+        });
+        KUBECONFIG.to_owned()
+    };
+    plan.units.push(service(context, &kubeconfig_file).into());
+    plan.files.push(File::public(PROXY_CONFIG, crate::yaml::write(&proxy(context, &kubeconfig_file)?)?));
+    plan.units.push(proxy_service(context, kubeconfig_file).into());
+    Ok(())
+}
+
+fn taints(context: &Context<'_>) -> Vec<String> {
+    let mut taints = context.config.taints.clone();
+    let own = context.release.control_plane_taint;
+    if context.is_control_plane() && !taints.iter().any(|taint| taint.starts_with(own)) {
+        taints.push(format!("{own}=:NoSchedule"));
+    }
+    taints
+}
+
+/// The labels that a kubelet may give its own node (admission plug-in `NodeRestriction`); the others are the control
+/// plane's to give.
+fn own_labels(context: &Context<'_>) -> BTreeMap<String, String> {
+    let machine = context.machine;
+    let mut labels = BTreeMap::from([
+        ("node.kubernetes.io/instance-type".to_owned(), machine.machine_type.clone()),
+        ("topology.kubernetes.io/region".to_owned(), machine.region.clone()),
+        ("topology.kubernetes.io/zone".to_owned(), machine.zone.clone()),
+    ]);
+    let domain = |label: &str| label.split_once('/').map(|(domain, _)| domain.to_owned()).unwrap_or_default();
+    let is_kubernetes = |domain: &str| {
+        ["kubernetes.io", "k8s.io"].iter().any(|own| domain == *own || domain.ends_with(&format!(".{own}")))
+    };
+    let own = context.config.labels.iter().filter(|(label, _)| !is_kubernetes(&domain(label)));
+    labels.extend(own.map(|(label, value)| (label.clone(), value.clone())));
+    labels
+}
+
+fn service(context: &Context<'_>, kubeconfig: &str) -> Service<'static> {
+    let machine = context.machine;
+    let labels: Vec<String> =
+        own_labels(context).iter().map(|(label, value)| format!("{label}={value}")).collect();
+    let mut flags = Flags::new(
+        "kubelet",
+        [
+            ("config", CONFIG.to_owned()),
+            ("hostname-override", machine.id.clone()),
+            ("kubeconfig", kubeconfig.to_owned()),
+            ("node-ip", machine.address.to_string()),
+            ("node-labels", labels.join(",")),
+            ("v", text(context.config.kubelet.get("logLevel")).unwrap_or_else(|| "2".to_owned())),
+        ],
+    );
+    let mut inputs = vec![CONFIG.to_owned(), crt(certificates::CA)];
+    if context.is_control_plane() {
+        inputs.extend([kubeconfig.to_owned(), crt("kubelet"), key("kubelet")]);
+    } else {
+        flags.set("bootstrap-kubeconfig", BOOTSTRAP_KUBECONFIG);
+        flags.set("cert-dir", "/var/lib/kubelet/pki");
+    }
+    if !context.release.kubelet_file_is_complete {
+        flags.set("container-runtime", "remote");
+        flags.set("container-runtime-endpoint", SOCKET);
+        flags.set("provider-id", machine.provider_id.clone());
+        let taints = taints(context);
+        if !taints.is_empty() {
+            flags.set("register-with-taints", taints.join(","));
+        }
+    }
+    Service {
+        name: "kubelet",
+        description: "Kubernetes kubelet",
+        command: flags.command(&program("kubelet")),
+        service: vec!["KillMode=process".to_owned()],
+        enabled: true,
+        inputs,
+    }
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+fn configuration(context: &Context<'_>) -> Result<Value, RenderError> {
+    let config = context.config;
+    let host = &context.machine.host;
+    let services = config.networks.services.ok_or_else(|| context.missing("networks.services"))?;
+    let mut tree = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": { "enabled": false },
+            "webhook": { "enabled": true },
+            "x509": { "clientCAFile": crt(certificates::CA) },
+        },
+        "authorization": { "mode": "Webhook" },
+        "cgroupDriver": cgroup_driver(context),
+        "clusterDNS": [nth(services, 10).to_string()],
+        "clusterDomain": config.networks.cluster_domain,
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "10%",
+            "nodefs.inodesFree": "5%",
+            "imagefs.available": "10%",
+            "imagefs.inodesFree": "5%",
+        },
+        "failSwapOn": false,
+        // A node that has just become ready says so at once instead of after ten seconds.
+        "nodeStatusUpdateFrequency": "2s",
+        "nodeStatusReportFrequency": "5m0s",
+        "resolvConf": host.resolv_conf,
+        "rotateCertificates": true,
+    });
+    if !host.may_lower_oom_score {
+        tree["oomScoreAdj"] = json!(0);
+    }
+    if context.release.fail_cgroup_v1 && host.cgroup_v1 {
+        tree["failCgroupV1"] = json!(false);
+    }
+    if context.release.kubelet_file_is_complete {
+        tree["containerRuntimeEndpoint"] = json!(SOCKET);
+        tree["providerID"] = json!(context.machine.provider_id);
+        let taints: Vec<Value> = taints(context).iter().map(|taint| taint_object(taint)).collect();
+        if !taints.is_empty() {
+            tree["registerWithTaints"] = json!(taints);
+        }
+    }
+    overlay("kubelet", &mut tree, &config.kubelet, &PLACES, &NOT_CONFIGURATION)?;
+    Ok(tree)
+}
+
+/// `key=value:Effect` as Kubernetes objects have it.
+fn taint_object(taint: &str) -> Value {
+    let (rest, effect) = taint.rsplit_once(':').unwrap_or((taint, "NoSchedule"));
+    let (key, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let mut object = json!({ "key": key, "effect": effect });
+    if !value.is_empty() {
+        object["value"] = json!(value);
+    }
+    object
+}
+
+/// Puts a manifest's settings into a configuration.
+fn overlay(
+    component: &'static str,
+    tree: &mut Value,
+    settings: &Settings,
+    places: &[(&str, &str)],
+    elsewhere: &[&str],
+) -> Result<(), RenderError> {
+    for (name, value) in &settings.0 {
+        if elsewhere.contains(&name.as_str()) {
+            continue;
+        }
+        let place =
+            places.iter().find(|(setting, _)| setting == name).map_or(name.as_str(), |(_, place)| place);
+        let mut at = &mut *tree;
+        for part in place.split('.') {
+            if !at.is_object() {
+                let reason = "something else is in its place";
+                return Err(RenderError::Setting { component, setting: name.clone(), reason });
+            }
+            at = &mut at[part];
+        }
+        *at = adapted(name, value);
+    }
+    Ok(())
+}
+
+/// A setting as the configuration has it, where the manifest has it as the old flag did.
+fn adapted(name: &str, value: &Value) -> Value {
+    match (name, value) {
+        ("clusterDNS", Value::String(address)) => json!([address]),
+        (
+            "evictionHard" | "evictionSoft" | "evictionMinimumReclaim" | "evictionSoftGracePeriod",
+            Value::String(text),
+        ) => {
+            let pairs = text.split(',').filter_map(|pair| pair.split_once(['<', '=']));
+            Value::Object(pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect::<Map<_, _>>())
+        }
+        ("featureGates", Value::Object(gates)) => {
+            let gates = gates.iter().map(|(gate, value)| {
+                let on = value.as_str().and_then(|text| text.parse::<bool>().ok());
+                (gate.clone(), on.map_or_else(|| value.clone(), Value::from))
+            });
+            Value::Object(gates.collect())
+        }
+        _ => value.clone(),
+    }
+}
+
+/// Where settings of the kube-proxy are in its configuration, if elsewhere than by their own name.
+const PROXY_PLACES: [(&str, &str); 3] = [
+    ("conntrackMaxPerCore", "conntrack.maxPerCore"),
+    ("conntrackMin", "conntrack.min"),
+    ("proxyMode", "mode"),
+];
+const NOT_PROXY_CONFIGURATION: [&str; 9] = [
+    "cpuLimit",
+    "cpuRequest",
+    "enabled",
+    "hostnameOverride",
+    "image",
+    "logLevel",
+    "master",
+    "memoryLimit",
+    "memoryRequest",
+];
+
+/// The kube-proxy calls the API with the kubelet's certificate: nodes are allowed to (see `objects`), and it needs no
+/// secret of its own.
+fn proxy(context: &Context<'_>, kubeconfig: &str) -> Result<Value, RenderError> {
+    let mut tree = json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": { "kubeconfig": kubeconfig },
+        "conntrack": { "maxPerCore": 131_072 },
+        "hostnameOverride": context.machine.id,
+        "mode": "iptables",
+        "oomScoreAdj": if context.machine.host.may_lower_oom_score { -998 } else { 0 },
+    });
+    if let Some(pods) = context.config.networks.pods {
+        tree["clusterCIDR"] = json!(pods);
+    }
+    overlay("kube-proxy", &mut tree, &context.config.kube_proxy, &PROXY_PLACES, &NOT_PROXY_CONFIGURATION)?;
+    Ok(tree)
+}
+
+fn proxy_service(context: &Context<'_>, kubeconfig: String) -> Service<'static> {
+    let level = text(context.config.kube_proxy.get("logLevel")).unwrap_or_else(|| "2".to_owned());
+    let flags = Flags::new("kube-proxy", [("config", PROXY_CONFIG.to_owned()), ("v", level)]);
+    Service {
+        name: "kube-proxy",
+        description: "Kubernetes service proxy",
+        command: flags.command(&program("kube-proxy")),
+        // A worker has a certificate only when the control plane has signed one.
+        service: vec![
+            format!("ExecStartPre=/bin/sh -c 'until [ -s {kubeconfig} ]; do sleep 0.2; done'"),
+            "TimeoutStartSec=infinity".to_owned(),
+        ],
+        enabled: true,
+        inputs: vec![PROXY_CONFIG.to_owned(), format!("{PKI}/{}.crt", certificates::CA)],
+    }
+}

@@ -1,0 +1,252 @@
+//! What a machine must have on it to be a node: pure, so that it can be read before any machine boots.
+
+mod certificates;
+mod containerd;
+mod control_plane;
+mod etcd;
+mod flags;
+mod kernel;
+mod kubelet;
+mod names;
+mod objects;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::release::NodeRelease;
+use super::{Machine, NodeConfig};
+use crate::manifest::Role;
+use crate::manifest::versions::{KubernetesVersion, VersionError};
+use crate::yaml::WriteError;
+
+pub use names::{Member, hosts_block, update_hosts};
+pub use objects::{TOKEN_GROUP, bootstrap_token};
+
+/// Where programs from the state store are put.
+pub const PROGRAMS: &str = "/opt/kops/bin";
+/// Where the token lies with which a worker asks for its first certificate.
+pub const BOOTSTRAP_TOKEN: &str = "/etc/kubernetes/bootstrap-token";
+/// The administrator's kubeconfig on machines of the control plane.
+pub const ADMIN_KUBECONFIG: &str = "/etc/kubernetes/admin.kubeconfig";
+
+/// The port of the API.
+const API_PORT: u16 = 443;
+
+/// All that a machine must have on it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePlan {
+    /// Kernel modules. One that is not there may be built in: only what needs it can tell.
+    pub modules: Vec<String>,
+    /// The names of programs that are fetched to [`PROGRAMS`].
+    pub programs: Vec<String>,
+    /// The disks of etcd members.
+    pub volumes: Vec<Volume>,
+    /// Certificate authorities, and key pairs as they are.
+    pub keysets: Vec<Keyset>,
+    /// Certificates that are issued on the machine.
+    pub certificates: Vec<Certificate>,
+    /// Files.
+    pub files: Vec<File>,
+    /// What systemd starts.
+    pub units: Vec<Unit>,
+    /// What is applied to the cluster once its API answers, as Kubernetes objects.
+    pub objects: Vec<Value>,
+}
+
+/// The disk of an etcd member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// The etcd cluster.
+    pub cluster: String,
+    /// The members that the machine may take, one of them.
+    pub members: Vec<String>,
+    /// The device name that is asked of the cloud.
+    pub device: String,
+    /// Where it is mounted.
+    pub mount: String,
+}
+
+/// A keyset of the cluster, as files on the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Keyset {
+    /// Its name in the state store.
+    pub name: String,
+    /// Where the certificates of all trusted items go (of key pairs without certificates: the public keys).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted: Option<String>,
+    /// Where the primary item's certificate goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// Where the primary item's private key goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A certificate to be issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// The files, without `.crt` and `.key`.
+    pub path: String,
+    /// The keyset of the authority.
+    pub authority: String,
+    /// The common name.
+    pub common_name: String,
+    /// The organisations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organizations: Vec<String>,
+    /// The names of a server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The addresses of a server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// Whether it proves a server, a client, or both.
+    pub usage: Usage,
+}
+
+/// What a certificate proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Usage {
+    /// Who calls.
+    Client,
+    /// Who is called.
+    Server,
+    /// Both.
+    Both,
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// Its path.
+    pub path: String,
+    /// Its permissions, such as `0o644`.
+    pub mode: u32,
+    /// What it says.
+    pub contents: String,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unit {
+    /// Its name with `.service`.
+    pub name: String,
+    /// Its file, or `None` for a unit that the image brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contents: Option<String>,
+    /// Whether systemd starts it at boot by itself. Units that need a disk wait for kops-node.
+    pub enabled: bool,
+    /// Files whose change restarts it; beside its own.
+    pub inputs: Vec<String>,
+}
+
+/// Why a configuration cannot be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The version of Kubernetes is none.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// A setting has no form in YAML.
+    #[error("a file of the machine cannot be written")]
+    Write(#[from] WriteError),
+    /// The configuration lacks something.
+    #[error("the configuration of group {group} has no {field}")]
+    Missing {
+        /// The instance group.
+        group: String,
+        /// What is missing.
+        field: &'static str,
+    },
+    /// A setting that cannot be carried out.
+    #[error("{component} has no setting {setting:?} that machines can carry out: {reason}")]
+    Setting {
+        /// The program.
+        component: &'static str,
+        /// The setting, as the manifest has it.
+        setting: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+/// What the parts of the rendering share.
+#[derive(Clone, Copy, Debug)]
+struct Context<'a> {
+    config: &'a NodeConfig,
+    machine: &'a Machine,
+    release: &'static NodeRelease,
+}
+
+/// What `machine`, one of the group that `config` is for, must have on it. The same for the same arguments.
+///
+/// # Errors
+/// The configuration asks for what cannot be carried out.
+pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, RenderError> {
+    let version: KubernetesVersion = config.kubernetes_version.parse()?;
+    let context = Context { config, machine, release: NodeRelease::of(version) };
+    let mut plan = NodePlan {
+        modules: Vec::new(),
+        programs: Vec::new(),
+        volumes: Vec::new(),
+        keysets: Vec::new(),
+        certificates: Vec::new(),
+        files: Vec::new(),
+        units: Vec::new(),
+        objects: Vec::new(),
+    };
+    if config.role == Role::Bastion {
+        return Ok(plan);
+    }
+    kernel::render(&mut plan);
+    containerd::render(&context, &mut plan)?;
+    if config.role == Role::ControlPlane {
+        etcd::render(&context, &mut plan)?;
+        control_plane::render(&context, &mut plan)?;
+        plan.objects = objects::objects();
+    }
+    kubelet::render(&context, &mut plan)?;
+    Ok(plan)
+}
+
+impl Context<'_> {
+    fn is_control_plane(&self) -> bool {
+        self.config.role == Role::ControlPlane
+    }
+
+    fn missing(&self, field: &'static str) -> RenderError {
+        RenderError::Missing { group: self.config.group.clone(), field }
+    }
+
+    /// The API as this machine reaches it.
+    fn api(&self) -> String {
+        if self.is_control_plane() {
+            format!("https://127.0.0.1:{API_PORT}")
+        } else {
+            format!("https://{}:{API_PORT}", self.config.internal_api_name())
+        }
+    }
+}
+
+impl File {
+    /// A file that everybody may read.
+    fn public(path: &str, contents: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), mode: 0o644, contents: contents.into() }
+    }
+}
+
+/// A program's path.
+fn program(name: &str) -> String {
+    format!("{PROGRAMS}/{name}")
+}
