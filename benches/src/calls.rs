@@ -47,8 +47,8 @@ async fn one(workers: usize) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
     let meter = Meter { testbed: &testbed, groups: workers + 1 };
-    let plan = meter.measure("first preview", kops.plan_update(CLUSTER)).await?;
-    meter.measure("first apply", async { kops.apply(&plan, run).await.into_result() }).await?;
+    meter.measure("first preview", kops.plan_update(CLUSTER)).await?;
+    meter.measure("first update", first_update(&kops, run)).await?;
     kops.remember(CLUSTER).await?;
     let again = meter.measure("no-op update", kops.plan_update(CLUSTER)).await?;
     if !again.is_empty() {
@@ -57,6 +57,11 @@ async fn one(workers: usize) -> Result<(), Failure> {
     let plan = meter.measure("delete preview", kops.plan_delete(CLUSTER)).await?;
     meter.measure("delete", kops.delete(&plan, run)).await?;
     testbed.assert_no_gaps();
+    Ok(())
+}
+
+async fn first_update(kops: &Kops<AwsProvider>, run: Run<'_>) -> Result<(), Failure> {
+    kops.update(CLUSTER, run, |_plan| {}).await?.report.into_result()?;
     Ok(())
 }
 

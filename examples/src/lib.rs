@@ -41,8 +41,7 @@ pub async fn live_and_die<P: Provider>(
     let run = Run { options: &limits, observer, cancel };
 
     kops.registry().create(create::manifests(options)?.manifests()).await?;
-    let plan = kops.plan_update(&options.name).await?;
-    let made = kops.apply(&plan, run).await.into_result()?;
+    let made = kops.update(&options.name, run, |_plan| {}).await?.report.into_result()?;
     let again = kops.plan_update(&options.name).await?;
     if !again.is_empty() {
         return Err(format!("applied, and yet:\n{}", again.display()).into());

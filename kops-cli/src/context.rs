@@ -8,6 +8,8 @@ use kops_aws::provider::{AwsProvider, SimProvider};
 use kops_aws::resource::AwsResource;
 use kops_aws::s3::Credentials;
 use kops_aws::{S3Options, S3StateStore};
+use kops_core::clock::SystemClock;
+use kops_core::lease::{Holder, Leases};
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
 use kops_core::provider::Provider;
@@ -142,7 +144,12 @@ impl<'a> Context<'a> {
                 Arc::new(AwsProvider::connect(&AwsOptions { region, endpoint: endpoint() }).await)
             }
         };
-        Ok(Kops::new(provider, store))
+        Ok(Kops::new(provider, store).with_holder(holder()))
+    }
+
+    /// Who is changing which cluster.
+    pub(crate) async fn leases(&self) -> Result<Leases, CliError> {
+        Ok(Leases::new(self.store().await?, Arc::new(SystemClock), holder()))
     }
 
     /// The region in which the cluster's subnets lie. None for a cluster without manifests: then the SDK's own.
@@ -165,18 +172,30 @@ impl<'a> Context<'a> {
 
 /// Another endpoint for AWS's API, as the SDKs name it; for tests and private clouds.
 fn endpoint() -> Option<String> {
-    std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
+    variable("AWS_ENDPOINT_URL")
+}
+
+/// A variable of the environment that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Who runs this command, and where.
+fn holder() -> Holder {
+    // Not every shell exports the host's name.
+    let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+    Holder {
+        name: variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default(),
+        host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
+    }
 }
 
 /// How to reach S3, or what kops's variables name in its place.
 pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let region = region.or_else(|| variable("S3_REGION"));
     let credentials = variable("S3_ACCESS_KEY_ID").zip(variable("S3_SECRET_ACCESS_KEY"));
-    let writer = variable("USER").map(|user| match variable("HOSTNAME") {
-        Some(host) => format!("{user}@{host}"),
-        None => user,
-    });
+    let Holder { name, host } = holder();
+    let writer = [name, host].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("@");
     S3Options {
         config: Some(aws_config(&AwsOptions { region: region.clone(), endpoint: None }).await),
         credentials: credentials
@@ -184,7 +203,7 @@ pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) 
         region,
         endpoint: variable("S3_ENDPOINT").or_else(endpoint),
         kms_key,
-        writer,
+        writer: Some(writer).filter(|writer| !writer.is_empty()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use kops_core::apply::Incomplete;
 use kops_core::create::CreateError;
+use kops_core::lease::LeaseError;
 use kops_core::manifest::ManifestError;
 use kops_core::operation::OperationError;
 use kops_core::plan::ReadPlanError;
@@ -121,10 +122,18 @@ impl From<StateError> for CliError {
     }
 }
 
+impl From<LeaseError> for CliError {
+    fn from(error: LeaseError) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
+        Self::of(error, hint)
+    }
+}
+
 impl From<OperationError> for CliError {
     fn from(error: OperationError) -> Self {
         let hint = match &error {
             OperationError::Registry(error) => error.hint(),
+            OperationError::Lease(error) => error.hint().map(ToOwned::to_owned),
             OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }

@@ -26,6 +26,11 @@ impl<'a> Progress<'a> {
 impl Observer for Progress<'_> {
     fn on_event(&self, event: &Event) {
         match event {
+            Event::LeaseWatched { lease, within } => self.terminal.status(format_args!(
+                "waiting: the cluster is being changed by {lease}; unless that run gives a sign of life within {} s, \
+                 this one goes on in its place",
+                within.as_secs()
+            )),
             Event::Started { summary } => {
                 let all = summary.create + summary.change + 2 * summary.replace + summary.delete;
                 self.all.store(all, Ordering::Relaxed);

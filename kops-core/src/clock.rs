@@ -15,6 +15,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
     /// Returns once `duration` has passed on this clock. Cancel-safe.
     async fn sleep(&self, duration: Duration);
+    /// The same for what accompanies work: no reason for a simulated clock to move by itself. Cancel-safe.
+    async fn accompany(&self, duration: Duration);
 }
 
 /// The machine's clock.
@@ -29,6 +31,10 @@ impl Clock for SystemClock {
 
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+
+    async fn accompany(&self, duration: Duration) {
+        self.sleep(duration).await;
     }
 }
 
@@ -60,6 +66,12 @@ impl ManualClock {
         let later = later(*self.now.borrow(), by);
         self.now.send_replace(later);
     }
+
+    async fn reach(&self, until: Timestamp) {
+        let mut changes = self.now.subscribe();
+        // The sender lives in `self`, so the wait can only end by the clock reaching the time.
+        let _ = changes.wait_for(|now| *now >= until).await;
+    }
 }
 
 #[async_trait]
@@ -82,9 +94,11 @@ impl Clock for ManualClock {
             });
             return;
         }
-        let mut changes = self.now.subscribe();
-        // The sender lives in `self`, so the wait can only end by the clock reaching the time.
-        let _ = changes.wait_for(|now| *now >= until).await;
+        self.reach(until).await;
+    }
+
+    async fn accompany(&self, duration: Duration) {
+        self.reach(later(self.now(), duration)).await;
     }
 }
 

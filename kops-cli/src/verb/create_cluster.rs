@@ -146,10 +146,10 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
         error => error.into(),
     })?;
     let kops = context.kops(&name, None).await?;
-    let plan = kops.plan_update(&name).await?;
     if yes {
-        return update::apply(&kops, &plan, output.unwrap_or(Output::Table), context).await;
+        return update::apply(&kops, &name, None, output.unwrap_or(Output::Table), context).await;
     }
+    let plan = kops.plan_update(&name).await?;
     context.terminal.status("Previewing changes that will be made:\n");
     update::preview(&plan, output.unwrap_or(Output::Table), context);
     context.terminal.status(format_args!(

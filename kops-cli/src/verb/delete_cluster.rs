@@ -53,7 +53,7 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
             context.terminal.status("Must specify --yes to unregister the cluster");
             return Ok(ExitStatus::Done);
         }
-        kops.unregister(&name).await?;
+        carry_out(context, async |run| kops.unregister(&name, run).await).await?;
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
     }

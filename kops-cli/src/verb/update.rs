@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::apply::{ApplyOptions, Report};
-use kops_core::operation::{Kops, Run};
+use kops_core::operation::{Kops, Run, Updated};
 use kops_core::plan::{Plan, Purpose, Verb};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +51,9 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
         None => context.cluster_name(args.cluster.as_deref())?,
     };
     let kops = context.kops(&name, None).await?;
+    if args.yes {
+        return apply(&kops, &name, saved, args.output, context).await;
+    }
     let plan = match saved {
         Some(plan) => {
             kops.check_saved(&plan).await?;
@@ -61,14 +64,11 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
     if let Some(path) = &args.out {
         save_plan(path, &plan)?;
     }
-    if !args.yes {
-        preview(&plan, args.output, context);
-        return Ok(match plan.is_empty() {
-            false if args.detailed_exitcode => ExitStatus::Pending,
-            _ => ExitStatus::Done,
-        });
-    }
-    apply(&kops, &plan, args.output, context).await
+    preview(&plan, args.output, context);
+    Ok(match plan.is_empty() {
+        false if args.detailed_exitcode => ExitStatus::Pending,
+        _ => ExitStatus::Done,
+    })
 }
 
 /// Shows a plan that is not applied.
@@ -86,21 +86,31 @@ pub(crate) fn preview(plan: &Plan<AwsResource>, form: Output, context: &Context<
     });
 }
 
-/// Applies a plan and says what became of it.
+/// Applies what the manifests say, or exactly the plan that was saved, and says what became of it.
 pub(crate) async fn apply(
     kops: &Kops<AnyProvider>,
-    plan: &Plan<AwsResource>,
+    cluster: &str,
+    saved: Option<Plan<AwsResource>>,
     form: Output,
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
-    plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
-    let cluster = &plan.scope().cluster;
-    if plan.is_empty() {
-        context.terminal.status("No changes need to be applied");
-    }
-    let report = carry_out(context, async |run| kops.apply(plan, run).await).await;
+    let review = |plan: &Plan<AwsResource>| {
+        plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+        if plan.is_empty() {
+            context.terminal.status("No changes need to be applied");
+        }
+    };
+    let Updated { plan, report } = carry_out(context, async |run| match saved {
+        None => kops.update(cluster, run, review).await,
+        Some(plan) => {
+            review(&plan);
+            let report = kops.apply(&plan, run).await?;
+            Ok(Updated { plan, report })
+        }
+    })
+    .await?;
     if form == Output::Json {
-        context.terminal.data(format_args!("{}\n", as_json(plan, &report)));
+        context.terminal.data(format_args!("{}\n", as_json(&plan, &report)));
     }
     report.into_result()?;
     kops.remember(cluster).await?;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cloud::Outcome;
 use crate::error::ErrorClass;
+use crate::lease::LeaseRecord;
 use crate::plan::{Summary, Verb};
 use crate::resource::{Handle, ResourceId};
 
@@ -13,6 +14,13 @@ use crate::resource::{Handle, ResourceId};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// Another run holds the cluster's lease. Whether it is alive is being watched.
+    LeaseWatched {
+        /// Its lease.
+        lease: LeaseRecord,
+        /// When it counts as dead if it gives no sign of life.
+        within: Duration,
+    },
     /// The run begins.
     Started {
         /// What is ahead.

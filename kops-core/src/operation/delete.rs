@@ -2,6 +2,7 @@ use super::{Kops, OperationError, Run, scope};
 use crate::apply::{Done, apply};
 use crate::cloud::{Reach, Scope};
 use crate::error::ErrorClass;
+use crate::lease;
 use crate::plan::{Plan, Purpose, plan};
 use crate::provider::Provider;
 use crate::state::RegistryError;
@@ -49,12 +50,41 @@ impl<P: Provider> Kops<P> {
     /// Something could not be deleted, or it cannot be told whether anything is left, or the run was cancelled. The
     /// cluster's state is kept then, and the same call goes on from there.
     pub async fn delete(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Deleted, OperationError> {
-        let scope = plan.scope().clone();
+        let cluster = &plan.scope().cluster;
         // Better to hear now than after the machines are gone.
-        match self.registry.cluster_files(&scope.cluster).await {
+        match self.registry.cluster_files(cluster).await {
             Ok(_) | Err(RegistryError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        self.deleting(cluster, run, async |run| self.delete_resources(plan, run).await).await
+    }
+
+    /// Does `work` under the cluster's lease, then removes the cluster's state, the lease included.
+    async fn deleting<T>(
+        &self,
+        cluster: &str,
+        run: Run<'_>,
+        work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
+    ) -> Result<T, OperationError> {
+        let (mut lease, cancel) = self.acquire(cluster, lease::Purpose::Delete, run).await?;
+        let done = lease.hold(&cancel, work(Run { cancel: &cancel, ..run })).await;
+        // Nothing renews the lease while it is being deleted itself: it would look like a loss.
+        let deleted = match done.map_err(OperationError::from).flatten() {
+            Ok(done) => self.registry.delete_cluster(cluster).await.map(|()| done).map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        if deleted.is_err() {
+            lease.release().await;
+        }
+        deleted
+    }
+
+    async fn delete_resources(
+        &self,
+        plan: &Plan<P::Resource>,
+        run: Run<'_>,
+    ) -> Result<Deleted, OperationError> {
+        let scope = plan.scope().clone();
         let mut resources = Vec::new();
         let mut cause = None;
         let mut plan = plan.clone();
@@ -74,7 +104,6 @@ impl<P: Provider> Kops<P> {
                 return Err(OperationError::Unproven(inventory.gaps().to_vec()));
             }
             if plan.is_empty() {
-                self.unregister(&scope.cluster).await?;
                 return Ok(Deleted { resources, rounds });
             }
             if denied {
@@ -87,11 +116,9 @@ impl<P: Provider> Kops<P> {
     /// Removes the cluster's state, and leaves the cloud alone. A cluster without state is fine.
     ///
     /// # Errors
-    /// The state store fails, or holds something among the cluster's files that kops did not write.
-    pub async fn unregister(&self, cluster: &str) -> Result<(), OperationError> {
-        match self.registry.delete_cluster(cluster).await {
-            Ok(()) | Err(RegistryError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+    /// Another run is changing the cluster; the state store fails, or holds something among the cluster's files that kops
+    /// did not write.
+    pub async fn unregister(&self, cluster: &str, run: Run<'_>) -> Result<(), OperationError> {
+        self.deleting(cluster, run, async |_| Ok(())).await
     }
 }

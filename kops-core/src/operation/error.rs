@@ -1,6 +1,7 @@
 use crate::cloud::CloudError;
 use crate::error::ErrorClass;
 use crate::inventory::Gap;
+use crate::lease::LeaseError;
 use crate::manifest::Violation;
 use crate::plan::PlanError;
 use crate::provider::ProviderError;
@@ -19,6 +20,9 @@ pub enum OperationError {
     /// The manifests could not be turned into resources.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// Another run is changing the cluster, or has stopped this one from doing so.
+    #[error(transparent)]
+    Lease(LeaseError),
     /// No plan could be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -53,11 +57,21 @@ impl OperationError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Registry(error) => error.class(),
+            Self::Lease(error) => error.class(),
             Self::Provider(error) => error.class(),
             Self::Cloud(error) => error.class,
             Self::Invalid(_) | Self::Plan(_) => ErrorClass::Invalid,
             Self::Stale { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
             Self::Unproven(_) | Self::Cancelled => ErrorClass::Unavailable,
+        }
+    }
+}
+
+impl From<LeaseError> for OperationError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Cancelled => Self::Cancelled,
+            error => Self::Lease(error),
         }
     }
 }

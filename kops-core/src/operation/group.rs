@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
+use super::update::same;
 use super::{Kops, OperationError, Run};
 use crate::apply::Report;
+use crate::lease;
 use crate::plan::Plan;
 use crate::provider::Provider;
 use crate::resource::{Resource, ResourceId};
@@ -25,21 +27,26 @@ impl<P: Provider> Kops<P> {
         Ok(plan.only(|id| with.contains(id) && !without.contains(id)))
     }
 
-    /// Deletes an instance group: carries out `plan`, then removes the manifest.
+    /// Deletes an instance group: carries out `plan`, if it is still what would be planned, then removes the manifest.
     ///
     /// # Errors
-    /// The state store fails. What failed in the cloud is in the report, and the manifest is kept then.
+    /// Another run is changing the cluster; [`OperationError::Stale`]; the state store fails. What failed in the cloud is in the report, and the manifest is kept then.
     pub async fn delete_group(
         &self,
         plan: &Plan<P::Resource>,
         group: &str,
         run: Run<'_>,
     ) -> Result<Report, OperationError> {
-        let report = self.apply(plan, run).await;
-        if report.is_complete() {
-            self.registry.delete_group(&plan.scope().cluster, group).await?;
-        }
-        Ok(report)
+        let cluster = &plan.scope().cluster;
+        self.exclusively(cluster, lease::Purpose::DeleteInstanceGroup, run, async |run| {
+            same(plan, &self.plan_delete_group(cluster, group).await?)?;
+            let report = self.carry_out(plan, run).await;
+            if report.is_complete() {
+                self.registry.delete_group(cluster, group).await?;
+            }
+            Ok(report)
+        })
+        .await
     }
 
     async fn ids(

@@ -10,10 +10,12 @@ use std::sync::Arc;
 pub use delete::Deleted;
 pub use error::OperationError;
 use tokio_util::sync::CancellationToken;
+pub use update::Updated;
 
-use crate::apply::{ApplyOptions, Observer, Report, apply};
+use crate::apply::{ApplyOptions, Event, Observer, Report, apply};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Scope;
+use crate::lease::{Holder, Lease, LeaseRecord, Leases, Purpose};
 use crate::manifest::Cluster;
 use crate::plan::Plan;
 use crate::provider::Provider;
@@ -27,6 +29,7 @@ use crate::state_object::WithStateObjects;
 pub struct Kops<P> {
     provider: P,
     registry: Registry,
+    leases: Leases,
     clock: Arc<dyn Clock>,
 }
 
@@ -49,7 +52,20 @@ impl<P: Provider> Kops<P> {
 
     /// The same on another clock.
     pub fn with_clock(provider: P, store: Arc<dyn StateStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { provider, registry: Registry::with_clock(store, clock.clone()), clock }
+        let leases = Leases::new(store.clone(), clock.clone(), Holder::default());
+        Self { provider, registry: Registry::with_clock(store, clock.clone()), leases, clock }
+    }
+
+    /// Tells others who it is that changes a cluster, for as long as it is being changed.
+    #[must_use]
+    pub fn with_holder(mut self, holder: Holder) -> Self {
+        self.leases = Leases::new(self.registry.store().clone(), self.clock.clone(), holder);
+        self
+    }
+
+    /// Who is changing which cluster.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// The manifests: to create, read, replace and edit them.
@@ -66,9 +82,42 @@ impl<P: Provider> Kops<P> {
         WithStateObjects::new(self.provider.cloud(), self.registry.store().as_ref())
     }
 
-    /// Carries out a plan for an update. What failed or was cancelled is in the report; planning again shows what
-    /// is left.
-    pub async fn apply(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Report {
+    /// Does `work` as the only run that changes the cluster: under its [lease](crate::lease), which is released at the
+    /// end. `work` has to go by the [`Run`] it is given: that is cancelled, too, when the lease is lost.
+    ///
+    /// Dropping the future stops at once. The lease then expires by itself.
+    ///
+    /// # Errors
+    /// Another run has the lease, it got lost, or `work` fails.
+    pub async fn exclusively<T>(
+        &self,
+        cluster: &str,
+        purpose: Purpose,
+        run: Run<'_>,
+        work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
+    ) -> Result<T, OperationError> {
+        let (mut lease, cancel) = self.acquire(cluster, purpose, run).await?;
+        let done = lease.hold(&cancel, work(Run { cancel: &cancel, ..run })).await;
+        lease.release().await;
+        done?
+    }
+
+    /// The cluster's lease, and what is cancelled with the run or when the lease is lost.
+    async fn acquire(
+        &self,
+        cluster: &str,
+        purpose: Purpose,
+        run: Run<'_>,
+    ) -> Result<(Lease, CancellationToken), OperationError> {
+        let watching = |lease: &LeaseRecord| {
+            run.observer.on_event(&Event::LeaseWatched { lease: lease.clone(), within: lease.expiry() });
+        };
+        let lease = self.leases.acquire(cluster, purpose, run.cancel, watching).await?;
+        Ok((lease, run.cancel.child_token()))
+    }
+
+    /// Carries out a plan under a lease that is held already. What failed or was cancelled is in the report.
+    pub(crate) async fn carry_out(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Report {
         apply(&self.cloud(), plan, run.options, &*self.clock, run.observer, run.cancel).await
     }
 }
@@ -78,5 +127,21 @@ fn scope(cluster: &Cluster) -> Scope {
     Scope {
         cluster: cluster.name().to_owned(),
         incarnation: created.map(|at| at.to_string()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles: a service can run each operation as a task of its own.
+    #[expect(dead_code, reason = "it is enough that it compiles")]
+    fn operations_can_be_spawned<P: Provider>(kops: &Kops<P>, plan: &Plan<P::Resource>, run: Run<'_>) {
+        fn is_send(_: impl Send) {}
+        is_send(kops.update("demo", run, |_| {}));
+        is_send(kops.apply(plan, run));
+        is_send(kops.delete(plan, run));
+        is_send(kops.delete_group(plan, "nodes", run));
+        is_send(kops.unregister("demo", run));
     }
 }

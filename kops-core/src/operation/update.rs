@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
-use super::{Kops, OperationError, scope};
+use super::{Kops, OperationError, Run, scope};
+use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
+use crate::lease;
 use crate::manifest::{CompletedCluster, complete, open_to_the_world, unsupported, validate};
 use crate::plan::{Plan, Purpose, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
-use crate::resource::ResourceId;
+use crate::resource::{Resource, ResourceId};
 use crate::state::LoadedCluster;
 
 impl<P: Provider> Kops<P> {
@@ -47,6 +49,43 @@ impl<P: Provider> Kops<P> {
         Ok(self.provider.desired(input).await?)
     }
 
+    /// Makes the cloud as the cluster's manifests say: plans, shows the plan to `review`, and carries it out, all of it
+    /// under the cluster's lease.
+    ///
+    /// # Errors
+    /// Another run is changing the cluster; whatever [`plan_update`](Self::plan_update) can fail with.
+    pub async fn update(
+        &self,
+        cluster: &str,
+        run: Run<'_>,
+        review: impl FnOnce(&Plan<P::Resource>),
+    ) -> Result<Updated<P::Resource>, OperationError> {
+        self.exclusively(cluster, lease::Purpose::Update, run, async |run| {
+            let plan = self.plan_update(cluster).await?;
+            review(&plan);
+            let report = self.carry_out(&plan, run).await;
+            Ok(Updated { plan, report })
+        })
+        .await
+    }
+
+    /// Carries out a plan that was made earlier, under the cluster's lease and only if it is still what would be planned.
+    ///
+    /// # Errors
+    /// Another run is changing the cluster; [`OperationError::Stale`]; whatever planning can fail with. What failed in the
+    /// cloud or was cancelled is in the report; planning again shows what is left.
+    pub async fn apply(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Report, OperationError> {
+        let purpose = match plan.purpose() {
+            Purpose::Update => lease::Purpose::Update,
+            Purpose::Delete => lease::Purpose::Delete,
+        };
+        self.exclusively(&plan.scope().cluster, purpose, run, async |run| {
+            self.check_saved(plan).await?;
+            Ok(self.carry_out(plan, run).await)
+        })
+        .await
+    }
+
     /// Makes sure that a plan saved earlier is exactly what would be planned now.
     ///
     /// # Errors
@@ -57,10 +96,7 @@ impl<P: Provider> Kops<P> {
             Purpose::Update => self.plan_update(cluster).await?,
             Purpose::Delete => self.plan_delete(cluster).await?,
         };
-        if now.fingerprint() == saved.fingerprint() {
-            return Ok(());
-        }
-        Err(OperationError::Stale { what: difference(saved, &now) })
+        same(saved, &now)
     }
 
     /// Remembers the manifests in one object, so that reading them the next time takes two calls however many
@@ -74,8 +110,25 @@ impl<P: Provider> Kops<P> {
     }
 }
 
+/// An update, and what became of it.
+#[derive(Debug)]
+pub struct Updated<R> {
+    /// What was to be done.
+    pub plan: Plan<R>,
+    /// What was done. What failed or was cancelled is in here; planning again shows what is left.
+    pub report: Report,
+}
+
+/// Whether nothing has changed between two plans for the same thing.
+pub(super) fn same<R: Resource>(saved: &Plan<R>, now: &Plan<R>) -> Result<(), OperationError> {
+    if now.fingerprint() == saved.fingerprint() {
+        return Ok(());
+    }
+    Err(OperationError::Stale { what: difference(saved, now) })
+}
+
 /// The first thing that two plans differ in, in words.
-fn difference<R: crate::resource::Resource>(saved: &Plan<R>, now: &Plan<R>) -> String {
+fn difference<R: Resource>(saved: &Plan<R>, now: &Plan<R>) -> String {
     let steps = |plan: &Plan<R>| -> BTreeMap<ResourceId, Verb> {
         plan.steps().iter().map(|step| (step.id.clone(), step.action.verb())).collect()
     };

@@ -1,6 +1,6 @@
 //! Every key that is in use, in one place: the layout of kops's own state stores.
 //!
-//! All keys of a cluster lie below its name. What kops itself does not have (the snapshot) lies where kops tolerates
+//! All keys of a cluster lie below its name. What kops itself does not have (the snapshot, the lease) lies where kops tolerates
 //! unknown files, so that its `delete cluster` still works on a store that this library has written.
 
 use crate::manifest::Role;
@@ -109,6 +109,11 @@ pub fn snapshot(cluster: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.key("manifests/snapshot.json")
 }
 
+/// Which run may change the cluster.
+pub fn lease(cluster: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.key("manifests/lease.json")
+}
+
 /// Whether `rest`, which follows the cluster's name in a key, is of the layout.
 pub fn is_known(rest: &str) -> bool {
     KNOWN_FILES.contains(&rest)
@@ -132,6 +137,7 @@ mod tests {
             secret(c, "dockerconfig"),
             etcd_backups(c, "main").unwrap().key("control/etcd-cluster-spec"),
             snapshot(c),
+            lease(c),
         ];
         let lines: Vec<String> = keys.iter().map(|key| key.as_ref().unwrap().to_string()).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -144,6 +150,7 @@ mod tests {
     demo.k8s.local/secrets/dockerconfig
     demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
     demo.k8s.local/manifests/snapshot.json
+    demo.k8s.local/manifests/lease.json
     ");
         for key in keys.into_iter().map(Result::unwrap) {
             let rest = cluster(c).unwrap().rest(&key).unwrap().to_owned();

@@ -42,17 +42,21 @@ impl Registry {
 
     /// Deletes everything that is known of a cluster, its keys and backups included.
     ///
-    /// The cluster's own manifest goes last, so that an interrupted deletion can be repeated.
+    /// The cluster's own manifest goes after all the rest, so that an interrupted deletion can be repeated; only the lease,
+    /// under which this is done, goes after it.
     ///
     /// # Errors
     /// As [`cluster_files`](Self::cluster_files), and then nothing is deleted; or the store fails.
     pub async fn delete_cluster(&self, cluster: &str) -> Result<(), RegistryError> {
-        let config = layout::config(cluster)?;
+        let (config, lease) = (layout::config(cluster)?, layout::lease(cluster)?);
         let keys = self.cluster_files(cluster).await?;
-        stream::iter(keys.iter().filter(|key| **key != config).map(Ok))
+        stream::iter(keys.iter().filter(|key| **key != config && **key != lease).map(Ok))
             .try_for_each_concurrent(PARALLEL, |key| self.store.delete(key))
             .await?;
         self.store.delete(&config).await?;
+        if keys.contains(&lease) {
+            self.store.delete(&lease).await?;
+        }
         Ok(())
     }
 }
