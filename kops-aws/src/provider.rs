@@ -1,7 +1,9 @@
 //! AWS and the simulated AWS as [`Provider`]s: manifests go in, resources come out.
 
 use async_trait::async_trait;
-use kops_core::cloud::Cloud;
+use kops_core::cloud::{Cloud, Scope};
+use kops_core::cluster_api::ClusterApi;
+use kops_core::fleet::Fleet;
 use kops_core::manifest::{Recommendations, SshCredential};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::SimCloud;
@@ -54,6 +56,15 @@ impl Provider for SimProvider {
         let state = simulated_location(input.state_store, region);
         let facts = Facts::simulated(input.cluster, state, public_key(input.ssh_keys)?);
         resources(input, &facts)
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        Some(&self.cloud)
+    }
+
+    fn own_cluster<'a>(&'a self, scope: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {
+        self.cloud.start_cluster(&scope.cluster);
+        Some(Box::new(self.cloud.cluster(scope)))
     }
 }
 
@@ -163,6 +174,14 @@ mod aws {
             let state = self.location(input.state_store).await?;
             let facts = self.cloud.facts(input.cluster, state, key).await?;
             resources(input, &facts)
+        }
+
+        fn fleet(&self) -> Option<&dyn Fleet> {
+            None
+        }
+
+        fn own_cluster<'a>(&'a self, _: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {
+            None
         }
     }
 }

@@ -6,12 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
     completion, create, create_cluster, create_state_store, delete_cluster, delete_group, edit, get, replace,
-    update,
+    rolling_update, update, validate,
 };
 
-/// Create, change and delete Kubernetes clusters on AWS.
+/// Create, change, check, update and delete Kubernetes clusters on AWS.
 ///
-/// Exit status: 0 done or nothing to do, 1 error, 2 changes are pending (previews with --detailed-exitcode).
+/// Exit status: 0 done, nothing to do or healthy; 1 error; 2 changes are pending (previews with --detailed-exitcode), or
+/// the cluster is not healthy (validate); 3 the answer to a question was no.
 #[derive(Debug, Parser)]
 #[command(name = "kops", version, max_term_width = 110, propagate_version = false)]
 pub struct Cli {
@@ -63,6 +64,12 @@ pub(crate) enum Verb {
     /// Delete clusters and instance groups
     #[command(subcommand)]
     Delete(DeleteVerb),
+    /// Replace machines that are out of date, without hurting what runs on them
+    #[command(subcommand)]
+    RollingUpdate(RollingUpdateVerb),
+    /// Tell whether a cluster is healthy
+    #[command(subcommand)]
+    Validate(ValidateVerb),
     /// Print the version
     Version,
     /// Print a script that completes commands in a shell
@@ -91,6 +98,18 @@ pub(crate) enum CreateVerb {
 pub(crate) enum UpdateVerb {
     /// Preview and apply what a cluster's manifests say
     Cluster(update::UpdateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RollingUpdateVerb {
+    /// Replace a cluster's machines that are out of date
+    Cluster(Box<rolling_update::RollingUpdateArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ValidateVerb {
+    /// Tell whether a cluster is healthy
+    Cluster(validate::ValidateArgs),
 }
 
 #[derive(Debug, Subcommand)]

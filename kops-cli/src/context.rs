@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kops_aws::api::{AwsOptions, aws_config};
 use kops_aws::provider::{AwsProvider, SimProvider};
@@ -60,6 +61,11 @@ impl<'a> Context<'a> {
             "" | "1" | "true" => Some(PathBuf::from(".kops-sim")),
             directory => Some(PathBuf::from(directory)),
         }
+    }
+
+    /// Whether the cloud is a simulated one.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.simulation().is_some()
     }
 
     /// The state store's URL.
@@ -133,7 +139,7 @@ impl<'a> Context<'a> {
         let store = self.store().await?;
         let provider: AnyProvider = match self.simulation() {
             Some(directory) => {
-                let cloud = SimCloud::open(&directory, SimOptions::default())?;
+                let cloud = SimCloud::open(&directory, simulated_machines())?;
                 Arc::new(SimProvider::new(cloud))
             }
             None => {
@@ -167,6 +173,15 @@ impl<'a> Context<'a> {
             Err(RegistryError::NotFound(_) | RegistryError::Unreadable { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Nobody wants to wait for machines that do not exist: they boot within seconds.
+fn simulated_machines() -> SimOptions {
+    SimOptions {
+        boot_time: Duration::from_secs(2),
+        join_time: Duration::from_secs(1),
+        ..SimOptions::default()
     }
 }
 

@@ -25,6 +25,10 @@ pub enum ExitStatus {
     Failed,
     /// 2: changes are pending (a preview with `--detailed-exitcode`).
     Pending,
+    /// 2: the cluster is not healthy (`validate cluster`).
+    Unhealthy,
+    /// 3: the user was asked and said no.
+    Declined,
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -32,7 +36,8 @@ impl From<ExitStatus> for ExitCode {
         Self::from(match status {
             ExitStatus::Done => 0,
             ExitStatus::Failed => 1,
-            ExitStatus::Pending => 2,
+            ExitStatus::Pending | ExitStatus::Unhealthy => 2,
+            ExitStatus::Declined => 3,
         })
     }
 }
@@ -136,6 +141,9 @@ impl From<OperationError> for CliError {
             OperationError::Lease(error) => error.hint().map(ToOwned::to_owned),
             OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
                 error.hint.as_deref().map(ToOwned::to_owned)
+            }
+            OperationError::NoFleet | OperationError::NoClusterApi { .. } => {
+                Some("on the simulated cloud (--sim) it is there already".to_owned())
             }
             OperationError::Leftovers { cause: Some(error), .. } => {
                 error.hint.as_deref().map(ToOwned::to_owned)

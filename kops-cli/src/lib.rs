@@ -4,8 +4,11 @@
 
 mod cli;
 mod context;
+mod duration;
 mod error;
+mod interrupt;
 mod progress;
+mod roll_progress;
 mod table;
 mod terminal;
 mod verb;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::cloud::{Cloud, CloudError};
+use crate::cloud::{Cloud, CloudError, Scope};
+use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
+use crate::fleet::Fleet;
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential};
 use crate::state_object::StateBacked;
 
@@ -48,6 +50,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// # Errors
     /// When a look-up fails, or the manifests ask for something that cannot be made.
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError>;
+
+    /// The scaling groups of its clusters; none when this provider cannot look at them.
+    fn fleet(&self) -> Option<&dyn Fleet>;
+
+    /// The Kubernetes API of a cluster that the provider runs itself, as a simulated one; none when it is reached over
+    /// the network.
+    fn own_cluster<'a>(&'a self, scope: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>>;
 }
 
 /// Why manifests cannot be turned into resources.
@@ -85,5 +94,13 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError> {
         (**self).desired(input).await
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        (**self).fleet()
+    }
+
+    fn own_cluster<'a>(&'a self, scope: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {
+        (**self).own_cluster(scope)
     }
 }

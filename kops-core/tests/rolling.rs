@@ -3,13 +3,17 @@
 
 mod fixture;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use fixture::{Sim, Trouble, run};
 use kops_core::manifest::{CountOrPercent, Role};
-use kops_core::rolling::{Failure, GroupPolicy, Policy, Replace, RollError, StuckDrain};
+use kops_core::rolling::{
+    Action, Failure, GroupPolicy, Pauses, Policy, Replace, RollError, RollEvent, StuckDrain,
+};
 use kops_core::sim::{BudgetLimit, Fault, Faults, Workload};
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 /// Three groups of the control plane, a bastion, two groups of workers.
 fn typical() -> Sim {
@@ -73,6 +77,39 @@ fn a_single_control_plane_machine_is_replaced_though_its_api_goes_with_it() {
         sim.new_template("cp").await;
         sim.new_template("nodes").await;
         assert_eq!(sim.roll(&sim.policy()).await.unwrap().terminated.len(), 3);
+        sim.assert_clean().await;
+    });
+}
+
+#[test]
+fn pauses_keep_terminations_apart_and_are_no_standstill() {
+    run(async {
+        let sim = typical();
+        sim.settle().await;
+        sim.new_template("nodes-a").await;
+        let (between, after_drain) = (Duration::from_secs(20 * 60), Duration::from_secs(90));
+        let pauses = Pauses { node: between, after_drain, ..Pauses::default() };
+        let policy = Policy { pauses, ..sim.policy() };
+        assert!(between > policy.patience);
+        let done = Mutex::new(Vec::new());
+        let observer = |event: &RollEvent| {
+            if let RollEvent::Done { action } = event {
+                done.lock().unwrap().push((sim.now(), action.clone()));
+            }
+        };
+        let report = sim.roll_with(&policy, &observer, &CancellationToken::new()).await.unwrap();
+        assert_eq!(report.terminated.len(), 3);
+        let times = |wanted: fn(&Action) -> bool| -> Vec<_> {
+            done.lock().unwrap().iter().filter(|(_, action)| wanted(action)).map(|(at, _)| *at).collect()
+        };
+        let cordons = times(|action| matches!(action, Action::Cordon { .. }));
+        let terminations = times(|action| matches!(action, Action::Terminate { .. }));
+        for (termination, cordon) in terminations.iter().zip(&cordons[1..]) {
+            assert!(cordon.duration_since(*termination).unsigned_abs() >= between, "{done:?}");
+        }
+        for (cordon, termination) in cordons.iter().zip(&terminations) {
+            assert!(termination.duration_since(*cordon).unsigned_abs() >= after_drain, "{done:?}");
+        }
         sim.assert_clean().await;
     });
 }

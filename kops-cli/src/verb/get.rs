@@ -148,7 +148,8 @@ fn cluster_table(clusters: &[Cluster]) -> String {
     table(["NAME", "CLOUD", "ZONES"], clusters.iter().map(row).collect())
 }
 
-fn group_table(cluster: &Cluster, groups: &[InstanceGroup]) -> String {
+/// The groups of a cluster, for people.
+pub(super) fn group_table(cluster: &Cluster, groups: &[InstanceGroup]) -> String {
     let row = |group: &InstanceGroup| {
         let role = match group.role() {
             Role::ControlPlane => "ControlPlane",

@@ -9,10 +9,12 @@ pub(crate) mod delete_group;
 pub(crate) mod edit;
 pub(crate) mod get;
 pub(crate) mod replace;
+pub(crate) mod rolling_update;
 pub(crate) mod update;
+pub(crate) mod validate;
 mod version;
 
-use crate::cli::{Cli, CreateVerb, DeleteVerb, UpdateVerb, Verb};
+use crate::cli::{Cli, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, ValidateVerb, Verb};
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 use crate::terminal::Terminal;
@@ -31,6 +33,8 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Update(UpdateVerb::Cluster(args)) => update::run(args, &context).await,
         Verb::Delete(DeleteVerb::Cluster(args)) => delete_cluster::run(args, &context).await,
         Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context).await,
+        Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
+        Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),
     }

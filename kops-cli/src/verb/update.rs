@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Output;
 use crate::context::{AnyProvider, Context, read_file};
 use crate::error::{CliError, ExitStatus};
+use crate::interrupt::until_interrupted;
 use crate::progress::Progress;
 
 /// Preview what a cluster's manifests say, and apply it with --yes.
@@ -131,32 +132,11 @@ pub(crate) async fn apply(
 
 /// Runs something that can be stopped: the first interrupt lets it finish what it began, the second ends it at once.
 pub(crate) async fn carry_out<T>(context: &Context<'_>, work: impl AsyncFnOnce(Run<'_>) -> T) -> T {
-    let cancel = CancellationToken::new();
     let progress = Progress::new(context.terminal);
     let options = ApplyOptions::default();
-    let watch = {
-        let cancel = cancel.clone();
-        tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                cancel.cancel();
-                // From here on the signal has its usual meaning.
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    end_at_once();
-                }
-            }
-        })
-    };
-    let done = work(Run { options: &options, observer: &progress, cancel: &cancel }).await;
-    watch.abort();
-    done
-}
-
-#[expect(
-    clippy::exit,
-    reason = "the user has asked twice; whatever is half done is found again by the next run"
-)]
-fn end_at_once() {
-    std::process::exit(130);
+    let work =
+        async |cancel: &CancellationToken| work(Run { options: &options, observer: &progress, cancel }).await;
+    until_interrupted(work).await
 }
 
 fn as_json(plan: &Plan<AwsResource>, report: &Report) -> String {

@@ -84,21 +84,6 @@ impl Said {
         assert_eq!(self.status, Some(0), "{self}");
         self
     }
-
-    /// Progress comes in the order in which things finish; sorted, it can be compared.
-    pub(crate) fn sorted(mut self) -> Self {
-        let (mut progress, rest): (Vec<&str>, Vec<&str>) =
-            self.stderr.lines().partition(|line| line.starts_with('['));
-        let mut words: Vec<String> = progress
-            .drain(..)
-            .filter_map(|line| line.split_once("] "))
-            .map(|(_, rest)| format!("[…] {}", rest.split("  ").next().unwrap_or_default()))
-            .collect();
-        words.sort();
-        self.stderr =
-            words.into_iter().chain(rest.into_iter().map(str::to_owned)).map(|l| l + "\n").collect();
-        self
-    }
 }
 
 impl std::fmt::Display for Said {

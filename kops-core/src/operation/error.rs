@@ -1,11 +1,12 @@
 use crate::cloud::CloudError;
-use crate::error::ErrorClass;
+use crate::error::{ErrorClass, Retry};
 use crate::inventory::Gap;
 use crate::lease::LeaseError;
 use crate::manifest::Violation;
 use crate::plan::PlanError;
 use crate::provider::ProviderError;
 use crate::resource::ResourceId;
+use crate::rolling::RollError;
 use crate::state::RegistryError;
 
 /// What could not be done with a cluster.
@@ -47,6 +48,18 @@ pub enum OperationError {
     /// It cannot be told whether anything is left; the cluster's state is kept.
     #[error("cannot tell whether anything is left: {}", .0.iter().map(|gap| gap.reason.as_str()).collect::<Vec<_>>().join("; "))]
     Unproven(Vec<Gap>),
+    /// A rolling update stopped, or its cluster could not be looked at.
+    #[error(transparent)]
+    Roll(#[from] RollError),
+    /// The provider cannot look at scaling groups.
+    #[error("the machines of running clusters cannot be looked at on this cloud yet")]
+    NoFleet,
+    /// There is no client for the cluster's Kubernetes API.
+    #[error("the Kubernetes API of {cluster} cannot be reached from here yet")]
+    NoClusterApi {
+        /// The cluster.
+        cluster: String,
+    },
     /// The run was cancelled; the cluster's state is kept.
     #[error("cancelled; run the same again to go on from there")]
     Cancelled,
@@ -60,9 +73,21 @@ impl OperationError {
             Self::Lease(error) => error.class(),
             Self::Provider(error) => error.class(),
             Self::Cloud(error) => error.class,
-            Self::Invalid(_) | Self::Plan(_) => ErrorClass::Invalid,
+            Self::Roll(error) => error.class(),
+            Self::Invalid(_) | Self::Plan(_) | Self::NoFleet | Self::NoClusterApi { .. } => {
+                ErrorClass::Invalid
+            }
             Self::Stale { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
             Self::Unproven(_) | Self::Cancelled => ErrorClass::Unavailable,
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Cloud(error) => error.retry,
+            Self::Roll(error) => error.retry(),
+            _ => Retry::Never,
         }
     }
 }

@@ -3,14 +3,19 @@
 mod delete;
 mod error;
 mod group;
+mod roll;
+mod running;
 mod update;
+mod validate;
 
 use std::sync::Arc;
 
 pub use delete::Deleted;
 pub use error::OperationError;
+pub use running::Access;
 use tokio_util::sync::CancellationToken;
 pub use update::Updated;
+pub use validate::Validation;
 
 use crate::apply::{ApplyOptions, Event, Observer, Report, apply};
 use crate::clock::{Clock, SystemClock};

@@ -1,5 +1,7 @@
 //! The next step of a rolling update, worked out from nothing but what was seen.
 
+use std::time::Duration;
+
 use super::census::{self, Census, Fate, Group, Member, to_usize};
 use super::drain::Evictions;
 use super::mark::{Mark, is_tainted};
@@ -99,7 +101,10 @@ impl Round<'_> {
                 let there: Vec<_> =
                     pods.iter().copied().filter(|pod| !pod.deleting || node.is_ready()).collect();
                 if there.is_empty() {
-                    self.terminate(group, member);
+                    let drained = *self.state.drained.entry(member.instance.id.clone()).or_insert(self.now);
+                    if !self.rests(drained, self.policy.pauses.after_drain) {
+                        self.terminate(group, member);
+                    }
                     continue;
                 }
                 let evictable: Vec<_> = there.iter().copied().filter(|pod| !pod.deleting).collect();
@@ -162,6 +167,10 @@ impl Round<'_> {
             for group in &groups {
                 self.report_coming(group);
                 self.taint(group);
+            }
+            let last = self.state.terminated.values().max().copied();
+            if last.is_some_and(|last| self.rests(last, self.policy.pauses.between(role))) {
+                continue;
             }
             match role {
                 Role::ControlPlane => self.control_plane(&groups, census),
@@ -295,6 +304,16 @@ impl Round<'_> {
         }
     }
 
+    /// Whether a pause that was asked for has not ended yet.
+    fn rests(&mut self, since: Timestamp, pause: Duration) -> bool {
+        let until = later(since, pause);
+        let rests = self.now < until;
+        if rests && !self.waiting.contains(&WhyWaiting::Pause { until }) {
+            self.waiting.push(WhyWaiting::Pause { until });
+        }
+        rests
+    }
+
     /// Whether the cluster is too unwell for anything that serves to be taken down.
     fn is_unhealthy(&mut self, census: &Census<'_>) -> bool {
         if !self.policy.require_healthy || census.critical.is_empty() {
@@ -327,10 +346,10 @@ impl Round<'_> {
         });
     }
 
-    /// Goes on, unless nothing has changed for too long. A drain has a patience of its own.
+    /// Goes on, unless nothing has changed for too long. A drain has a patience of its own, and a pause is no standstill.
     fn go_on(mut self, reached: Reached, draining: bool, taking_back: Vec<Action>) -> Decision {
         let since = match &self.state.reached {
-            Some((last, since)) if *last == reached && !draining => *since,
+            Some((last, since)) if *last == reached && !draining && !self.is_resting() => *since,
             _ => self.now,
         };
         self.state.reached = Some((reached, since));
@@ -341,6 +360,10 @@ impl Round<'_> {
         }
         let Self { actions, waiting, state, .. } = self;
         Decision { actions, waiting, outcome: Outcome::Going, state }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.waiting.iter().any(|why| matches!(why, WhyWaiting::Pause { .. }))
     }
 
     fn fail(self, failure: Failure, actions: Vec<Action>) -> Decision {

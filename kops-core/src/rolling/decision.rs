@@ -199,6 +199,11 @@ pub enum WhyWaiting {
         /// The pods.
         pods: Vec<String>,
     },
+    /// A pause that was asked for.
+    Pause {
+        /// When it ends.
+        until: Timestamp,
+    },
     /// Machines that go before are not done.
     Earlier {
         /// The group that waits.
@@ -261,6 +266,7 @@ impl fmt::Display for WhyWaiting {
                 )
             }
             Self::Unhealthy { pods } => write!(f, "not ready: {}", pods.join(", ")),
+            Self::Pause { until } => write!(f, "pausing until {until}"),
             Self::Earlier { group, role } => write!(f, "{group} is updated after the {role} groups"),
         }
     }

@@ -82,13 +82,17 @@ impl RollError {
         }
     }
 
-    fn is_passing(&self) -> bool {
-        let retry = match self {
+    /// Whether the same call may succeed later.
+    pub fn retry(&self) -> Retry {
+        match self {
             Self::Fleet(error) => error.retry,
             Self::Cluster(error) => error.retry(),
             Self::Stopped { .. } => Retry::Never,
-        };
-        retry != Retry::Never
+        }
+    }
+
+    fn is_passing(&self) -> bool {
+        self.retry() != Retry::Never
     }
 }
 

@@ -22,5 +22,5 @@ pub use driver::{RollError, RollOptions, RollTarget, observe, roll};
 pub use event::{RollEvent, RollObserver, RollReport};
 pub use mark::{CORDONED_FOR_UPDATE, Mark, NEEDS_UPDATE, SCHEDULED_FOR_UPDATE};
 pub use observation::{ClusterView, Observation, Snapshot, State};
-pub use policy::{GroupPolicy, Limits, Policy, Replace, StuckDrain};
+pub use policy::{GroupPolicy, Limits, Pauses, Policy, Replace, StuckDrain};
 pub use preview::{GroupPreview, Preview, Reason, preview};

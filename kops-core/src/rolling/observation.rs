@@ -44,6 +44,8 @@ pub struct State {
     pub(super) detached: BTreeMap<Handle, Timestamp>,
     /// Instances that were terminated in this run.
     pub(super) terminated: BTreeMap<Handle, Timestamp>,
+    /// Instances whose nodes were found drained, since when.
+    pub(super) drained: BTreeMap<Handle, Timestamp>,
     /// Instances left as they are, because their nodes could not be drained.
     pub(super) skipped: BTreeMap<Handle, String>,
     /// What had been reached, and when that last changed.

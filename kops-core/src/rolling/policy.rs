@@ -22,8 +22,23 @@ pub struct Policy {
     pub min_ready: Duration,
     /// After how long without any progress the update gives up.
     pub patience: Duration,
+    /// How long it rests at least, on top of all that it waits for.
+    pub pauses: Pauses,
     /// Whether nothing more is taken down while pods that the cluster itself depends on are not ready.
     pub require_healthy: bool,
+}
+
+/// Rests that are no condition of anything: for those who want to watch. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// Between the last machine of the control plane that was terminated and the next.
+    pub control_plane: Duration,
+    /// The same between workers.
+    pub node: Duration,
+    /// The same between bastions.
+    pub bastion: Duration,
+    /// Between the last pod that has left a node and the node's termination.
+    pub after_drain: Duration,
 }
 
 /// One group of a rolling update.
@@ -84,6 +99,7 @@ impl Policy {
             stuck: StuckDrain::Fail(Duration::from_secs(15 * 60)),
             min_ready: Duration::from_secs(10),
             patience: Duration::from_secs(15 * 60),
+            pauses: Pauses::default(),
             require_healthy: true,
         }
     }
@@ -143,6 +159,16 @@ impl GroupPolicy {
     /// Whether its machines are replaced at all (`drainAndTerminate`).
     pub fn is_enabled(&self) -> bool {
         self.rolling_update.drain_and_terminate != Some(false)
+    }
+}
+
+impl Pauses {
+    pub(super) fn between(&self, role: Role) -> Duration {
+        match role {
+            Role::ControlPlane => self.control_plane,
+            Role::Node => self.node,
+            Role::Bastion => self.bastion,
+        }
     }
 }
 

@@ -94,6 +94,15 @@ impl<R: Simulated> SimCloud<R> {
         inner.world.kubernetes.entry(cluster.to_owned()).or_default().deploy(workload);
     }
 
+    /// Lets the machines of a cluster become nodes, with the DNS servers that every cluster has, unless something is
+    /// deployed in it already. Does nothing as long as it has no machines.
+    pub fn start_cluster(&self, cluster: &str) {
+        let mut inner = self.lock();
+        if !inner.world.groups(cluster).is_empty() && !inner.world.kubernetes.contains_key(cluster) {
+            inner.world.kubernetes.entry(cluster.to_owned()).or_default().deploy(Workload::dns());
+        }
+    }
+
     /// Lets an instance die, as a broken host does: nothing is drained, and its group replaces it.
     pub fn kill(&self, instance: &Handle) {
         let now = self.options.clock.now();

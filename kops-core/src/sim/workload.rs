@@ -44,6 +44,16 @@ impl Workload {
         }
     }
 
+    /// The DNS servers of a cluster, of which one may be missing.
+    pub fn dns() -> Self {
+        Self {
+            namespace: "kube-system".to_owned(),
+            start_time: Duration::from_secs(1),
+            priority_class: Some("system-cluster-critical".to_owned()),
+            ..Self::new("coredns", 2).with_budget(BudgetLimit::MaxUnavailable(1))
+        }
+    }
+
     /// The same with a disruption budget.
     #[must_use]
     pub fn with_budget(mut self, budget: BudgetLimit) -> Self {

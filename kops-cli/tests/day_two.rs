@@ -1,0 +1,114 @@
+//! Looking after a running cluster, on the simulated cloud: what people read, as snapshots.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use support::Bench;
+
+const NAME: &str = "demo.k8s.local";
+const ROLL: [&str; 7] = ["rolling-update", "cluster", NAME, "--yes", "--min-ready", "0s", "--force"];
+
+/// A cluster whose machines are nodes.
+fn running() -> Bench {
+    let bench = started();
+    bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+    bench
+}
+
+/// A cluster whose machines are booting.
+fn started() -> Bench {
+    let bench = Bench::new();
+    let create =
+        ["create", "cluster", NAME, "--zones", "ap-northeast-1a", "--admin-access=203.0.113.0/24", "--yes"];
+    bench.kops(&create).ok();
+    bench
+}
+
+fn change_nodes(bench: &Bench, from: &str, to: &str) {
+    let manifest = bench.kops(&["get", "ig", "nodes", "--name", NAME, "-o", "yaml"]).ok().stdout;
+    assert!(manifest.contains(from), "{manifest}");
+    let time =
+        manifest.lines().find(|line| line.contains("creationTimestamp")).unwrap_or_default().to_owned();
+    let file = bench.write("nodes.yaml", &manifest.replace(&time, "").replace(from, to));
+    bench.kops(&["replace", "-f", &file]).ok();
+    bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+}
+
+#[test]
+fn health_is_told_apart_from_what_cannot_be_told() {
+    let bench = started();
+    let silent = bench.kops(&["validate", "cluster", NAME]);
+    assert_eq!(silent.status, Some(1), "{silent}");
+    insta::assert_snapshot!("nobody_answers", silent);
+
+    let healthy = bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+    assert_eq!(healthy.stdout.matches("  True\n").count(), 3, "{healthy}");
+    assert!(healthy.stdout.ends_with("Your cluster demo.k8s.local is ready\n"), "{healthy}");
+    let json = bench.kops(&["validate", "cluster", NAME, "-o", "json"]).ok();
+    let parsed: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(parsed["nodes"].as_array().map(Vec::len), Some(3), "{json}");
+    assert_eq!(json.stderr, "");
+
+    change_nodes(&bench, "Size: 2", "Size: 3");
+    let unhealthy = bench.kops(&["validate", "cluster", NAME, "-o", "json"]);
+    assert_eq!(unhealthy.status, Some(2), "{unhealthy}");
+    let parsed: serde_json::Value = serde_json::from_str(&unhealthy.stdout).unwrap();
+    assert_eq!(parsed["failures"][0]["type"], "Machine", "{unhealthy}");
+    let tolerant = bench.kops(&["validate", "cluster", NAME, "--max-unready-nodes", "1"]);
+    assert_eq!(tolerant.status, Some(0), "{tolerant}");
+}
+
+#[test]
+fn a_rolling_update_replaces_what_is_out_of_date_and_nothing_else() {
+    let bench = running();
+    insta::assert_snapshot!("nothing_to_roll", bench.kops(&["rolling-update", "cluster", NAME]).ok());
+    change_nodes(&bench, "t3.medium", "m5.large");
+    insta::assert_snapshot!("roll_preview", bench.kops(&["rolling-update", "cluster", NAME]).ok());
+
+    let other = bench.kops(&["rolling-update", "cluster", NAME, "--instance-group-roles", "master"]).ok();
+    assert!(other.stderr.contains("No rolling-update required"), "{other}");
+    let unknown = bench.kops(&["rolling-update", "cluster", NAME, "--instance-group", "node"]);
+    insta::assert_snapshot!("roll_of_unknown_group", unknown);
+
+    let rolled = bench.kops(&ROLL[..6]).ok();
+    assert!(rolled.stderr.contains("Rolling update completed: 2 instances replaced"), "{rolled}");
+    let again = bench.kops(&["rolling-update", "cluster", NAME]).ok();
+    assert!(again.stderr.contains("No rolling-update required"), "{again}");
+    bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+}
+
+#[test]
+fn a_killed_rolling_update_is_carried_on() {
+    let bench = running();
+    change_nodes(&bench, "t3.medium", "m5.large");
+    for step in ["cordon node", "terminate instance"] {
+        let mut child =
+            bench.command(&ROLL[..6]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        for line in lines {
+            if line.unwrap_or_else(|error| panic!("{error}")).starts_with(step) {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let rolled = bench.kops(&ROLL[..6]).ok();
+    let preview = bench.kops(&["rolling-update", "cluster", NAME, "-o", "json"]).ok();
+    assert!(preview.stderr.contains("No rolling-update required"), "{rolled}{preview}");
+    let healthy = bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+    assert!(healthy.stdout.contains("is ready"), "{healthy}");
+}
+
+#[test]
+fn without_the_kubernetes_api_machines_are_still_replaced() {
+    let bench = started();
+    let rolled = bench.kops(&[&ROLL[..], &["--cloudonly"]].concat()).ok();
+    assert!(rolled.stderr.contains("nothing is drained"), "{rolled}");
+    assert!(rolled.stderr.contains("3 instances replaced, 0 pods moved"), "{rolled}");
+    let nobody = bench.kops(&[&ROLL[..], &["--interactive"]].concat());
+    assert!(nobody.stderr.contains("nobody is there to answer"), "{nobody}");
+}

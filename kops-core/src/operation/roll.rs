@@ -1,0 +1,50 @@
+use tokio_util::sync::CancellationToken;
+
+use super::{Access, Kops, OperationError};
+use crate::provider::Provider;
+use crate::rolling::{Policy, Preview, RollObserver, RollOptions, RollReport, preview, roll};
+
+impl<P: Provider> Kops<P> {
+    /// The default options of a rolling update of all groups of a cluster; what it may touch is narrowed down with
+    /// [`Policy::only`].
+    ///
+    /// # Errors
+    /// The manifests are missing or wrong.
+    pub async fn roll_options(&self, cluster: &str) -> Result<RollOptions, OperationError> {
+        let running = self.running(cluster, Access::CloudOnly).await?;
+        Ok(RollOptions::new(Policy::for_cluster(&running.completed)))
+    }
+
+    /// What a rolling update would do, and what is in its way. Changes nothing.
+    ///
+    /// # Errors
+    /// The manifests or the cloud cannot be read, or the Kubernetes API refuses to be read.
+    pub async fn preview_roll(
+        &self,
+        cluster: &str,
+        policy: &Policy,
+        access: Access,
+    ) -> Result<Preview, OperationError> {
+        let running = self.running(cluster, access).await?;
+        let seen = self.look(&running).await?;
+        Ok(preview(&seen, policy, self.clock.now()))
+    }
+
+    /// Replaces the machines that have to go, without hurting what runs on them. After an interruption of any kind the
+    /// same call goes on from there.
+    ///
+    /// # Errors
+    /// A node cannot be drained, nothing changes for too long, or a call fails for good.
+    pub async fn rolling_update(
+        &self,
+        cluster: &str,
+        options: &RollOptions,
+        access: Access,
+        observer: &dyn RollObserver,
+        cancel: &CancellationToken,
+    ) -> Result<RollReport, OperationError> {
+        let running = self.running(cluster, access).await?;
+        let clock = &*self.clock;
+        self.with(&running, async |target| roll(target, options, clock, observer, cancel).await).await
+    }
+}

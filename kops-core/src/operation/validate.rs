@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Access, Kops, OperationError};
+use crate::clock::later;
+use crate::error::Retry;
+use crate::provider::Provider;
+use crate::validation::{Health, Streak, ValidateOptions, Verdict, validate};
+
+/// How a cluster is validated. The defaults are those of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// What counts as healthy.
+    pub options: ValidateOptions,
+    /// For how long it may take to become healthy; zero to look once.
+    pub wait: Duration,
+    /// How many looks in a row have to find it healthy, if there is time for more than one.
+    pub count: u32,
+    /// The time between two looks.
+    pub interval: Duration,
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self {
+            options: ValidateOptions::default(),
+            wait: Duration::ZERO,
+            count: 2,
+            interval: Duration::from_secs(10),
+        }
+    }
+}
+
+impl<P: Provider> Kops<P> {
+    /// Whether a cluster is healthy: its groups against its machines, nodes and system pods. With time to wait, it
+    /// looks again and again until the cluster has been healthy for a stretch, or the time is over; `on_look` is told of
+    /// every look. The verdict is that of the last one.
+    ///
+    /// # Errors
+    /// The manifests or the cloud cannot be read, the Kubernetes API refuses to be read, or it was cancelled. An API
+    /// that does not answer is no error but a [`Verdict::Unknown`].
+    pub async fn validate(
+        &self,
+        cluster: &str,
+        validation: Validation,
+        on_look: &(dyn Fn(&Health, Verdict) + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(Health, Verdict), OperationError> {
+        let Validation { options, wait, count, interval } = validation;
+        let running = self.running(cluster, Access::Kubernetes).await?;
+        let until = later(self.clock.now(), wait);
+        let looks = if wait.is_zero() { 1 } else { count.max(1) };
+        let mut streak = Streak::new(looks, interval * (looks - 1));
+        loop {
+            let seen = match self.look(&running).await {
+                Ok(seen) => Some(seen),
+                // What passes by itself is waited for like everything else.
+                Err(error) if error.retry() != Retry::Never && self.clock.now() < until => None,
+                Err(error) => return Err(error),
+            };
+            let now = self.clock.now();
+            if let Some(seen) = seen {
+                let health = validate(&running.completed.groups, &seen, options, now);
+                let verdict = streak.look(&health, now);
+                on_look(&health, verdict);
+                // What looks healthy at the end gets the time to prove it.
+                if verdict == Verdict::Healthy || (now >= until && verdict != Verdict::Settling) {
+                    return Ok((health, verdict));
+                }
+            }
+            tokio::select! {
+                () = self.clock.sleep(interval) => {}
+                () = cancel.cancelled() => return Err(OperationError::Cancelled),
+            }
+        }
+    }
+}
