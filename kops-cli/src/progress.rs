@@ -1,9 +1,11 @@
 //! Tells people how far a run has come.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kops_core::apply::{Event, Observer};
 use kops_core::cloud::Outcome;
+use kops_core::lease::LeaseRecord;
 use kops_core::plan::Verb;
 
 use crate::terminal::Terminal;
@@ -26,11 +28,7 @@ impl<'a> Progress<'a> {
 impl Observer for Progress<'_> {
     fn on_event(&self, event: &Event) {
         match event {
-            Event::LeaseWatched { lease, within } => self.terminal.status(format_args!(
-                "waiting: the cluster is being changed by {lease}; unless that run gives a sign of life within {} s, \
-                 this one goes on in its place",
-                within.as_secs()
-            )),
+            Event::LeaseWatched { lease, within } => self.terminal.status(lease_watched(lease, *within)),
             Event::Started { summary } => {
                 let all = summary.create + summary.change + 2 * summary.replace + summary.delete;
                 self.all.store(all, Ordering::Relaxed);
@@ -61,6 +59,15 @@ impl Observer for Progress<'_> {
             Event::StepStarted { .. } | Event::StepRetrying { .. } | Event::Finished { .. } => {}
         }
     }
+}
+
+/// Why a run does not begin at once.
+pub(crate) fn lease_watched(lease: &LeaseRecord, within: Duration) -> String {
+    format!(
+        "waiting: the cluster is being changed by {lease}; unless that run gives a sign of life within {} s, this one \
+         goes on in its place",
+        within.as_secs()
+    )
 }
 
 fn word(verb: Verb, outcome: Option<Outcome>) -> &'static str {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kops_core::rolling::{Action, RollEvent, RollObserver};
 
+use crate::progress::lease_watched;
 use crate::terminal::Terminal;
 
 /// Writes one line for everything that is done, cannot be done, or is newly waited for.
@@ -25,6 +26,9 @@ impl<'a> RollProgress<'a> {
 impl RollObserver for RollProgress<'_> {
     fn on_event(&self, event: &RollEvent) {
         match event {
+            RollEvent::LeaseWatched { lease, within } => {
+                self.terminal.status(lease_watched(lease, *within));
+            }
             RollEvent::Started { preview } => {
                 for budget in &preview.blocked {
                     self.terminal.warning(budget);

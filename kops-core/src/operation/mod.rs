@@ -138,6 +138,7 @@ fn scope(cluster: &Cluster) -> Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rolling::{RollObserver, RollOptions};
 
     /// Compiles: a service can run each operation as a task of its own.
     #[expect(dead_code, reason = "it is enough that it compiles")]
@@ -148,5 +149,18 @@ mod tests {
         is_send(kops.delete(plan, run));
         is_send(kops.delete_group(plan, "nodes", run));
         is_send(kops.unregister("demo", run));
+        is_send(kops.validate("demo", Validation::default(), &|_, _| {}, run.cancel));
+    }
+
+    /// As above.
+    #[expect(dead_code, reason = "it is enough that it compiles")]
+    fn a_rolling_update_can_be_spawned<P: Provider>(
+        kops: &Kops<P>,
+        options: &RollOptions,
+        observer: &dyn RollObserver,
+        cancel: &CancellationToken,
+    ) {
+        fn is_send(_: impl Send) {}
+        is_send(kops.rolling_update("demo", options, Access::Kubernetes, observer, cancel));
     }
 }

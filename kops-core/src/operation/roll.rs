@@ -1,8 +1,12 @@
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Kops, OperationError};
+use super::{Access, Kops, OperationError, Run};
+use crate::apply::{ApplyOptions, Event};
+use crate::lease::Purpose;
 use crate::provider::Provider;
-use crate::rolling::{Policy, Preview, RollObserver, RollOptions, RollReport, preview, roll};
+use crate::rolling::{
+    Policy, Preview, RollEvent, RollObserver, RollOptions, RollReport, RollTarget, preview, roll,
+};
 
 impl<P: Provider> Kops<P> {
     /// The default options of a rolling update of all groups of a cluster; what it may touch is narrowed down with
@@ -30,11 +34,11 @@ impl<P: Provider> Kops<P> {
         Ok(preview(&seen, policy, self.clock.now()))
     }
 
-    /// Replaces the machines that have to go, without hurting what runs on them. After an interruption of any kind the
+    /// Replaces the machines that have to go, without hurting what runs on them, under the cluster's lease. After an interruption of any kind the
     /// same call goes on from there.
     ///
     /// # Errors
-    /// A node cannot be drained, nothing changes for too long, or a call fails for good.
+    /// Another run is changing the cluster, a node cannot be drained, nothing changes for too long, or a call fails for good.
     pub async fn rolling_update(
         &self,
         cluster: &str,
@@ -43,8 +47,19 @@ impl<P: Provider> Kops<P> {
         observer: &dyn RollObserver,
         cancel: &CancellationToken,
     ) -> Result<RollReport, OperationError> {
-        let running = self.running(cluster, access).await?;
-        let clock = &*self.clock;
-        self.with(&running, async |target| roll(target, options, clock, observer, cancel).await).await
+        let watch = |event: &Event| {
+            if let Event::LeaseWatched { lease, within } = event {
+                observer.on_event(&RollEvent::LeaseWatched { lease: lease.clone(), within: *within });
+            }
+        };
+        let run = Run { options: &ApplyOptions::default(), observer: &watch, cancel };
+        self.exclusively(cluster, Purpose::RollingUpdate, run, async |run| {
+            let running = self.running(cluster, access).await?;
+            let clock = &*self.clock;
+            let roll =
+                async |target: RollTarget<'_>| roll(target, options, clock, observer, run.cancel).await;
+            self.with(&running, roll).await
+        })
+        .await
     }
 }

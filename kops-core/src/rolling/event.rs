@@ -4,12 +4,20 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Action, Preview, WhyWaiting};
+use crate::lease::LeaseRecord;
 use crate::resource::Handle;
 
 /// What an embedder or a terminal is told during a rolling update. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RollEvent {
+    /// Another run holds the cluster's lease. Whether it is alive is being watched.
+    LeaseWatched {
+        /// Its lease.
+        lease: LeaseRecord,
+        /// When it counts as dead if it gives no sign of life.
+        within: Duration,
+    },
     /// The update begins, or goes on where an earlier one stopped.
     Started {
         /// What is ahead.
