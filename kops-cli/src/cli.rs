@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, edit, get, replace,
-    rolling_update, update, validate,
+    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, delete_instance,
+    edit, get, replace, rolling_update, update, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -53,7 +53,7 @@ pub(crate) enum Verb {
     Create(CreateArgs),
     /// Replace manifests in the state store
     Replace(replace::ReplaceArgs),
-    /// Show what is in the state store
+    /// Show what is in the state store, and machines
     Get(get::GetArgs),
     /// Change a manifest in an editor
     #[command(subcommand)]
@@ -61,7 +61,7 @@ pub(crate) enum Verb {
     /// Preview and apply what the manifests say
     #[command(subcommand)]
     Update(UpdateVerb),
-    /// Delete clusters and instance groups
+    /// Delete clusters, instance groups and machines
     #[command(subcommand)]
     Delete(DeleteVerb),
     /// Replace machines that are out of date, without hurting what runs on them
@@ -119,6 +119,8 @@ pub(crate) enum DeleteVerb {
     /// Delete an instance group and its machines
     #[command(name = "instancegroup", visible_aliases = ["ig", "instancegroups"])]
     InstanceGroup(delete_group::DeleteGroupArgs),
+    /// Drain and replace one machine
+    Instance(delete_instance::DeleteInstanceArgs),
 }
 
 /// A form in which data is printed.

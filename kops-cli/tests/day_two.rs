@@ -98,6 +98,32 @@ fn a_killed_rolling_update_is_carried_on() {
 }
 
 #[test]
+fn one_machine_is_shown_and_replaced() {
+    let bench = running();
+    let shown = bench.kops(&["get", "instances", NAME]).ok();
+    assert_eq!(shown.stdout.matches("UpToDate").count(), 3, "{shown}");
+    let without_nodes = bench.kops(&["get", "instances", NAME, "--cloudonly"]).ok();
+    assert!(!without_nodes.stdout.contains("node-i-sim"), "{without_nodes}");
+    let line = shown.stdout.lines().find(|line| line.contains("nodes")).unwrap();
+    let node = line.split_whitespace().nth(1).unwrap();
+    // Handles are redacted in what is compared; the state of the simulation has them.
+    let json = bench.command(&["get", "instances", NAME, "-o", "json"]).output().unwrap().stdout;
+    let instances: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let worker = instances.as_array().unwrap().iter().find(|i| i["instanceGroup"] == "nodes").unwrap();
+    assert_eq!(node, "node-i-sim#");
+    let worker = worker["node"].as_str().unwrap();
+    insta::assert_snapshot!(
+        "instance_found",
+        bench.kops(&["delete", "instance", worker, "--name", NAME]).ok()
+    );
+    let deleted = bench.kops(&["delete", "instance", worker, "--name", NAME, "--yes"]).ok();
+    assert!(deleted.stderr.contains("1 instances replaced"), "{deleted}");
+    let gone = bench.kops(&["delete", "instance", worker, "--name", NAME]);
+    assert!(gone.stderr.contains("could not find instance"), "{gone}");
+    bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+}
+
+#[test]
 fn without_the_kubernetes_api_machines_are_still_replaced() {
     let bench = started();
     let rolled = bench.kops(&[&ROLL[..], &["--cloudonly"]].concat()).ok();

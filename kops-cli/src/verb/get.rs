@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use kops_core::manifest::{Cluster, InstanceGroup, Manifest, Role, write};
 use kops_core::state::LoadedCluster;
 
+use super::get_instances::{self, GetInstancesArgs};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -27,6 +28,9 @@ enum GetVerb {
     /// The instance groups of a cluster, or some of them
     #[command(name = "instancegroups", visible_aliases = ["ig", "igs", "instancegroup"])]
     InstanceGroups(GroupArgs),
+    /// The machines of a cluster
+    #[command(visible_alias = "instance")]
+    Instances(GetInstancesArgs),
     /// A cluster and its instance groups
     All(ClusterArgs),
 }
@@ -58,6 +62,7 @@ pub(crate) async fn run(args: GetArgs, context: &Context<'_>) -> Result<ExitStat
     match args.what {
         Some(GetVerb::Clusters(args)) => clusters(args, context).await,
         Some(GetVerb::InstanceGroups(args)) => groups(args, context).await,
+        Some(GetVerb::Instances(args)) => return get_instances::run(args, context).await,
         Some(GetVerb::All(args)) => all(args, context).await,
         None => all(args.all, context).await,
     }?;

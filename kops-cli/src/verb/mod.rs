@@ -6,8 +6,10 @@ pub(crate) mod create_cluster;
 pub(crate) mod create_state_store;
 pub(crate) mod delete_cluster;
 pub(crate) mod delete_group;
+pub(crate) mod delete_instance;
 pub(crate) mod edit;
 pub(crate) mod get;
+pub(crate) mod get_instances;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
 pub(crate) mod update;
@@ -35,6 +37,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context).await,
         Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
+        Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),
     }

@@ -176,11 +176,8 @@ pub(crate) async fn run(args: RollingUpdateArgs, context: &Context<'_>) -> Resul
     }
     let name = context.cluster_name(args.cluster.as_deref())?;
     let kops = context.kops(&name, None).await?;
-    let options = kops.roll_options(&name).await?;
-    let mut options = RollOptions { policy: args.apply_to(options.policy)?, ..options };
-    if context.is_simulated() {
-        options.poll = Duration::from_millis(200);
-    }
+    let options = options_of(&kops, &name, context).await?;
+    let options = RollOptions { policy: args.apply_to(options.policy)?, ..options };
     let preview = kops.preview_roll(&name, &options.policy, args.access()).await?;
     show(&preview, args.output, context);
     if preview.is_empty() {
@@ -201,6 +198,19 @@ pub(crate) async fn run(args: RollingUpdateArgs, context: &Context<'_>) -> Resul
     finish(&report, context)
 }
 
+/// The library's defaults for a cluster. What is simulated is quick, and looked at more often.
+pub(super) async fn options_of(
+    kops: &Kops<AnyProvider>,
+    name: &str,
+    context: &Context<'_>,
+) -> Result<RollOptions, CliError> {
+    let mut options = kops.roll_options(name).await?;
+    if context.is_simulated() {
+        options.poll = Duration::from_millis(200);
+    }
+    Ok(options)
+}
+
 async fn carry_out(
     kops: &Kops<AnyProvider>,
     name: &str,
@@ -215,7 +225,8 @@ async fn carry_out(
     Ok(until_interrupted(work).await?)
 }
 
-fn finish(report: &RollReport, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+/// Says what became of it.
+pub(super) fn finish(report: &RollReport, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     for (instance, why) in &report.skipped {
         context.terminal.warning(format_args!("{instance} was left as it is: {why}"));
     }

@@ -3,6 +3,7 @@
 mod delete;
 mod error;
 mod group;
+mod instances;
 mod roll;
 mod running;
 mod update;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 pub use delete::Deleted;
 pub use error::OperationError;
+pub use instances::{ClusterInstance, InstanceStatus};
 pub use running::Access;
 use tokio_util::sync::CancellationToken;
 pub use update::Updated;

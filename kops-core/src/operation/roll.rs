@@ -47,13 +47,25 @@ impl<P: Provider> Kops<P> {
         observer: &dyn RollObserver,
         cancel: &CancellationToken,
     ) -> Result<RollReport, OperationError> {
+        self.roll_as(Purpose::RollingUpdate, cluster, options, access, observer, cancel).await
+    }
+
+    pub(super) async fn roll_as(
+        &self,
+        purpose: Purpose,
+        cluster: &str,
+        options: &RollOptions,
+        access: Access,
+        observer: &dyn RollObserver,
+        cancel: &CancellationToken,
+    ) -> Result<RollReport, OperationError> {
         let watch = |event: &Event| {
             if let Event::LeaseWatched { lease, within } = event {
                 observer.on_event(&RollEvent::LeaseWatched { lease: lease.clone(), within: *within });
             }
         };
         let run = Run { options: &ApplyOptions::default(), observer: &watch, cancel };
-        self.exclusively(cluster, Purpose::RollingUpdate, run, async |run| {
+        self.exclusively(cluster, purpose, run, async |run| {
             let running = self.running(cluster, access).await?;
             let clock = &*self.clock;
             let roll =
