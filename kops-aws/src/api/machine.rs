@@ -1,0 +1,152 @@
+//! What a machine asks of AWS: who it is (IMDSv2), where etcd's volumes are, and who else is there (EC2).
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_config::imds;
+use aws_sdk_ec2::types::{Filter, Instance, Tag, Volume, VolumeAttachmentState};
+use kops_core::cloud::CloudError;
+use kops_core::error::{ErrorClass, Retry};
+use kops_core::manifest::Role;
+use kops_core::node::{Attachment, Host, Machine, MachineCloud, MemberVolume, Peer};
+
+use super::call::{Purpose, Turns};
+use super::tag;
+use crate::tags;
+
+/// A machine on EC2, with the credentials of its own role.
+#[derive(Debug)]
+pub struct AwsMachine {
+    metadata: imds::Client,
+    ec2: aws_sdk_ec2::Client,
+    turns: Turns,
+}
+
+const IDENTIFY: Purpose<'static> = Purpose { operation: "identify", resource: None };
+const ATTACH: Purpose<'static> = Purpose { operation: "attach", resource: None };
+
+impl AwsMachine {
+    /// Makes no call yet.
+    pub fn new(config: &SdkConfig) -> Self {
+        let metadata = imds::Client::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .read_timeout(Duration::from_secs(5))
+            .max_attempts(3)
+            .build();
+        Self { metadata, ec2: aws_sdk_ec2::Client::new(config), turns: Turns::default() }
+    }
+
+    async fn datum(&self, path: &str) -> Result<String, CloudError> {
+        let answer = self.metadata.get(format!("/latest/meta-data/{path}")).await;
+        answer.map(|text| text.as_ref().trim().to_owned()).map_err(|error| {
+            let message = format!("the instance's metadata ({path}) cannot be had");
+            let error =
+                CloudError { retry: Retry::Backoff, ..IDENTIFY.error(ErrorClass::Unavailable, message) }
+                    .with_source(error);
+            error.with_hint(
+                "the metadata service must be enabled for the instance (IMDSv2, hop limit 1 or more)",
+            )
+        })
+    }
+}
+
+/// One of the cluster's, by its tag.
+fn of_cluster(cluster: &str) -> Filter {
+    Filter::builder().name(format!("tag:{}", tags::CLUSTER)).values(cluster).build()
+}
+
+#[async_trait]
+impl MachineCloud for AwsMachine {
+    async fn machine(&self, host: Host) -> Result<Machine, CloudError> {
+        let (id, address, zone, machine_type) = futures::try_join!(
+            self.datum("instance-id"),
+            self.datum("local-ipv4"),
+            self.datum("placement/availability-zone"),
+            self.datum("instance-type"),
+        )?;
+        let address: Ipv4Addr = address.parse().map_err(|_| {
+            IDENTIFY.error(ErrorClass::Invalid, format!("its metadata has no IPv4 address but {address:?}"))
+        })?;
+        let region = zone.trim_end_matches(|c: char| c.is_ascii_lowercase()).to_owned();
+        Ok(Machine {
+            provider_id: format!("aws:///{zone}/{id}"),
+            id,
+            address,
+            region,
+            zone,
+            machine_type,
+            host,
+        })
+    }
+
+    async fn volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
+        let pages = self.ec2.describe_volumes().filters(of_cluster(cluster)).into_paginator().items().send();
+        let volumes: Vec<Volume> =
+            self.turns.send(Purpose::OBSERVE, "ec2:DescribeVolumes", pages.collect::<Result<_, _>>()).await?;
+        Ok(volumes.iter().filter_map(member_volume).collect())
+    }
+
+    async fn attach(&self, volume: &str, machine: &str, device: &str) -> Result<(), CloudError> {
+        let call = self.ec2.attach_volume().volume_id(volume).instance_id(machine).device(device).send();
+        self.turns.send(ATTACH, "ec2:AttachVolume", call).await.map(drop)
+    }
+
+    async fn peers(&self, cluster: &str) -> Result<Vec<Peer>, CloudError> {
+        let states =
+            Filter::builder().name("instance-state-name").values("pending").values("running").build();
+        let pages = self
+            .ec2
+            .describe_instances()
+            .filters(of_cluster(cluster))
+            .filters(states)
+            .into_paginator()
+            .items()
+            .send();
+        let pages = pages.collect::<Result<Vec<_>, _>>();
+        let reservations = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
+        let instances =
+            reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
+        Ok(instances.filter_map(|instance| peer(&instance)).collect())
+    }
+}
+
+fn member_volume(volume: &Volume) -> Option<MemberVolume> {
+    let tag = |tag: &Tag| {
+        let cluster = tag.key()?.strip_prefix(tags::ETCD_PREFIX)?.to_owned();
+        let (member, _all) = tag.value()?.split_once('/')?;
+        Some((cluster, member.to_owned()))
+    };
+    let (cluster, member) = volume.tags().iter().find_map(tag)?;
+    let attachment = volume
+        .attachments()
+        .iter()
+        .find(|attachment| !matches!(attachment.state(), Some(VolumeAttachmentState::Detached)));
+    Some(MemberVolume {
+        id: volume.volume_id()?.to_owned(),
+        zone: volume.availability_zone()?.to_owned(),
+        cluster,
+        member,
+        attachment: attachment.map(|attachment| Attachment {
+            machine: attachment.instance_id().unwrap_or_default().to_owned(),
+            device: attachment.device().unwrap_or_default().to_owned(),
+            is_usable: matches!(attachment.state(), Some(VolumeAttachmentState::Attached)),
+        }),
+    })
+}
+
+fn peer(instance: &Instance) -> Option<Peer> {
+    let tags = tag::from_ec2(instance.tags());
+    let has = |role: Role| tags::roles(role).iter().any(|key| tags.contains_key(*key));
+    let role = [Role::ControlPlane, Role::Node].into_iter().find(|role| has(*role))?;
+    let labels = tags.iter().filter_map(|(key, value)| {
+        Some((key.strip_prefix(tags::AUTOSCALER_LABEL_PREFIX)?.to_owned(), value.clone()))
+    });
+    Some(Peer {
+        id: instance.instance_id()?.to_owned(),
+        role,
+        address: instance.private_ip_address()?.parse().ok()?,
+        labels: labels.collect(),
+    })
+}

@@ -1,0 +1,79 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use async_trait::async_trait;
+
+use super::{Host, Machine};
+use crate::cloud::CloudError;
+use crate::manifest::Role;
+
+/// What a machine asks of the cloud that it runs in.
+///
+/// Every call reads, but for [`attach`](Self::attach). Dropping a future is safe at any point.
+#[async_trait]
+pub trait MachineCloud: Send + Sync + fmt::Debug {
+    /// Which machine this is.
+    ///
+    /// # Errors
+    /// When the instance's metadata cannot be had.
+    async fn machine(&self, host: Host) -> Result<Machine, CloudError>;
+
+    /// The disks of the cluster's etcd members, in all zones.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>, CloudError>;
+
+    /// Attaches a disk that is attached nowhere.
+    ///
+    /// # Errors
+    /// `Conflict` when another machine was faster, or its last holder has not let go yet.
+    async fn attach(&self, volume: &str, machine: &str, device: &str) -> Result<(), CloudError>;
+
+    /// The cluster's machines that run or are about to, bastions left out.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn peers(&self, cluster: &str) -> Result<Vec<Peer>, CloudError>;
+}
+
+/// The disk of an etcd member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberVolume {
+    /// What the cloud calls it.
+    pub id: String,
+    /// The zone it is in, the only one whose machines can attach it.
+    pub zone: String,
+    /// The etcd cluster.
+    pub cluster: String,
+    /// The member.
+    pub member: String,
+    /// Who has it.
+    pub attachment: Option<Attachment>,
+}
+
+/// Who has a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// The machine.
+    pub machine: String,
+    /// The device name that was asked for.
+    pub device: String,
+    /// Whether the machine can use it now; otherwise it is coming or going.
+    pub is_usable: bool,
+}
+
+/// Another machine of the cluster, or this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// What the cloud calls it; the name of its node.
+    pub id: String,
+    /// Its role.
+    pub role: Role,
+    /// Its address inside the network.
+    pub address: Ipv4Addr,
+    /// The labels that the cloud says its node has. Unlike what a node says of itself, nobody on the machine can change
+    /// them.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,66 @@
+use kops_core::cloud::CloudError;
+use kops_core::error::{Cause, Retry};
+use kops_core::state::StateError;
+
+/// Why a step could not be done: which, why, whether waiting helps, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {reason}")]
+pub struct NodeError {
+    /// The step, as `kops-node status` names it.
+    pub step: String,
+    /// Why it failed.
+    pub reason: String,
+    /// Whether doing it again can help without anybody doing anything.
+    pub retry: Retry,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The cause.
+    #[source]
+    pub source: Option<Cause>,
+}
+
+/// What a step comes to.
+pub type Done = Result<(), NodeError>;
+
+impl NodeError {
+    /// A failure that waiting does not cure.
+    pub fn lasting(step: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { step: step.into(), reason: reason.into(), retry: Retry::Never, hint: None, source: None }
+    }
+
+    /// Something that is not there yet.
+    pub fn waiting(step: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { retry: Retry::WhenFree, ..Self::lasting(step, reason) }
+    }
+
+    /// A failure of the state store.
+    pub fn of_store(step: impl Into<String>, error: StateError) -> Self {
+        let hint = error.hint().map(Into::into);
+        Self { retry: error.retry(), hint, ..Self::lasting(step, error.to_string()) }.with_source(error)
+    }
+
+    /// A failure of the cloud.
+    pub fn of_cloud(step: impl Into<String>, mut error: CloudError) -> Self {
+        let hint = error.hint.take().map(Into::into);
+        Self { retry: error.retry, hint, ..Self::lasting(step, error.to_string()) }.with_source(error)
+    }
+
+    /// A failure of the machine's own files.
+    pub fn of_file(step: impl Into<String>, path: &std::path::Path, error: std::io::Error) -> Self {
+        Self::lasting(step, format!("{}: {error}", path.display())).with_source(error)
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}

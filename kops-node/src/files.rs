@@ -1,0 +1,88 @@
+//! Files below a root, written only if they differ, and whole or not at all.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::NodeError;
+
+/// The root of the machine's file system, or of a stand-in for it.
+#[derive(Clone, Debug)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// Everything is put below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// Where a path of the machine is.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.0.join(path.trim_start_matches('/'))
+    }
+
+    /// The contents of a file, if there is one.
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.path(path)).ok()
+    }
+
+    /// Makes sure that a file has these contents and permissions. Says whether its contents were others before.
+    ///
+    /// # Errors
+    /// When it cannot be written; the old file is then still there.
+    pub fn write(&self, step: &str, path: &str, contents: &[u8], mode: u32) -> Result<bool, NodeError> {
+        let target = self.path(path);
+        self.try_write(&target, contents, mode).map_err(|error| NodeError::of_file(step, &target, error))
+    }
+
+    fn try_write(&self, target: &Path, contents: &[u8], mode: u32) -> std::io::Result<bool> {
+        if let Ok(found) = std::fs::read(target)
+            && found == contents
+        {
+            let is_mode = std::fs::metadata(target)?.permissions().mode() & 0o777 == mode;
+            if !is_mode {
+                std::fs::set_permissions(target, std::fs::Permissions::from_mode(mode))?;
+            }
+            return Ok(false);
+        }
+        let directory = target.parent().unwrap_or(Path::new("/"));
+        std::fs::create_dir_all(directory)?;
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".kops-")
+            .permissions(std::fs::Permissions::from_mode(mode))
+            .tempfile_in(directory)?;
+        temporary.write_all(contents)?;
+        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(target).map_err(|error| error.error)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        let mode = || std::fs::metadata(root.path("/a/b")).unwrap().permissions().mode() & 0o777;
+        assert!(root.write("x", "/a/b", b"1", 0o644).unwrap());
+        assert!(!root.write("x", "/a/b", b"1", 0o600).unwrap());
+        assert_eq!(mode(), 0o600);
+        assert!(root.write("x", "/a/b", b"2", 0o600).unwrap());
+        assert_eq!((root.read("/a/b").unwrap(), mode()), (b"2".to_vec(), 0o600));
+        assert_eq!(std::fs::read_dir(directory.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        root.write("x", "/a", b"1", 0o644).unwrap();
+        let error = root.write("files", "/a/b", b"1", 0o644).unwrap_err();
+        assert!(error.to_string().starts_with("files: "), "{error}");
+        assert!(error.to_string().contains("/a"), "{error}");
+    }
+}

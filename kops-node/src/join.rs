@@ -1,0 +1,35 @@
+//! What workers need to join, published by the control plane (`kops_core::state::layout::node_join`).
+
+use kops_core::node::{NodeConfig, render};
+use kops_core::state::{StateStore, layout};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Done, NodeError};
+use crate::files::Root;
+
+/// The document. It has no `Debug`: the token is a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Join {
+    /// The certificates of the cluster's authority, as PEM: the only one that the API's certificate may come from.
+    pub(crate) authority: String,
+    /// The bootstrap token, `id.secret`.
+    pub(crate) token: String,
+}
+
+const STEP: &str = "join";
+
+/// Puts the authority and the token where the kubelet looks for them.
+pub(crate) async fn fetch(config: &NodeConfig, authority: &str, store: &dyn StateStore, root: &Root) -> Done {
+    let key =
+        layout::node_join(&config.cluster).map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+    let object = store.get(&key).await.map_err(|error| NodeError::of_store(STEP, error))?;
+    let Some(object) = object else {
+        return Err(NodeError::waiting(STEP, "the control plane has not published a bootstrap token yet"));
+    };
+    // The parser's words may quote what it read.
+    let join: Join = serde_json::from_slice(&object.bytes).map_err(|_| {
+        NodeError::waiting(STEP, format!("{store}/{key} is not what the control plane publishes"))
+    })?;
+    root.write(STEP, authority, join.authority.as_bytes(), 0o644)?;
+    root.write(STEP, render::BOOTSTRAP_TOKEN, join.token.as_bytes(), 0o600).map(drop)
+}

@@ -1,0 +1,27 @@
+//! Turns a machine into a node: carries out what `kops_core::node::render` says, again and again until all is as it
+//! should be, and then keeps it so.
+//!
+//! Every step looks before it changes anything, so that a run after a reboot, or after a failure half-way, changes
+//! nothing that is right. Steps that do not depend on each other run side by side, and one that fails stops none of
+//! the others. [`Node`] knows the cloud, the state store and the machine's programs only as traits.
+//!
+//! Not there yet: certificates. A machine of the control plane says so and starts nothing that needs one.
+
+mod disk;
+mod error;
+mod files;
+mod host;
+mod join;
+mod node;
+mod program;
+mod status;
+mod system;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+pub use error::{Done, NodeError};
+pub use files::Root;
+pub use node::Node;
+pub use status::{Lock, Problem, Status};
+pub use system::{Output, Programs, System};

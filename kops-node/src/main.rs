@@ -1,0 +1,168 @@
+//! The command: `kops-node --config FILE` installs itself as a service, which does the work (`run`).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
+use kops_aws::{S3Options, S3StateStore};
+use kops_core::error::Retry;
+use kops_core::node::NodeConfig;
+use kops_node::{Lock, Node, NodeError, Problem, Programs, Root, Status, System};
+
+/// Turns this machine into a node of its cluster, and keeps it one.
+///
+/// AWS is reached as its SDKs say: AWS_ENDPOINT_URL and AWS_EC2_METADATA_SERVICE_ENDPOINT name other services.
+#[derive(Debug, Parser)]
+#[command(name = "kops-node", version)]
+struct Cli {
+    /// The configuration of the machine's group.
+    #[arg(long, global = true, default_value = "/opt/kops/conf/node.yaml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Does the work, and goes on doing it. Without a verb: a service is installed that does this.
+    Run,
+    /// Says what the machine is waiting for.
+    Status,
+}
+
+/// The service that runs this program.
+const UNIT: &str = "kops-node.service";
+/// How long all stays as it is before it is looked at again; names of replaced machines are found as fast.
+const ROUND: Duration = Duration::from_secs(10);
+/// How long to wait for what comes by itself.
+const SOON: Duration = Duration::from_secs(2);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let root = Root::new("/");
+    let result = match cli.verb {
+        None => install(&cli.config, &root).await,
+        Some(Verb::Run) => run(&cli.config, root).await,
+        Some(Verb::Status) => return status(&root),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&Problem::from(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is read by nobody is nobody's loss: the journal may be gone.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn tell(problem: &Problem) {
+    let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    say(&format!("{}: {}{hint}", problem.step, problem.reason));
+}
+
+async fn install(config: &std::path::Path, root: &Root) -> Result<(), NodeError> {
+    const STEP: &str = "install";
+    let program = std::env::current_exe().map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+    let unit = format!(
+        "[Unit]\nDescription=Turns this machine into a Kubernetes node\nAfter=network-online.target\n\
+         Wants=network-online.target\nStartLimitIntervalSec=0\n\n\
+         [Service]\nExecStart={} --config {} run\nRestart=always\nRestartSec=2\n\n\
+         [Install]\nWantedBy=multi-user.target\n",
+        program.display(),
+        config.display(),
+    );
+    root.write(STEP, &format!("/etc/systemd/system/{UNIT}"), unit.as_bytes(), 0o644)?;
+    for arguments in [&["daemon-reload"][..], &["enable", "--quiet", UNIT], &["restart", "--no-block", UNIT]]
+    {
+        let output = Programs.run("systemctl", arguments, "").await;
+        let output = output.map_err(|error| NodeError::lasting(STEP, format!("systemctl: {error}")))?;
+        if !output.is_ok() {
+            return Err(NodeError::lasting(
+                STEP,
+                format!("systemctl {}: {}", arguments[0], output.stderr.trim()),
+            ));
+        }
+    }
+    say("the service kops-node is started; `kops-node status` says how far it is");
+    Ok(())
+}
+
+async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
+    const STEP: &str = "configuration";
+    let text = std::fs::read_to_string(config).map_err(|error| NodeError::of_file(STEP, config, error))?;
+    let config = NodeConfig::read(&text).map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+    let state = config.state.clone();
+    let state = state.ok_or_else(|| {
+        NodeError::lasting(STEP, "the cluster's state is where machines cannot reach it")
+            .with_hint("keep the state in a bucket (s3://…) and update the cluster")
+    })?;
+    let aws = aws_config(&AwsOptions { region: Some(state.region), endpoint: None }).await;
+    let options = S3Options {
+        endpoint: aws.endpoint_url().map(str::to_owned),
+        config: Some(aws.clone()),
+        ..S3Options::default()
+    };
+    let store = S3StateStore::open(&state.store, options).await;
+    let store = store.map_err(|error| NodeError::of_store("state store", error))?;
+    Ok(Node {
+        config: Arc::new(config),
+        cloud: Arc::new(AwsMachine::new(&aws)),
+        store: Arc::new(store),
+        system: Arc::new(Programs),
+        root,
+    })
+}
+
+/// Ends only when something is wrong before any step; systemd then starts it again.
+async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
+    let _lock = Lock::take(&root)?;
+    let node = match node(config, root.clone()).await {
+        Ok(node) => node,
+        Err(error) => {
+            Status { problems: vec![Problem::from(&error)] }.save(&root)?;
+            return Err(error);
+        }
+    };
+    let mut last: Option<Status> = None;
+    loop {
+        // What is as it should be stays so; only other machines come and go.
+        let errors = match &last {
+            Some(status) if status.problems.is_empty() => {
+                node.refresh_names().await.err().into_iter().collect()
+            }
+            _ => node.configure().await,
+        };
+        let status = Status { problems: errors.iter().map(Problem::from).collect() };
+        status.save(&root)?;
+        if last.as_ref() != Some(&status) {
+            status.problems.iter().for_each(tell);
+            if status.problems.is_empty() {
+                say("everything is as it should be");
+            }
+            last = Some(status);
+        }
+        let comes_by_itself = errors.iter().any(|error| error.retry != Retry::Never);
+        tokio::time::sleep(if comes_by_itself { SOON } else { ROUND }).await;
+    }
+}
+
+fn status(root: &Root) -> ExitCode {
+    match Status::load(root) {
+        None => say("no run has ended yet since the machine was switched on"),
+        Some(status) if status.problems.is_empty() => {
+            say("everything is as it should be");
+            return ExitCode::SUCCESS;
+        }
+        Some(status) => status.problems.iter().for_each(tell),
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,144 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use kops_core::manifest::Role;
+use kops_core::node::render::{self, Member, NodePlan};
+use kops_core::node::{Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
+use kops_core::state::StateStore;
+
+use crate::error::{Done, NodeError};
+use crate::files::Root;
+use crate::system::System;
+use crate::{disk, host, join, program, unit};
+
+/// A machine and all that it works with.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What its group's machines are to be.
+    pub config: Arc<NodeConfig>,
+    /// Where it runs.
+    pub cloud: Arc<dyn MachineCloud>,
+    /// Where the cluster's state is.
+    pub store: Arc<dyn StateStore>,
+    /// Its programs.
+    pub system: Arc<dyn System>,
+    /// Its files.
+    pub root: Root,
+}
+
+impl Node {
+    /// Does everything once that is not as it should be, and returns what could not be done.
+    pub async fn configure(&self) -> Vec<NodeError> {
+        let machine = match self.cloud.machine(host::detect(&self.root)).await {
+            Ok(machine) => machine,
+            Err(error) => return vec![NodeError::of_cloud("identity", error)],
+        };
+        let plan = match render::render(&self.config, &machine) {
+            Ok(plan) => plan,
+            Err(error) => return vec![NodeError::lasting("configuration", error.to_string())],
+        };
+        let (programs, network, kernel, join) = futures::join!(
+            join_all(
+                plan.programs
+                    .iter()
+                    .map(|name| { program::ensure(&self.config, self.store.as_ref(), &self.root, name) })
+            ),
+            self.disks_and_names(&plan, &machine),
+            self.kernel(&plan),
+            self.credentials(&plan),
+        );
+        let files = plan
+            .files
+            .iter()
+            .map(|file| self.root.write("files", &file.path, file.contents.as_bytes(), file.mode).map(drop));
+        let results = programs.into_iter().chain(network).chain([kernel, join]).chain(files);
+        let mut problems: Vec<NodeError> = results.filter_map(Result::err).collect();
+        // A unit that lacks something would only fail, and one that is restarted twice serves nobody.
+        if problems.is_empty() {
+            problems.extend(unit::ensure(&plan.units, self.system.as_ref(), &self.root).await.err());
+        }
+        problems
+    }
+
+    /// Disks first: where the members are is known only then.
+    async fn disks_and_names(&self, plan: &NodePlan, machine: &Machine) -> Vec<Done> {
+        let mut results = Vec::new();
+        let mut volumes: Vec<MemberVolume> = Vec::new();
+        if !plan.volumes.is_empty() {
+            match self.cloud.volumes(&self.config.cluster).await {
+                Ok(found) => volumes = found,
+                Err(error) => return vec![Err(NodeError::of_cloud("disks", error))],
+            }
+            let disks = plan.volumes.iter().map(|volume| {
+                let (cloud, system) = (self.cloud.as_ref(), self.system.as_ref());
+                disk::ensure(volume, machine, &volumes, cloud, system, &self.root)
+            });
+            results.extend(join_all(disks).await);
+        }
+        match self.cloud.peers(&self.config.cluster).await {
+            Ok(peers) => results.push(self.names(&peers, &volumes)),
+            Err(error) => results.push(Err(NodeError::of_cloud("names", error))),
+        }
+        results
+    }
+
+    /// Looks again where the API and the etcd members are: machines come and go.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked, or `/etc/hosts` cannot be written.
+    pub async fn refresh_names(&self) -> Done {
+        let cluster = &self.config.cluster;
+        let failed = |error| NodeError::of_cloud("names", error);
+        // Workers may not see disks, and need no etcd.
+        let volumes = match self.config.role {
+            Role::ControlPlane => self.cloud.volumes(cluster).await.map_err(failed)?,
+            Role::Node | Role::Bastion => Vec::new(),
+        };
+        self.names(&self.cloud.peers(cluster).await.map_err(failed)?, &volumes)
+    }
+
+    /// Writes where the API and the etcd members are. An answer without any control plane changes nothing: old
+    /// addresses are better than none.
+    fn names(&self, peers: &[Peer], volumes: &[MemberVolume]) -> Done {
+        let api = peers.iter().filter(|peer| peer.role == Role::ControlPlane).map(|peer| peer.address);
+        let api: BTreeSet<_> = api.collect();
+        if api.is_empty() {
+            return Err(NodeError::waiting("names", "no machine of the control plane runs yet"));
+        }
+        let members = volumes.iter().filter_map(|volume| {
+            let holder = &volume.attachment.as_ref()?.machine;
+            let address = peers.iter().find(|peer| peer.id == *holder)?.address;
+            Some(Member { cluster: volume.cluster.clone(), member: volume.member.clone(), address })
+        });
+        let block = render::hosts_block(&self.config, &api, &members.collect());
+        let old = self.root.read("/etc/hosts").unwrap_or_default();
+        let new = render::update_hosts(&String::from_utf8_lossy(&old), &block);
+        self.root.write("names", "/etc/hosts", new.as_bytes(), 0o644).map(drop)
+    }
+
+    /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change.
+    async fn kernel(&self, plan: &NodePlan) -> Done {
+        for module in &plan.modules {
+            let _ = self.system.run("modprobe", &["-q", module], "").await;
+        }
+        for file in plan.files.iter().filter(|file| file.path.starts_with("/etc/sysctl.d/")) {
+            self.root.write("kernel", &file.path, file.contents.as_bytes(), file.mode)?;
+            let _ = self.system.run("sysctl", &["-q", "-p", &file.path], "").await;
+        }
+        Ok(())
+    }
+
+    async fn credentials(&self, plan: &NodePlan) -> Done {
+        if self.config.role == Role::Bastion {
+            return Ok(());
+        }
+        if !plan.certificates.is_empty() {
+            let reason = "this version cannot issue the certificates of a control plane yet";
+            return Err(NodeError::lasting("certificates", reason));
+        }
+        let authority = plan.keysets.iter().find_map(|keyset| keyset.trusted.as_deref());
+        let authority = authority.ok_or_else(|| NodeError::lasting("join", "the plan names no authority"))?;
+        join::fetch(&self.config, authority, self.store.as_ref(), &self.root).await
+    }
+}

@@ -1,0 +1,55 @@
+//! Units of systemd: written, and restarted only if what they are made from has changed.
+
+use kops_core::digest::sha256_hex;
+use kops_core::node::render::Unit;
+
+use crate::error::Done;
+use crate::files::Root;
+use crate::system::{System, must};
+
+/// Where it is remembered what each unit was last started with.
+const STARTED: &str = "/var/lib/kops/started";
+
+pub(crate) async fn ensure(units: &[Unit], system: &dyn System, root: &Root) -> Done {
+    let mut changed = false;
+    for unit in units {
+        if let Some(contents) = &unit.contents {
+            let path = format!("/etc/systemd/system/{}", unit.name);
+            changed |= root.write(&step(unit), &path, contents.as_bytes(), 0o644)?;
+        }
+    }
+    let started: Vec<bool> = units.iter().map(|unit| is_as_started(unit, root)).collect();
+    if changed || started.contains(&false) {
+        must(system, "units", "systemctl", &["daemon-reload"], "").await?;
+    }
+    for (unit, as_started) in units.iter().zip(started) {
+        let verb = if as_started { "start" } else { "restart" };
+        if unit.enabled {
+            must(system, &step(unit), "systemctl", &["enable", "--quiet", &unit.name], "").await?;
+        }
+        // Nobody waits for the others: each tries again by itself until what it needs is there.
+        must(system, &step(unit), "systemctl", &[verb, "--no-block", &unit.name], "").await?;
+        root.write(&step(unit), &record(unit), fingerprint(unit, root).as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+fn step(unit: &Unit) -> String {
+    format!("unit {}", unit.name)
+}
+
+fn record(unit: &Unit) -> String {
+    format!("{STARTED}/{}", unit.name)
+}
+
+fn is_as_started(unit: &Unit, root: &Root) -> bool {
+    root.read(&record(unit)).is_some_and(|found| found == fingerprint(unit, root).as_bytes())
+}
+
+/// Changes when the unit or any of its inputs does.
+fn fingerprint(unit: &Unit, root: &Root) -> String {
+    let own = unit.contents.clone().unwrap_or_default().into_bytes();
+    let inputs = unit.inputs.iter().map(|path| root.read(path).unwrap_or_default());
+    let all: Vec<String> = std::iter::once(own).chain(inputs).map(|bytes| sha256_hex(&bytes)).collect();
+    sha256_hex(all.concat().as_bytes())
+}
