@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
     completion, create, create_cluster, create_state_store, delete_cluster, delete_group, delete_instance,
-    edit, get, replace, rolling_update, update, validate,
+    edit, get, replace, rolling_update, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -67,6 +67,9 @@ pub(crate) enum Verb {
     /// Replace machines that are out of date, without hurting what runs on them
     #[command(subcommand)]
     RollingUpdate(RollingUpdateVerb),
+    /// Change manifests for another version of Kubernetes
+    #[command(subcommand)]
+    Upgrade(UpgradeVerb),
     /// Tell whether a cluster is healthy
     #[command(subcommand)]
     Validate(ValidateVerb),
@@ -104,6 +107,12 @@ pub(crate) enum UpdateVerb {
 pub(crate) enum RollingUpdateVerb {
     /// Replace a cluster's machines that are out of date
     Cluster(Box<rolling_update::RollingUpdateArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UpgradeVerb {
+    /// Go to another version of Kubernetes, or to the one that the cluster should have next
+    Cluster(upgrade::UpgradeArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -124,6 +124,22 @@ fn one_machine_is_shown_and_replaced() {
 }
 
 #[test]
+fn an_upgrade_changes_the_manifests_and_goes_no_way_that_kubernetes_does_not() {
+    let bench = Bench::new();
+    let zones = ["--zones", "ap-northeast-1a", "--admin-access=203.0.113.0/24"];
+    bench.kops(&[&["create", "cluster", NAME, "--kubernetes-version", "1.34.1"], &zones[..]].concat()).ok();
+    let upgrade = ["upgrade", "cluster", NAME];
+    insta::assert_snapshot!("upgrade_preview", bench.kops(&upgrade).ok());
+    insta::assert_snapshot!(
+        "upgrade_refused",
+        bench.kops(&[&upgrade[..], &["--kubernetes-version", "1.36.0"]].concat())
+    );
+    bench.kops(&[&upgrade[..], &["--yes"]].concat()).ok();
+    let again = bench.kops(&upgrade).ok();
+    assert!(again.stderr.contains("No upgrade required"), "{again}");
+}
+
+#[test]
 fn without_the_kubernetes_api_machines_are_still_replaced() {
     let bench = started();
     let rolled = bench.kops(&[&ROLL[..], &["--cloudonly"]].concat()).ok();

@@ -23,5 +23,6 @@ pub mod sim;
 pub mod ssh;
 pub mod state;
 pub mod state_object;
+pub mod upgrade;
 pub mod validation;
 pub mod yaml;

@@ -13,10 +13,13 @@ pub(crate) mod get_instances;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
 pub(crate) mod update;
+pub(crate) mod upgrade;
 pub(crate) mod validate;
 mod version;
 
-use crate::cli::{Cli, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, ValidateVerb, Verb};
+use crate::cli::{
+    Cli, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
+};
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 use crate::terminal::Terminal;
@@ -38,6 +41,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
+        Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),
     }

@@ -8,6 +8,7 @@ use crate::provider::ProviderError;
 use crate::resource::ResourceId;
 use crate::rolling::RollError;
 use crate::state::RegistryError;
+use crate::upgrade::UpgradeError;
 
 /// What could not be done with a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum OperationError {
     /// A rolling update stopped, or its cluster could not be looked at.
     #[error(transparent)]
     Roll(#[from] RollError),
+    /// The cluster cannot be upgraded like that.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// The provider cannot look at scaling groups.
     #[error("the machines of running clusters cannot be looked at on this cloud yet")]
     NoFleet,
@@ -74,9 +78,11 @@ impl OperationError {
             Self::Provider(error) => error.class(),
             Self::Cloud(error) => error.class,
             Self::Roll(error) => error.class(),
-            Self::Invalid(_) | Self::Plan(_) | Self::NoFleet | Self::NoClusterApi { .. } => {
-                ErrorClass::Invalid
-            }
+            Self::Invalid(_)
+            | Self::Plan(_)
+            | Self::Upgrade(_)
+            | Self::NoFleet
+            | Self::NoClusterApi { .. } => ErrorClass::Invalid,
             Self::Stale { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
             Self::Unproven(_) | Self::Cancelled => ErrorClass::Unavailable,
         }

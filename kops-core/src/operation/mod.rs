@@ -7,6 +7,7 @@ mod instances;
 mod roll;
 mod running;
 mod update;
+mod upgrade;
 mod validate;
 
 use std::sync::Arc;
