@@ -15,6 +15,7 @@ pub mod lease;
 pub mod manifest;
 pub mod node;
 pub mod operation;
+pub mod pki;
 pub mod plan;
 pub mod provider;
 pub mod resource;

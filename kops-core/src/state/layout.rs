@@ -73,6 +73,16 @@ pub fn keyset(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.join("pki")?.join("private")?.join(name)?.leaf("keyset.yaml")
 }
 
+/// The certificates of a keyset as kops 1.10 kept them, apart from the private keys.
+pub fn issued(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.join("pki")?.join("issued")?.join(name)?.leaf("keyset.yaml")
+}
+
+/// Where keysets lie.
+pub fn keysets(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("pki")?.join("private")
+}
+
 /// Where the SSH public keys lie that may log in to the machines.
 pub fn ssh_public_keys(cluster: &str) -> Result<Prefix, InvalidKey> {
     self::cluster(cluster)?.join("pki")?.join("ssh")?.join("public")?.join("admin")

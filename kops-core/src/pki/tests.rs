@@ -1,0 +1,164 @@
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+use crate::state::{MemoryStore, Put, StateStore, layout};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn now() -> Timestamp {
+    "2026-01-15T12:00:00Z".parse().unwrap()
+}
+
+/// Whether an independent verifier takes the certificate for one of the keyset's.
+fn verifies(keyset: &Keyset, leaf: &Certificate, usage: KeyUsage, at: Timestamp) -> bool {
+    let roots: Vec<CertificateDer<'_>> =
+        keyset.trusted().map(|pair| CertificateDer::from(pair.certificate.der())).collect();
+    let anchors: Vec<_> = roots.iter().map(|der| anchor_from_trusted_cert(der).unwrap()).collect();
+    let der = CertificateDer::from(leaf.der());
+    let leaf = EndEntityCert::try_from(&der).unwrap();
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(at.as_second().try_into().unwrap()));
+    leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &[], at, usage, None, None).is_ok()
+}
+
+fn is_for(leaf: &Certificate, name: &str) -> bool {
+    let der = CertificateDer::from(leaf.der());
+    let name = ServerName::try_from(name).unwrap();
+    EndEntityCert::try_from(&der).unwrap().verify_is_valid_for_subject_name(&name).is_ok()
+}
+
+fn server() -> Leaf {
+    Leaf {
+        common_name: "kubernetes-master".to_owned(),
+        organization: None,
+        names: vec!["kubernetes".to_owned(), "api.internal.demo.k8s.local".to_owned()],
+        addresses: vec!["100.64.0.1".parse().unwrap()],
+        usage: Usage::Server,
+        lifetime: DAY,
+    }
+}
+
+#[test]
+fn a_server_certificate_holds_for_its_names_use_and_time_only() {
+    let ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    let leaf = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
+    for name in ["kubernetes", "api.internal.demo.k8s.local", "100.64.0.1"] {
+        assert!(is_for(&leaf, name), "{name}");
+    }
+    for name in ["kubernetes-master", "internal.demo.k8s.local", "100.64.0.2"] {
+        assert!(!is_for(&leaf, name), "{name}");
+    }
+    assert!(verifies(&ca, &leaf, KeyUsage::server_auth(), now()));
+    assert!(!verifies(&ca, &leaf, KeyUsage::client_auth(), now()));
+    assert!(!verifies(&ca, &leaf, KeyUsage::server_auth(), now() + 2 * DAY));
+    assert!(!verifies(&ca, &leaf, KeyUsage::server_auth(), now() - 3 * DAY));
+    let other = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    assert!(!verifies(&other, &leaf, KeyUsage::server_auth(), now()));
+}
+
+#[test]
+fn a_leaf_does_not_outlive_its_authority() {
+    let ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    let leaf = Leaf::admin("alice", 20 * 365 * DAY);
+    let leaf = ca.authority().unwrap().issue(&leaf, now()).unwrap().certificate;
+    assert_eq!(leaf.not_after(), ca.pairs()[0].certificate.not_after());
+    assert_eq!(leaf.subject(), "O=system:masters, CN=kubecfg-alice");
+    assert!(verifies(&ca, &leaf, KeyUsage::client_auth(), now()));
+    assert!(!verifies(&ca, &leaf, KeyUsage::server_auth(), now()));
+}
+
+#[test]
+fn rotation_never_leaves_what_is_in_use_untrusted() {
+    let mut ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    let first = ca.primary();
+    let old = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
+    let second = ca.add(now() + DAY).unwrap();
+    assert_eq!(ca.primary(), first);
+    assert!(ca.distrust(first, now()).is_err(), "the primary stays trusted");
+    ca.promote(second).unwrap();
+    let new = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
+    assert!(verifies(&ca, &old, KeyUsage::server_auth(), now()));
+    assert!(verifies(&ca, &new, KeyUsage::server_auth(), now()));
+    ca.distrust(first, now()).unwrap();
+    assert!(!verifies(&ca, &old, KeyUsage::server_auth(), now()));
+    assert!(verifies(&ca, &new, KeyUsage::server_auth(), now()));
+    assert!(ca.promote(first).is_err(), "what is distrusted does not sign again");
+}
+
+#[test]
+fn a_keyset_survives_being_stored() {
+    let mut keyset = Keyset::generate(SERVICE_ACCOUNT, now()).unwrap();
+    let first = keyset.primary();
+    let second = keyset.add(now() + DAY).unwrap();
+    keyset.promote(second).unwrap();
+    keyset.distrust(first, now()).unwrap();
+    let text = stored::write(&keyset).unwrap();
+    assert_eq!(stored::read(SERVICE_ACCOUNT, &text, None).unwrap(), keyset);
+}
+
+#[test]
+fn numbers_are_those_of_kops() {
+    let at = Timestamp::from_nanosecond(1_700_000_000_000_000_001).unwrap();
+    assert_eq!(KeyId::at(at, 7).to_string(), ((1_700_000_000_000_000_001_u128 << 32) + 7).to_string());
+}
+
+#[test]
+fn no_key_shows() {
+    let keyset = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    let pem = keyset.signing().unwrap().key.pem().to_owned();
+    let secret = pem.lines().nth(1).unwrap();
+    assert!(!format!("{keyset:?}").contains(secret));
+    let torn = pem.replace("-----END", "-----");
+    assert!(!format!("{:?}", PrivateKey::from_pem(torn).unwrap_err()).contains(secret));
+}
+
+#[tokio::test]
+async fn of_two_creators_one_wins() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+    let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
+    let names = keyset_names(["main", "events"]);
+    let (one, two) =
+        futures::future::join(keystore.ensure("demo", &names), keystore.ensure("demo", &names)).await;
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), names.len());
+    let before = keystore.keyset("demo", KUBERNETES_CA).await.unwrap();
+    assert_eq!(keystore.ensure("demo", &names).await.unwrap(), Vec::<String>::new());
+    assert_eq!(keystore.keyset("demo", KUBERNETES_CA).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn of_two_changes_the_later_one_is_refused() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+    let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
+    keystore.ensure("demo", &[KUBERNETES_CA.to_owned()]).await.unwrap();
+    let mut one = keystore.load("demo", KUBERNETES_CA).await.unwrap();
+    let mut two = one.clone();
+    one.keyset.add(now()).unwrap();
+    two.keyset.add(now()).unwrap();
+    keystore.save("demo", &one).await.unwrap();
+    assert!(keystore.save("demo", &two).await.is_err());
+    assert_eq!(keystore.keyset("demo", KUBERNETES_CA).await.unwrap(), one.keyset);
+}
+
+/// kops 1.10 called it `ca`, kept its halves apart and its key in PKCS #1.
+#[tokio::test]
+async fn the_authority_of_an_old_cluster_is_kept() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+    let halves = [
+        (layout::keyset("demo", "ca"), include_str!("fixtures/1.10/private.yaml")),
+        (layout::issued("demo", "ca"), include_str!("fixtures/1.10/issued.yaml")),
+    ];
+    for (key, text) in halves {
+        store.put(&key.unwrap(), text.as_bytes(), Put::Always).await.unwrap();
+    }
+    let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
+    keystore.ensure("demo", &[KUBERNETES_CA.to_owned()]).await.unwrap();
+    let ca = keystore.keyset("demo", KUBERNETES_CA).await.unwrap();
+    assert_eq!(ca.pairs()[0].certificate.subject(), "CN=kubernetes");
+    let leaf = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
+    assert!(verifies(&ca, &leaf, KeyUsage::server_auth(), now()));
+}
