@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_state_store, delete_cluster, delete_group, delete_instance,
-    edit, get, replace, rolling_update, update, upgrade, validate,
+    completion, create, create_cluster, create_group, create_state_store, delete_cluster, delete_group,
+    delete_instance, edit, get, replace, rolling_update, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -93,6 +93,9 @@ pub(crate) struct CreateArgs {
 pub(crate) enum CreateVerb {
     /// Make the manifests of a new cluster
     Cluster(Box<create_cluster::CreateClusterArgs>),
+    /// Make the manifest of another instance group
+    #[command(name = "instancegroup", visible_aliases = ["ig", "instancegroups"])]
+    InstanceGroup(create_group::CreateGroupArgs),
     /// Make a private, encrypted, versioned bucket to keep manifests in
     StateStore(create_state_store::CreateStateStoreArgs),
 }

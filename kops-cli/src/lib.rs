@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod interrupt;
 mod progress;
+mod role;
 mod roll_progress;
 mod table;
 mod terminal;

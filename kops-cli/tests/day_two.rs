@@ -140,6 +140,29 @@ fn an_upgrade_changes_the_manifests_and_goes_no_way_that_kubernetes_does_not() {
 }
 
 #[test]
+fn another_group_is_made_in_an_editor_or_without() {
+    let bench = Bench::new();
+    let zones = ["--zones", "ap-northeast-1a,ap-northeast-1c", "--admin-access=203.0.113.0/24"];
+    bench.kops(&[&["create", "cluster", NAME], &zones[..]].concat()).ok();
+    let create = ["create", "ig", "more", "--name", NAME, "--subnet", "ap-northeast-1c"];
+    let printed = bench.kops(&[&create[..], &["--dry-run", "-o", "yaml"]].concat()).ok();
+    insta::assert_snapshot!("another_group", printed);
+    insta::assert_snapshot!(
+        "another_group_created",
+        bench.kops(&[&create[..], &["--edit=false"]].concat()).ok()
+    );
+    let again = bench.kops(&[&create[..], &["--edit=false"]].concat());
+    assert!(again.status == Some(1) && again.stderr.contains("already exists"), "{again}");
+
+    let edited = ["create", "ig", "edited", "--name", NAME, "--role", "Node"];
+    let saved = bench.command(&edited).env("EDITOR", "sed -i s/maxSize:.*/maxSize:\\ 7/").output().unwrap();
+    let shown = bench.kops(&["get", "ig", "edited", "--name", NAME, "-o", "yaml"]).ok();
+    assert!(shown.stdout.contains("maxSize: 7"), "{shown}{}", String::from_utf8_lossy(&saved.stderr));
+    let wrong = bench.kops(&["create", "ig", "x", "--name", NAME, "--subnet", "nowhere", "--edit=false"]);
+    assert!(wrong.status == Some(1) && wrong.stderr.contains("nowhere"), "{wrong}");
+}
+
+#[test]
 fn without_the_kubernetes_api_machines_are_still_replaced() {
     let bench = started();
     let rolled = bench.kops(&[&ROLL[..], &["--cloudonly"]].concat()).ok();

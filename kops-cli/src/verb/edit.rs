@@ -43,13 +43,18 @@ pub(crate) async fn run(verb: EditVerb, context: &Context<'_>) -> Result<ExitSta
         EditVerb::Cluster(args) => {
             let loaded = registry.load(&context.cluster_name(args.cluster.as_deref())?).await?;
             let current = loaded.cluster.clone().into();
-            edit(&current, context, async |edited| save(&registry, &loaded, None, edited).await).await
+            edit(&current, Unchanged::Cancels, context, async |edited| {
+                save(&registry, &loaded, None, edited).await
+            })
+            .await
         }
         EditVerb::InstanceGroup(args) => {
             let loaded = registry.load(&context.cluster_name(None)?).await?;
             let current = loaded.group(&args.group)?.clone().into();
-            edit(&current, context, async |edited| save(&registry, &loaded, Some(&args.group), edited).await)
-                .await
+            edit(&current, Unchanged::Cancels, context, async |edited| {
+                save(&registry, &loaded, Some(&args.group), edited).await
+            })
+            .await
         }
     }
 }
@@ -79,9 +84,19 @@ async fn save(
     Ok(())
 }
 
+/// What it means that nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unchanged {
+    /// There is nothing to save.
+    Cancels,
+    /// What is new is saved as it is.
+    Saves,
+}
+
 /// Opens the editor until the text is right, unchanged, empty, or given up: nothing typed is lost.
-async fn edit(
+pub(super) async fn edit(
     current: &Manifest,
+    unchanged: Unchanged,
     context: &Context<'_>,
     save: impl AsyncFn(Manifest) -> Result<(), CliError>,
 ) -> Result<ExitStatus, CliError> {
@@ -101,7 +116,7 @@ async fn edit(
             context.terminal.status("Edit cancelled, saved file was empty.");
             return Ok(ExitStatus::Done);
         }
-        if edited == strip_comments(&original) {
+        if unchanged == Unchanged::Cancels && edited == strip_comments(&original) {
             context.terminal.status("Edit cancelled, no changes made.");
             return Ok(ExitStatus::Done);
         }

@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod create_cluster;
+pub(crate) mod create_group;
 pub(crate) mod create_state_store;
 pub(crate) mod delete_cluster;
 pub(crate) mod delete_group;
@@ -29,6 +30,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
     match cli.verb {
         Verb::Create(args) => match args.what {
             Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
+            Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context).await,
             Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
             None => create::run(args.files, &context).await,
         },

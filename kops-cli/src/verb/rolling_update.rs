@@ -17,6 +17,7 @@ use crate::context::{AnyProvider, Context};
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
 use crate::interrupt::until_interrupted;
+use crate::role::RoleArg;
 use crate::roll_progress::RollProgress;
 use crate::table::table;
 
@@ -88,14 +89,6 @@ pub(crate) struct RollingUpdateArgs {
     output: Output,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum RoleArg {
-    #[value(alias = "master", alias = "controlplane")]
-    ControlPlane,
-    Node,
-    Bastion,
-}
-
 /// What to do with a node that cannot be drained in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum StuckDrainArg {
@@ -113,16 +106,6 @@ fn drain_timeout() -> Duration {
     match Policy::new(Vec::new()).stuck {
         StuckDrain::Wait => Duration::ZERO,
         StuckDrain::Fail(after) | StuckDrain::Skip(after) | StuckDrain::ForceAfter(after) => after,
-    }
-}
-
-impl RoleArg {
-    fn role(self) -> Role {
-        match self {
-            Self::ControlPlane => Role::ControlPlane,
-            Self::Node => Role::Node,
-            Self::Bastion => Role::Bastion,
-        }
     }
 }
 

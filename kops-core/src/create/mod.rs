@@ -6,6 +6,7 @@
 
 mod cluster;
 mod error;
+mod group;
 mod groups;
 mod labels;
 mod options;
@@ -14,6 +15,7 @@ mod set;
 mod tests;
 
 pub use error::CreateError;
+pub use group::group;
 pub use labels::parse_labels;
 pub use options::{CreatedManifests, Options};
 

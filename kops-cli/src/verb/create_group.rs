@@ -1,0 +1,61 @@
+use clap::Args;
+use kops_core::create;
+use kops_core::manifest::{Manifest, Recommendations, write};
+
+use super::edit::{Unchanged, edit};
+use crate::cli::Output;
+use crate::context::Context;
+use crate::error::{CliError, ExitStatus};
+use crate::role::RoleArg;
+
+/// Make the manifest of another instance group, in an editor unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct CreateGroupArgs {
+    /// Name of the instance group
+    group: String,
+    /// What its machines are for
+    #[arg(long, value_enum, ignore_case = true, default_value = "node")]
+    role: RoleArg,
+    /// Subnets of its machines [default: all of the cluster's]
+    #[arg(long, value_delimiter = ',', value_name = "SUBNET")]
+    subnet: Vec<String>,
+    /// Open an editor on the manifest first
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    edit: bool,
+    /// Print the manifest and store nothing; needs --output
+    #[arg(long, requires = "output")]
+    dry_run: bool,
+    /// Form of what --dry-run prints
+    #[arg(short, long, value_enum, value_name = "yaml|json", hide_possible_values = true)]
+    output: Option<Output>,
+}
+
+pub(crate) async fn run(args: CreateGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    let name = context.cluster_name(None)?;
+    let registry = context.registry().await?;
+    let loaded = registry.load(&name).await?;
+    let role = args.role.role();
+    let group = create::group(&loaded.cluster, &args.group, role, &args.subnet, &Recommendations::default());
+    let manifest = Manifest::from(group);
+    if args.dry_run {
+        match args.output {
+            Some(Output::Json) => context.terminal.data(format_args!("{:#}\n", serde_json::json!(manifest))),
+            Some(Output::Yaml) => context.terminal.data(write([&manifest])?),
+            Some(Output::Table) | None => return Err(CliError::new("must set output flag; yaml or json")),
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let created = async |manifest: Manifest| {
+        let line = format!("\nCreated instancegroup/{}", manifest.metadata().name);
+        registry.create(vec![manifest]).await?;
+        context
+            .terminal
+            .status(format_args!("{line}\n\nTo deploy it, run: kops update cluster {name} --yes"));
+        Ok(())
+    };
+    if args.edit {
+        return edit(&manifest, Unchanged::Saves, context, created).await;
+    }
+    created(manifest).await?;
+    Ok(ExitStatus::Done)
+}
