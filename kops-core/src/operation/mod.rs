@@ -25,6 +25,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::cloud::Scope;
 use crate::lease::{Holder, Lease, LeaseRecord, Leases, Purpose};
 use crate::manifest::Cluster;
+use crate::pki::Keystore;
 use crate::plan::Plan;
 use crate::provider::Provider;
 use crate::state::{Registry, StateStore};
@@ -79,6 +80,11 @@ impl<P: Provider> Kops<P> {
     /// The manifests: to create, read, replace and edit them.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The clusters' certificate authorities and signing keys.
+    pub fn keystore(&self) -> Keystore {
+        Keystore::new(self.registry.store().clone(), self.clock.clone())
     }
 
     /// The cloud and its model.
