@@ -44,7 +44,7 @@ impl Difference {
 }
 
 /// Every difference there is.
-pub(crate) const DIFFERENCES: [Difference; 7] = [
+pub(crate) const DIFFERENCES: [Difference; 9] = [
     Difference {
         what: "node termination handler",
         reason: "There is no node termination handler: no queue, no event rules, no lifecycle hooks, no permissions and tags for them.",
@@ -81,6 +81,18 @@ pub(crate) const DIFFERENCES: [Difference; 7] = [
             &["aws_iam_role_policy.nodes-sharedsubnet-", " role"],
             &["aws_iam_role_policy.nodes-sharedsubnet-", " policy.Version"],
         ],
+    },
+    Difference {
+        what: "joining",
+        reason: "The control plane keeps what workers join with, the cluster's authority and a bootstrap token, in one object of the state store, which workers may read.",
+        cases: &[],
+        paths: &[&["aws_iam_role_policy.", "/secrets/node-join "]],
+    },
+    Difference {
+        what: "names without a hosted zone",
+        reason: "Workers find the control plane by asking EC2 for the cluster's machines.",
+        cases: &[],
+        paths: &[&["aws_iam_role_policy.nodes", " ec2:DescribeInstances "]],
     },
     Difference {
         what: "kops-node program",

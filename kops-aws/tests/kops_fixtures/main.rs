@@ -149,17 +149,21 @@ fn every_difference_is_in_the_table() {
     let report = report.join("\n");
     let _ = writeln!(std::io::stderr(), "{report}");
     insta::assert_snapshot!(report, @r"
-    minimal-dns-none: 568 attributes match, 104 differ
+    minimal-dns-none: 568 attributes match, 107 differ
       64 only in kops: node termination handler
       31 only in kops: kops-controller
       1 only ours: state store permissions of workers
+      2 only ours: joining
+      1 only ours: names without a hosted zone
       2 only ours: kops-node program
       4 only in kops: IPv6
       2 only in kops: Terraform's own settings
-    shared_subnet: 403 attributes match, 83 differ
+    shared_subnet: 403 attributes match, 86 differ
       64 only in kops: node termination handler
       5 only in kops: kops-controller
       4 only ours: state store permissions of workers
+      2 only ours: joining
+      1 only ours: names without a hosted zone
       2 only ours: kops-node program
       6 only in kops: hosted zones
       2 only in kops: Terraform's own settings
