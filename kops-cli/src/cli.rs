@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
     completion, create, create_cluster, create_group, create_state_store, delete_cluster, delete_group,
-    delete_instance, edit, get, replace, rolling_update, update, upgrade, validate,
+    delete_instance, edit, get, lock, replace, rolling_update, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// Tell whether a cluster is healthy
     #[command(subcommand)]
     Validate(ValidateVerb),
+    /// Show and end leases: who is changing a cluster
+    #[command(subcommand)]
+    Lock(lock::LockVerb),
     /// Print the version
     Version,
     /// Print a script that completes commands in a shell

@@ -11,6 +11,7 @@ pub(crate) mod delete_instance;
 pub(crate) mod edit;
 pub(crate) mod get;
 pub(crate) mod get_instances;
+pub(crate) mod lock;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
 pub(crate) mod update;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
         Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,
+        Verb::Lock(verb) => lock::run(verb, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),
     }

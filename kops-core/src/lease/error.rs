@@ -82,11 +82,11 @@ impl LeaseError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Held { .. } => Some(
-                "wait for that run to end, or stop it; `kops lock release --force` takes the lease from a run that \
+                "wait for that run to end, or stop it; `kops lock release --force --yes` takes the lease from a run that \
                  cannot be reached",
             ),
             Self::Lost { .. } => Some("run the same again to go on from there"),
-            Self::Unreadable { .. } => Some("`kops lock release --force` replaces it"),
+            Self::Unreadable { .. } => Some("`kops lock release --force --yes` replaces it"),
             Self::Store(error) => error.hint(),
             Self::Cancelled => None,
         }

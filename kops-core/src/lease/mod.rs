@@ -17,6 +17,7 @@ mod claim;
 mod error;
 mod hold;
 mod record;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use claim::{Ending, Leases};
 pub use error::{LeaseError, Loss};
 pub use hold::Lease;
 pub use record::{Holder, LeaseRecord, Purpose, Release, Standing};
+pub use status::LeaseStatus;
 
 /// How long a lease lasts without being renewed.
 pub const EXPIRY: Duration = Duration::from_secs(60);

@@ -162,6 +162,23 @@ async fn whoever_loses_the_lease_is_stopped_and_told_how() {
 }
 
 #[tokio::test]
+async fn a_look_tells_who_and_until_when() {
+    let world = World::new();
+    let bob = world.leases("bob");
+    assert_eq!(bob.status(DEMO).await.unwrap(), None);
+    let lease = world.acquire("alice").await.unwrap();
+    let status = async || bob.status(DEMO).await.unwrap().unwrap();
+    assert_eq!(status().await.standing, Standing::Held);
+    world.clock.advance(EXPIRY + Duration::from_secs(1));
+    let dead = status().await;
+    assert_eq!((dead.standing, dead.holder.name.as_str()), (Standing::Expired, "alice"));
+    assert_eq!(dead.expires, Some("2026-11-23T07:01:00Z".parse().unwrap()));
+    lease.release().await;
+    let over = status().await;
+    assert_eq!((over.standing, over.expires), (Standing::Free, None));
+}
+
+#[tokio::test]
 async fn only_an_expired_lease_is_ended_without_force() {
     let world = World::new();
     let bob = world.leases("bob");

@@ -117,6 +117,17 @@ impl Registry {
         Ok(clusters.into_iter().flatten().collect())
     }
 
+    /// Makes sure that there is a manifest of that cluster, be it right or wrong.
+    ///
+    /// # Errors
+    /// There is none; names clusters of similar names.
+    pub async fn find(&self, cluster: &str) -> Result<(), RegistryError> {
+        match self.store.get(&layout::config(cluster)?).await? {
+            Some(_) => Ok(()),
+            None => Err(self.cluster_not_found(cluster).await),
+        }
+    }
+
     /// Reads a cluster with its groups and SSH keys: one listing and one object, and besides them only the objects
     /// that have been written by others than this library since [`write_snapshot`](Self::write_snapshot).
     ///
