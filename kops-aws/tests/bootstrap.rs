@@ -36,7 +36,7 @@ case "$url" in
     */api/token) printf token ;;
     */security-credentials/) printf role ;;
     */security-credentials/role) printf '{\n  "AccessKeyId" : "AKID",\n  "SecretAccessKey" : "SEC/ret+x",\n  "Token" : "SESS=="\n}' ;;
-    https://state.s3.eu-west-1.amazonaws.com/c) cat > "$here/headers" && cp "$here/body" "$out" ;;
+    https://state.s3.eu-west-1.amazonaws.com/c | http://aws.test:5000/state/c) cat > "$here/headers" && cp "$here/body" "$out" ;;
     *) exit 22 ;;
 esac
 "#;
@@ -69,7 +69,7 @@ fn script() -> (String, String) {
 }
 
 /// Runs the script where it can do no harm, with `body` as S3's answer. Nothing when the machine lacks what it needs.
-fn run(case: &str, body: Option<&str>) -> Option<(Output, PathBuf, String)> {
+fn run(case: &str, body: Option<&str>, endpoint: &str) -> Option<(Output, PathBuf, String)> {
     if Command::new("openssl").arg("version").output().is_err() {
         // Not `eprintln!`, which is captured when a test passes.
         let _ = writeln!(std::io::stderr(), "SKIPPED: no openssl to run the bootstrap script with");
@@ -93,6 +93,7 @@ fn run(case: &str, body: Option<&str>) -> Option<(Output, PathBuf, String)> {
     let output = Command::new("sh")
         .arg(root.join("script"))
         .env("PATH", format!("{}:{paths}", root.display()))
+        .env("AWS_ENDPOINT_URL", endpoint)
         .output()
         .unwrap();
     Some((output, root, config))
@@ -100,7 +101,7 @@ fn run(case: &str, body: Option<&str>) -> Option<(Output, PathBuf, String)> {
 
 #[test]
 fn the_configuration_is_fetched_and_checked() {
-    let Some((output, root, config)) = run("good", None) else { return };
+    let Some((output, root, config)) = run("good", None, "") else { return };
     assert_eq!(std::fs::read_to_string(root.join("opt/conf/node.yaml")).unwrap(), config);
     // Computed by another implementation of SigV4.
     let headers = std::fs::read_to_string(root.join("headers")).unwrap();
@@ -116,8 +117,14 @@ fn the_configuration_is_fetched_and_checked() {
 }
 
 #[test]
+fn other_services_have_the_bucket_in_the_path() {
+    let Some((_, root, config)) = run("endpoint", None, "http://aws.test:5000") else { return };
+    assert_eq!(std::fs::read_to_string(root.join("opt/conf/node.yaml")).unwrap(), config);
+}
+
+#[test]
 fn another_configuration_is_not_taken() {
-    let Some((output, root, _)) = run("bad", Some("role: ControlPlane\n")) else { return };
+    let Some((output, root, _)) = run("bad", Some("role: ControlPlane\n"), "") else { return };
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("has SHA-256") && said.contains("will not become a node"), "{said}");
     assert!(!root.join("opt/conf/node.yaml").exists());

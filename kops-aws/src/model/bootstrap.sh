@@ -1,6 +1,12 @@
 
-# As the SDKs read it, for emulators; the name of the bucket's host is sent all the same.
-endpoint=${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-https://$host}}
+# Another service, named as the SDKs read it: buckets are parts of the path there.
+endpoint=${AWS_ENDPOINT_URL_S3:-${AWS_ENDPOINT_URL:-}}
+if [ -n "$endpoint" ]; then
+    host=${endpoint#*://}
+    root=/$bucket
+else
+    endpoint=https://$host
+fi
 
 say() { echo "kops: $*"; }
 stop() { say "$*"; say "this machine will not become a node"; exit 1; }
@@ -30,7 +36,7 @@ fetch() {
     signed='host;x-amz-content-sha256;x-amz-date;x-amz-security-token'
     empty=$(printf '' | sha256)
     request=$(printf 'GET\n%s\n\nhost:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\nx-amz-security-token:%s\n\n%s\n%s' \
-        "$1" "$host" "$empty" "$now" "$session" "$signed" "$empty")
+        "$root$1" "$host" "$empty" "$now" "$session" "$signed" "$empty")
     text=$(printf 'AWS4-HMAC-SHA256\n%s\n%s\n%s' "$now" "$scope" "$(printf '%s' "$request" | sha256)")
     key=$(printf 'AWS4%s' "$(field SecretAccessKey)" | hex)
     for part in "$day" "$region" s3 aws4_request; do key=$(hmac "$key" "$part"); done
@@ -38,7 +44,7 @@ fetch() {
     printf 'header = "%s"\n' \
         "Authorization: AWS4-HMAC-SHA256 Credential=$(field AccessKeyId)/$scope, SignedHeaders=$signed, Signature=$(hmac "$key" "$text")" \
         "x-amz-content-sha256: $empty" "x-amz-date: $now" "x-amz-security-token: $session" |
-        curl -sSf --config - -o "$2" "$endpoint$1"
+        curl -sSf --config - -o "$2" "$endpoint$root$1"
 }
 
 # get WHAT PATH SHA256 FILE: fetches until it is there, and takes nothing but what was meant.
@@ -46,11 +52,11 @@ get() {
     tries=0
     until fetch "$2" "$4.part"; do
         tries=$((tries + 1))
-        [ "$tries" -lt 60 ] || stop "cannot fetch $1 from $endpoint$2"
+        [ "$tries" -lt 60 ] || stop "cannot fetch $1 from $endpoint$root$2"
         sleep 5
     done
     found=$(sha256 "$4.part")
-    [ "$found" = "$3" ] || stop "$1 from $endpoint$2 has SHA-256 $found, expected $3"
+    [ "$found" = "$3" ] || stop "$1 from $endpoint$root$2 has SHA-256 $found, expected $3"
     mv "$4.part" "$4"
 }
 

@@ -232,7 +232,7 @@ fn user_data_is_short_and_names_contents_by_hash() {
     assert!(text.len() < user_data::LIMIT / 2, "{} bytes", text.len());
     let hash = ids_of_configs(&resources).into_iter().find(|id| id.contains("/nodes/")).unwrap();
     let hash = hash.rsplit_once('/').unwrap().1.trim_end_matches(".yaml");
-    let (head, body) = text.split_at(text.find("\n# As the SDKs").unwrap());
+    let (head, body) = text.split_at(text.find("\n# Another service").unwrap());
     assert!(body.trim_end().ends_with("--config /opt/kops/conf/node.yaml"));
     let head = head.replace(hash, "<config>").replace(&"f".repeat(64), "<program>");
     insta::assert_snapshot!(head, @r"
@@ -240,7 +240,9 @@ fn user_data_is_short_and_names_contents_by_hash() {
     # Makes this machine a node of demo.k8s.local, group nodes.
     set -eu
     region='eu-west-1'
+    bucket='state'
     host='state.s3.eu-west-1.amazonaws.com'
+    root=''
     config_path='/demo.k8s.local/igconfig/node/nodes/<config>.yaml'
     config_sha256='<config>'
     program_path='/bin/kops-node'

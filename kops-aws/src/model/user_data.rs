@@ -50,11 +50,13 @@ fn script(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
     let (host, root) = s3_host(bucket, region, &facts.partition);
     let path = |key: &str| {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        encode(&format!("{root}/{prefix}{key}"))
+        encode(&format!("/{prefix}{key}"))
     };
     let values = [
         ("region", region.clone()),
+        ("bucket", bucket.clone()),
         ("host", host),
+        ("root", root),
         ("config_path", path(&format!("{cluster}/{location}"))),
         ("config_sha256", config_sha256.to_owned()),
         ("program_path", program.map(|program| path(&program.key)).unwrap_or_default()),
