@@ -1,4 +1,4 @@
-//! Runs the testbed for people, until interrupted: prints its endpoint, then every call.
+//! `kops-testbed [ADDRESS:PORT]` runs the testbed for people, until interrupted: prints its endpoint, then every call.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,16 @@ use kops_testbed::{Options, Testbed};
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 async fn main() -> ExitCode {
-    let options = Options { on_call: Some(|call| println!("{call}")), ..Options::default() };
+    let mut options = Options { on_call: Some(|call| println!("{call}")), ..Options::default() };
+    if let Some(listen) = std::env::args().nth(1) {
+        match listen.parse() {
+            Ok(listen) => options.listen = listen,
+            Err(error) => {
+                eprintln!("error: {listen}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     let testbed = match Testbed::start(options) {
         Ok(testbed) => testbed,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! The testbed: moto, the proxy and the controls.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, sync::Arc};
@@ -18,6 +19,8 @@ use crate::throttle::Throttle;
 pub struct Options {
     /// The Python that moto is installed for: a path, or a name to look up.
     pub python: String,
+    /// Where the proxy listens; port 0 for one that the system chooses.
+    pub listen: SocketAddr,
     /// The images that EC2 offers.
     pub images: Vec<Image>,
     /// How long each call takes at least.
@@ -34,6 +37,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             python: "python3".to_owned(),
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
             images: Image::stock(),
             latency: Duration::ZERO,
             throttle: None,
@@ -87,7 +91,7 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Starts moto and the proxy, each on a free loopback port, and waits until both are ready. Takes a second or two, and
+    /// Starts moto on a free loopback port and the proxy, and waits until both are ready. Takes a second or two, and
     /// blocks the calling thread meanwhile.
     ///
     /// # Errors
@@ -100,15 +104,15 @@ impl Testbed {
             .enable_all()
             .build()
             .map_err(|source| TestbedError::Io { what: "start the proxy's threads", source })?;
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))
+        let listener = std::net::TcpListener::bind(options.listen)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .map_err(|source| TestbedError::Io { what: "listen on a loopback port", source })?;
+            .map_err(|source| TestbedError::Io { what: "listen for calls", source })?;
         let address = listener
             .local_addr()
             .map_err(|source| TestbedError::Io { what: "learn the proxy's port", source })?;
         let guard = runtime.enter();
         let listener = TcpListener::from_std(listener)
-            .map_err(|source| TestbedError::Io { what: "listen on a loopback port", source })?;
+            .map_err(|source| TestbedError::Io { what: "listen for calls", source })?;
         drop(guard);
         let proxy = Arc::new(Proxy::new(&moto, options));
         runtime.spawn(proxy::serve(Arc::clone(&proxy), listener));
