@@ -4,9 +4,8 @@
 //! Every step looks before it changes anything, so that a run after a reboot, or after a failure half-way, changes
 //! nothing that is right. Steps that do not depend on each other run side by side, and one that fails stops none of
 //! the others. [`Node`] knows the cloud, the state store and the machine's programs only as traits.
-//!
-//! Not there yet: certificates. A machine of the control plane says so and starts nothing that needs one.
 
+mod certificates;
 mod disk;
 mod error;
 mod files;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
 use kops_aws::{S3Options, S3StateStore};
+use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
 use kops_core::node::NodeConfig;
 use kops_node::{Lock, Node, NodeError, Problem, Programs, Root, Status, System};
@@ -38,6 +39,8 @@ enum Verb {
 const UNIT: &str = "kops-node.service";
 /// How long all stays as it is before it is looked at again; names of replaced machines are found as fast.
 const ROUND: Duration = Duration::from_secs(10);
+/// How many such rounds go by before everything is looked at again: keysets are rotated, certificates renewed.
+const ROUNDS: u32 = 60;
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -117,6 +120,7 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         config: Arc::new(config),
         cloud: Arc::new(AwsMachine::new(&aws)),
         store: Arc::new(store),
+        clock: Arc::new(SystemClock),
         system: Arc::new(Programs),
         root,
     })
@@ -133,13 +137,18 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         }
     };
     let mut last: Option<Status> = None;
+    let mut rounds = 0;
     loop {
-        // What is as it should be stays so; only other machines come and go.
+        // What is as it should be stays so for a while; only other machines come and go.
         let errors = match &last {
-            Some(status) if status.problems.is_empty() => {
+            Some(status) if status.problems.is_empty() && rounds < ROUNDS => {
+                rounds += 1;
                 node.refresh_names().await.err().into_iter().collect()
             }
-            _ => node.configure().await,
+            _ => {
+                rounds = 0;
+                node.configure().await
+            }
         };
         let status = Status { problems: errors.iter().map(Problem::from).collect() };
         status.save(&root)?;

@@ -2,15 +2,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
+use kops_core::clock::Clock;
 use kops_core::manifest::Role;
 use kops_core::node::render::{self, Member, NodePlan};
 use kops_core::node::{Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
+use kops_core::pki::Keystore;
 use kops_core::state::StateStore;
 
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::system::System;
-use crate::{disk, host, join, program, unit};
+use crate::{certificates, disk, host, join, program, unit};
 
 /// A machine and all that it works with.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Node {
     pub cloud: Arc<dyn MachineCloud>,
     /// Where the cluster's state is.
     pub store: Arc<dyn StateStore>,
+    /// The time, by which certificates are judged.
+    pub clock: Arc<dyn Clock>,
     /// Its programs.
     pub system: Arc<dyn System>,
     /// Its files.
@@ -38,7 +42,7 @@ impl Node {
             Ok(plan) => plan,
             Err(error) => return vec![NodeError::lasting("configuration", error.to_string())],
         };
-        let (programs, network, kernel, join) = futures::join!(
+        let (programs, network, kernel, credentials) = futures::join!(
             join_all(
                 plan.programs
                     .iter()
@@ -52,7 +56,7 @@ impl Node {
             .files
             .iter()
             .map(|file| self.root.write("files", &file.path, file.contents.as_bytes(), file.mode).map(drop));
-        let results = programs.into_iter().chain(network).chain([kernel, join]).chain(files);
+        let results = programs.into_iter().chain(network).chain([kernel]).chain(credentials).chain(files);
         let mut problems: Vec<NodeError> = results.filter_map(Result::err).collect();
         // A unit that lacks something would only fail, and one that is restarted twice serves nobody.
         if problems.is_empty() {
@@ -129,16 +133,19 @@ impl Node {
         Ok(())
     }
 
-    async fn credentials(&self, plan: &NodePlan) -> Done {
-        if self.config.role == Role::Bastion {
-            return Ok(());
+    /// The control plane issues its own certificates; workers are told how to ask for theirs.
+    async fn credentials(&self, plan: &NodePlan) -> Vec<Done> {
+        let config = &self.config;
+        match config.role {
+            Role::Bastion => Vec::new(),
+            Role::ControlPlane => {
+                let keystore = Keystore::new(self.store.clone(), self.clock.clone());
+                certificates::ensure(plan, &config.cluster, &keystore, self.clock.as_ref(), &self.root).await
+            }
+            Role::Node => {
+                let trusted = plan.keysets.iter().filter_map(|keyset| keyset.trusted.as_deref());
+                join_all(trusted.map(|path| join::fetch(config, path, self.store.as_ref(), &self.root))).await
+            }
         }
-        if !plan.certificates.is_empty() {
-            let reason = "this version cannot issue the certificates of a control plane yet";
-            return Err(NodeError::lasting("certificates", reason));
-        }
-        let authority = plan.keysets.iter().find_map(|keyset| keyset.trusted.as_deref());
-        let authority = authority.ok_or_else(|| NodeError::lasting("join", "the plan names no authority"))?;
-        join::fetch(&self.config, authority, self.store.as_ref(), &self.root).await
     }
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::CloudError;
 use kops_core::digest::sha256_hex;
 use kops_core::error::ErrorClass;
@@ -16,6 +17,8 @@ use kops_core::node::{
 use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 
 use super::*;
+
+mod control_plane;
 
 #[derive(Debug, Default)]
 struct World {
@@ -99,6 +102,7 @@ struct Bench {
     world: Arc<World>,
     system: Arc<Recorder>,
     store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
     node: Node,
 }
 
@@ -112,6 +116,10 @@ networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0
 ";
 
 fn bench() -> Bench {
+    bench_of(WORKER)
+}
+
+fn bench_of(config: &str) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let (world, system) = (Arc::new(World::default()), Arc::new(Recorder::default()));
     let store = Arc::new(MemoryStore::default());
@@ -121,15 +129,17 @@ fn bench() -> Bench {
         key: format!("programs/{name}"),
     });
     let state = StateSource { store: "s3://state".to_owned(), region: "r".to_owned() };
-    let config = NodeConfig::read(WORKER).unwrap().with_state(state, &assets);
+    let config = NodeConfig::read(config).unwrap().with_state(state, &assets);
+    let clock = Arc::new(ManualClock::new("2026-01-15T12:00:00Z".parse().unwrap()));
     let node = Node {
         config: Arc::new(config),
         cloud: world.clone(),
         store: store.clone(),
+        clock: clock.clone(),
         system: system.clone(),
         root: Root::new(directory.path()),
     };
-    Bench { _directory: directory, world, system, store, node }
+    Bench { _directory: directory, world, system, store, clock, node }
 }
 
 impl Bench {

@@ -1,68 +1,20 @@
-use std::net::IpAddr;
 use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
-use serde::Serialize;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use time::OffsetDateTime;
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::{Certificate, KeyId, PkiError, PrivateKey};
+use super::{Certificate, KeyId, Leaf, PkiError, PrivateKey, Usage};
 use crate::clock::{Timestamp, later};
 
 /// How long before it was made a certificate holds: not all clocks are right. As in kops.
 const BACKDATED: Duration = Duration::from_hours(48);
 /// How long an authority holds. As in kops.
 const AUTHORITY_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
-
-/// What a certificate proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Usage {
-    /// Who calls.
-    Client,
-    /// Who is called.
-    Server,
-    /// Both.
-    Both,
-}
-
-/// A certificate that an authority is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaf {
-    /// Whom it is for; Kubernetes takes it for the user's name.
-    pub common_name: String,
-    /// Kubernetes takes it for the user's group.
-    pub organization: Option<String>,
-    /// The host names it is for.
-    pub names: Vec<String>,
-    /// The addresses it is for.
-    pub addresses: Vec<IpAddr>,
-    /// What it proves.
-    pub usage: Usage,
-    /// How long it holds; no longer than its authority in any case.
-    pub lifetime: Duration,
-}
-
-impl Leaf {
-    /// One that proves who calls.
-    pub fn client(common_name: impl Into<String>, organization: Option<&str>, lifetime: Duration) -> Self {
-        Self {
-            common_name: common_name.into(),
-            organization: organization.map(str::to_owned),
-            names: Vec::new(),
-            addresses: Vec::new(),
-            usage: Usage::Client,
-            lifetime,
-        }
-    }
-
-    /// A person's, with every right in the cluster. Named as kops names it.
-    pub fn admin(user: &str, lifetime: Duration) -> Self {
-        Self::client(format!("kubecfg-{user}"), Some("system:masters"), lifetime)
-    }
-}
 
 /// A certificate with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,12 +28,12 @@ pub struct Credential {
 /// Something that certificates can be had from.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    not_after: Timestamp,
+    certificate: Certificate,
 }
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("not_after", &self.not_after).finish_non_exhaustive()
+        f.debug_struct("Authority").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +45,7 @@ impl Authority {
     pub fn new(certificate: &Certificate, key: &PrivateKey) -> Result<Self, PkiError> {
         let issuer = Issuer::from_ca_cert_der(&certificate.der().into(), key.pair()?)
             .map_err(|error| PkiError::unreadable("the authority's certificate", error))?;
-        Ok(Self { issuer, not_after: certificate.not_after() })
+        Ok(Self { issuer, certificate: certificate.clone() })
     }
 
     /// A new authority, certified by itself for ten years.
@@ -112,7 +64,7 @@ impl Authority {
     /// A name cannot stand in a certificate.
     pub fn issue(&self, leaf: &Leaf, now: Timestamp) -> Result<Credential, PkiError> {
         let what = || format!("a certificate for {}", leaf.common_name);
-        let until = later(now, leaf.lifetime).min(self.not_after);
+        let until = later(now, leaf.lifetime).min(self.certificate.not_after());
         let id = KeyId::new(now)?;
         let mut params = params(&leaf.common_name, leaf.organization.as_deref(), &id, now, until)?;
         params.use_authority_key_identifier_extension = true;
@@ -134,6 +86,35 @@ impl Authority {
         let certificate =
             params.signed_by(&key.pair()?, &self.issuer).map_err(|error| PkiError::signing(what(), error))?;
         Ok(Credential { certificate: Certificate::from_pem(certificate.pem())?, key })
+    }
+
+    /// Whether a credential can serve as what [`issue`](Self::issue) would make of `leaf`, and goes on to for `margin`:
+    /// the authority signed it, it says what `leaf` says, and its key is its own. One that lasts as long as the
+    /// authority itself serves to the end, since no better one can be had.
+    pub fn stands_behind(
+        &self,
+        credential: &Credential,
+        leaf: &Leaf,
+        now: Timestamp,
+        margin: Duration,
+    ) -> bool {
+        let Credential { certificate, key } = credential;
+        certificate.not_after() >= later(now, margin).min(self.certificate.not_after())
+            && key.is_of(certificate)
+            && leaf.describes(certificate)
+            && self.has_signed(certificate, leaf.usage, now)
+    }
+
+    fn has_signed(&self, certificate: &Certificate, usage: Usage, now: Timestamp) -> bool {
+        let (own, its) =
+            (CertificateDer::from(self.certificate.der()), CertificateDer::from(certificate.der()));
+        let (Ok(anchor), Ok(leaf)) = (anchor_from_trusted_cert(&own), EndEntityCert::try_from(&its)) else {
+            return false;
+        };
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let usage = if usage == Usage::Client { KeyUsage::client_auth() } else { KeyUsage::server_auth() };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &[anchor], &[], now, usage, None, None).is_ok()
     }
 }
 

@@ -79,8 +79,11 @@ impl Certificate {
     /// # Errors
     /// The certificate is broken.
     pub fn public_key_pem(&self) -> Result<String, PkiError> {
-        let (_, x509) = X509Certificate::from_der(&self.der)
-            .map_err(|error| PkiError::unreadable("a certificate", error))?;
-        Ok(super::stored::pem("PUBLIC KEY", x509.public_key().raw))
+        Ok(super::stored::pem("PUBLIC KEY", self.x509()?.public_key().raw))
+    }
+
+    pub(super) fn x509(&self) -> Result<X509Certificate<'_>, PkiError> {
+        let read = X509Certificate::from_der(&self.der);
+        read.map(|(_, x509)| x509).map_err(|error| PkiError::unreadable("a certificate", error))
     }
 }

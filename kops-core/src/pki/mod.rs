@@ -7,16 +7,18 @@ mod certificate;
 mod error;
 mod keyset;
 mod keystore;
+mod leaf;
 mod private_key;
 mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use authority::{Authority, Credential, Leaf, Usage};
+pub use authority::{Authority, Credential};
 pub use certificate::Certificate;
 pub use error::PkiError;
 pub use keyset::{KeyId, Keyset, Pair};
 pub use keystore::{Keystore, StoredKeyset};
+pub use leaf::{Leaf, Usage};
 pub use private_key::PrivateKey;
 
 /// The authority of everything but etcd and the aggregation layer.

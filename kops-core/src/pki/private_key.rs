@@ -1,9 +1,9 @@
 use std::fmt;
 
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use zeroize::Zeroizing;
 
-use super::PkiError;
+use super::{Certificate, PkiError};
 
 /// A private key in PEM: PKCS #8, or PKCS #1 and SEC 1 where others made it. Wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +48,13 @@ impl PrivateKey {
     /// As [`from_pem`](Self::from_pem).
     pub fn public_pem(&self) -> Result<String, PkiError> {
         Ok(self.pair()?.public_key_pem())
+    }
+
+    /// Whether it is the one whose public half `certificate` certifies.
+    pub(super) fn is_of(&self, certificate: &Certificate) -> bool {
+        let certified = certificate.x509().map(|x509| x509.public_key().raw.to_vec());
+        self.pair()
+            .is_ok_and(|pair| certified.is_ok_and(|certified| pair.subject_public_key_info() == certified))
     }
 
     pub(super) fn pair(&self) -> Result<KeyPair, PkiError> {

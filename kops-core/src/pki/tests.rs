@@ -72,6 +72,42 @@ fn a_leaf_does_not_outlive_its_authority() {
     assert!(!verifies(&ca, &leaf, KeyUsage::server_auth(), now()));
 }
 
+/// What a machine finds on its disk serves only if it would be issued so again.
+#[test]
+fn a_certificate_is_kept_only_as_long_as_it_serves() {
+    let ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();
+    let (authority, margin) = (ca.authority().unwrap(), DAY / 4);
+    let credential = authority.issue(&server(), now()).unwrap();
+    let serves = |leaf: &Leaf, at| authority.stands_behind(&credential, leaf, at, margin);
+    assert!(serves(&server(), now()));
+    assert!(serves(&server(), now() + DAY / 2));
+    assert!(!serves(&server(), now() + DAY - margin / 2), "it ends soon");
+    assert!(!serves(&server(), now() - 3 * DAY), "it does not hold yet");
+    let changes: [fn(&mut Leaf); 5] = [
+        |leaf| leaf.common_name.push('x'),
+        |leaf| leaf.organization = Some("system:masters".to_owned()),
+        |leaf| leaf.names.push("more".to_owned()),
+        |leaf| leaf.addresses.clear(),
+        |leaf| leaf.usage = Usage::Both,
+    ];
+    for change in changes {
+        let mut leaf = server();
+        change(&mut leaf);
+        assert!(!serves(&leaf, now()), "{leaf:?}");
+    }
+    let other = Keyset::generate(KUBERNETES_CA, now()).unwrap().authority().unwrap();
+    assert!(!other.stands_behind(&credential, &server(), now(), margin));
+    let torn = Credential { key: PrivateKey::generate().unwrap(), ..credential.clone() };
+    assert!(!authority.stands_behind(&torn, &server(), now(), margin));
+    let long = Leaf { lifetime: 20 * 365 * DAY, ..server() };
+    let end = ca.pairs()[0].certificate.not_after();
+    let credential = authority.issue(&long, now()).unwrap();
+    assert!(
+        authority.stands_behind(&credential, &long, end - margin / 2, margin),
+        "no better one can be had"
+    );
+}
+
 #[test]
 fn rotation_never_leaves_what_is_in_use_untrusted() {
     let mut ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();

@@ -2,13 +2,21 @@
 //! workers hold the authority's certificate alone.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use super::{Certificate, Context, Keyset, NodePlan, RenderError, Usage};
+use super::{Certificate, Context, Keyset, NodePlan, RenderError};
+use crate::node::Machine;
+use crate::pki::{self, Leaf, Usage};
 
 /// The directory of certificates and keys.
 pub(super) const PKI: &str = "/etc/kubernetes/pki";
 /// The authority of everything but etcd and the aggregation layer.
-pub(super) const CA: &str = "kubernetes-ca";
+pub(super) const CA: &str = pki::KUBERNETES_CA;
+
+/// How long a certificate holds at least. As in kops (`pkg/bootstrap`, 455 days).
+const LIFETIME: Duration = Duration::from_hours(455 * 24);
+/// By how many days machines differ: those that were made together do not restart everything together.
+const SPREAD: u64 = 30;
 
 /// A certificate file.
 pub(super) fn crt(name: &str) -> String {
@@ -26,7 +34,7 @@ pub(super) fn authority(plan: &mut NodePlan) {
 }
 
 fn trusted(name: &str) -> Keyset {
-    Keyset { name: name.to_owned(), trusted: Some(crt(name)), certificate: None, key: None }
+    Keyset { name: name.to_owned(), trusted: Some(crt(name)), ..Keyset::default() }
 }
 
 /// What the control plane's programs need.
@@ -35,16 +43,16 @@ pub(super) fn control_plane(context: &Context<'_>, plan: &mut NodePlan) -> Resul
         // The controller manager signs with one pair; who checks trusts all.
         Keyset {
             name: CA.to_owned(),
-            trusted: None,
             certificate: Some(crt("kubernetes-ca-signing")),
             key: Some(key("kubernetes-ca-signing")),
+            ..Keyset::default()
         },
-        trusted("apiserver-aggregator-ca"),
+        trusted(pki::AGGREGATOR_CA),
         Keyset {
-            name: "service-account".to_owned(),
-            trusted: Some(format!("{PKI}/service-account.pub")),
-            certificate: None,
+            name: pki::SERVICE_ACCOUNT.to_owned(),
+            public_keys: Some(format!("{PKI}/service-account.pub")),
             key: Some(key("service-account")),
+            ..Keyset::default()
         },
     ]);
     let config = context.config;
@@ -66,38 +74,40 @@ pub(super) fn control_plane(context: &Context<'_>, plan: &mut NodePlan) -> Resul
             Err(_) => names.push(more.clone()),
         }
     }
+    let lifetime = lifetime(context.machine);
     plan.certificates.push(Certificate {
         path: format!("{PKI}/kube-apiserver"),
         authority: CA.to_owned(),
-        common_name: "kubernetes-master".to_owned(),
-        organizations: Vec::new(),
-        names,
-        addresses,
-        usage: Usage::Server,
+        leaf: Leaf {
+            common_name: "kubernetes-master".to_owned(),
+            organization: None,
+            names,
+            addresses,
+            usage: Usage::Server,
+            lifetime,
+        },
     });
     let node = format!("system:node:{}", context.machine.id);
-    plan.certificates.extend([
-        client("kubelet-api", CA, "kubelet-api", &[]),
-        client("apiserver-aggregator", "apiserver-aggregator-ca", "aggregator", &[]),
-        client("kube-apiserver-etcd", "etcd-clients-ca", "kube-apiserver", &[]),
-        client("kube-controller-manager", CA, "system:kube-controller-manager", &[]),
-        client("kube-scheduler", CA, "system:kube-scheduler", &[]),
-        client("kops", CA, "kops", &["system:masters"]),
-        client("kubelet", CA, &node, &["system:nodes"]),
-    ]);
+    let clients = [
+        ("kubelet-api", CA, "kubelet-api", None),
+        ("apiserver-aggregator", pki::AGGREGATOR_CA, "aggregator", None),
+        ("kube-apiserver-etcd", pki::ETCD_CLIENTS_CA, "kube-apiserver", None),
+        ("kube-controller-manager", CA, "system:kube-controller-manager", None),
+        ("kube-scheduler", CA, "system:kube-scheduler", None),
+        ("kops", CA, "kops", Some("system:masters")),
+        ("kubelet", CA, node.as_str(), Some("system:nodes")),
+    ];
+    plan.certificates.extend(clients.map(|(name, authority, common_name, organization)| Certificate {
+        path: format!("{PKI}/{name}"),
+        authority: authority.to_owned(),
+        leaf: Leaf::client(common_name, organization, lifetime),
+    }));
     Ok(())
 }
 
-fn client(name: &str, authority: &str, common_name: &str, organizations: &[&str]) -> Certificate {
-    Certificate {
-        path: format!("{PKI}/{name}"),
-        authority: authority.to_owned(),
-        common_name: common_name.to_owned(),
-        organizations: organizations.iter().map(|name| (*name).to_owned()).collect(),
-        names: Vec::new(),
-        addresses: Vec::new(),
-        usage: Usage::Client,
-    }
+fn lifetime(machine: &Machine) -> Duration {
+    let days = machine.id.bytes().map(u64::from).sum::<u64>() % SPREAD;
+    LIFETIME + Duration::from_hours(days * 24)
 }
 
 /// What the members of one etcd cluster need: they prove themselves to each other and to clients.
@@ -107,22 +117,25 @@ pub(super) fn etcd(context: &Context<'_>, cluster: &str, members: &[String], pla
     let names = members.iter().map(|member| context.config.member_name(cluster, member));
     let names: Vec<String> = names.chain(["localhost".to_owned()]).collect();
     let addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST), context.machine.address.into()];
-    for (path, authority) in [("peer", peers.as_str()), ("server", "etcd-clients-ca")] {
+    for (path, authority) in [("peer", peers.as_str()), ("server", pki::ETCD_CLIENTS_CA)] {
         plan.certificates.push(Certificate {
             path: format!("{PKI}/etcd-{cluster}-{path}"),
             authority: authority.to_owned(),
-            common_name: format!("etcd-{cluster}"),
-            organizations: Vec::new(),
-            names: names.clone(),
-            addresses: addresses.clone(),
-            usage: Usage::Both,
+            leaf: Leaf {
+                common_name: format!("etcd-{cluster}"),
+                organization: None,
+                names: names.clone(),
+                addresses: addresses.clone(),
+                usage: Usage::Both,
+                lifetime: lifetime(context.machine),
+            },
         });
     }
 }
 
 /// The authority of etcd's clients and servers.
 pub(super) fn etcd_clients(plan: &mut NodePlan) {
-    plan.keysets.push(trusted("etcd-clients-ca"));
+    plan.keysets.push(trusted(pki::ETCD_CLIENTS_CA));
 }
 
 /// The n-th address of a range.

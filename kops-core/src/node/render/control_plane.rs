@@ -3,6 +3,7 @@ use super::flags::Flags;
 use super::unit::Service;
 use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, etcd, program};
 use crate::manifest::Networking;
+use crate::pki;
 
 /// The admission plug-ins that are not on by default.
 const ADMISSION: &str = "NodeRestriction";
@@ -65,7 +66,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
             ("client-ca-file", crt(certificates::CA)),
             ("enable-admission-plugins", ADMISSION.to_owned()),
             ("enable-bootstrap-token-auth", "true".to_owned()),
-            ("etcd-cafile", crt("etcd-clients-ca")),
+            ("etcd-cafile", crt(pki::ETCD_CLIENTS_CA)),
             ("etcd-certfile", crt("kube-apiserver-etcd")),
             ("etcd-keyfile", key("kube-apiserver-etcd")),
             ("etcd-servers", etcd::endpoint("main")),
@@ -75,7 +76,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
             ("proxy-client-cert-file", crt("apiserver-aggregator")),
             ("proxy-client-key-file", key("apiserver-aggregator")),
             ("requestheader-allowed-names", "aggregator".to_owned()),
-            ("requestheader-client-ca-file", crt("apiserver-aggregator-ca")),
+            ("requestheader-client-ca-file", crt(pki::AGGREGATOR_CA)),
             ("requestheader-extra-headers-prefix", "X-Remote-Extra-".to_owned()),
             ("requestheader-group-headers", "X-Remote-Group".to_owned()),
             ("requestheader-username-headers", "X-Remote-User".to_owned()),
@@ -95,7 +96,9 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
     flags.overlay(config.control_plane.get("kubeAPIServer"))?;
     let pairs = ["kube-apiserver", "kube-apiserver-etcd", "kubelet-api", "apiserver-aggregator"];
     let mut inputs: Vec<String> = pairs.iter().flat_map(|name| [crt(name), key(name)]).collect();
-    inputs.extend([crt(certificates::CA), format!("{PKI}/service-account.pub"), key("service-account")]);
+    let authorities = [certificates::CA, pki::AGGREGATOR_CA, pki::ETCD_CLIENTS_CA];
+    inputs.extend(authorities.map(crt));
+    inputs.extend([format!("{PKI}/service-account.pub"), key("service-account")]);
     Ok(Service {
         name: "kube-apiserver",
         description: "Kubernetes API server",

@@ -5,6 +5,7 @@ use super::flags::Flags;
 use super::unit::Service;
 use super::{Context, NodePlan, RenderError, Volume, program};
 use crate::node::EtcdMembership;
+use crate::pki;
 
 /// What is particular to an etcd cluster on a machine.
 struct Ports {
@@ -66,7 +67,9 @@ fn service<'a>(
     let all = members.iter().map(|member| format!("etcd-{cluster}-{member}={}", url(member, ports.peer)));
     let file = |name: &str| (crt(&format!("etcd-{cluster}-{name}")), key(&format!("etcd-{cluster}-{name}")));
     let ((server_crt, server_key), (peer_crt, peer_key)) = (file("server"), file("peer"));
-    let inputs = vec![server_crt.clone(), server_key.clone(), peer_crt.clone(), peer_key.clone()];
+    let (clients_ca, peers_ca) = (crt(pki::ETCD_CLIENTS_CA), crt(&format!("etcd-peers-ca-{cluster}")));
+    let inputs = [&server_crt, &server_key, &peer_crt, &peer_key, &clients_ca, &peers_ca];
+    let inputs = inputs.map(String::clone).into();
     let flags = Flags::new(
         "etcd",
         [
@@ -84,9 +87,9 @@ fn service<'a>(
             ("peer-cert-file", peer_crt),
             ("peer-client-cert-auth", "true".to_owned()),
             ("peer-key-file", peer_key),
-            ("peer-trusted-ca-file", crt(&format!("etcd-peers-ca-{cluster}"))),
+            ("peer-trusted-ca-file", peers_ca),
             ("quota-backend-bytes", "8589934592".to_owned()),
-            ("trusted-ca-file", crt("etcd-clients-ca")),
+            ("trusted-ca-file", clients_ca),
         ],
     );
     Service {

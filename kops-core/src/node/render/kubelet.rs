@@ -173,7 +173,8 @@ fn configuration(context: &Context<'_>) -> Result<Value, RenderError> {
         "nodeStatusUpdateFrequency": "2s",
         "nodeStatusReportFrequency": "5m0s",
         "resolvConf": host.resolv_conf,
-        "rotateCertificates": true,
+        // The control plane's is renewed where it was issued.
+        "rotateCertificates": !context.is_control_plane(),
     });
     if !host.may_lower_oom_score {
         tree["oomScoreAdj"] = json!(0);

@@ -13,8 +13,6 @@ mod objects;
 mod tests;
 mod unit;
 
-use std::net::IpAddr;
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -22,6 +20,7 @@ use super::release::NodeRelease;
 use super::{Machine, NodeConfig};
 use crate::manifest::Role;
 use crate::manifest::versions::{KubernetesVersion, VersionError};
+use crate::pki::Leaf;
 use crate::yaml::WriteError;
 
 pub use names::{Member, hosts_block, update_hosts};
@@ -74,14 +73,17 @@ pub struct Volume {
 }
 
 /// A keyset of the cluster, as files on the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Keyset {
     /// Its name in the state store.
     pub name: String,
-    /// Where the certificates of all trusted items go (of key pairs without certificates: the public keys).
+    /// Where the certificates of all trusted items go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted: Option<String>,
+    /// Where the public keys of all trusted items go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_keys: Option<String>,
     /// Where the primary item's certificate goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
@@ -98,31 +100,8 @@ pub struct Certificate {
     pub path: String,
     /// The keyset of the authority.
     pub authority: String,
-    /// The common name.
-    pub common_name: String,
-    /// The organisations.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub organizations: Vec<String>,
-    /// The names of a server.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub names: Vec<String>,
-    /// The addresses of a server.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<IpAddr>,
-    /// Whether it proves a server, a client, or both.
-    pub usage: Usage,
-}
-
-/// What a certificate proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Usage {
-    /// Who calls.
-    Client,
-    /// Who is called.
-    Server,
-    /// Both.
-    Both,
+    /// What it says.
+    pub leaf: Leaf,
 }
 
 /// A file.

@@ -154,8 +154,10 @@ fn the_same_gives_the_same() {
 fn inputs_of_units_are_files_of_the_plan() {
     for group in ["master-a", "nodes"] {
         let plan = render(&config("1.35.7", group), &machine()).unwrap();
-        let keysets =
-            plan.keysets.iter().flat_map(|keyset| [&keyset.trusted, &keyset.certificate, &keyset.key]);
+        let keysets = plan
+            .keysets
+            .iter()
+            .flat_map(|keyset| [&keyset.trusted, &keyset.public_keys, &keyset.certificate, &keyset.key]);
         let mut written: Vec<String> = keysets.flatten().cloned().collect();
         written.extend(plan.files.iter().map(|file| file.path.clone()));
         for certificate in &plan.certificates {

@@ -1,0 +1,200 @@
+//! What only a machine of the control plane does.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use kops_core::pki::{Certificate, KUBERNETES_CA, Keystore, keyset_names};
+
+use super::*;
+
+const MASTER: &str = "
+cluster: demo.k8s.local
+group: master-a
+role: Master
+kubernetesVersion: 1.35.7
+apiName: api.demo.k8s.local
+networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
+etcd: [{cluster: main, member: a, members: [a], version: 3.6.12}]
+";
+const CLUSTER: &str = "demo.k8s.local";
+const PKI: &str = "/etc/kubernetes/pki";
+const DAY: Duration = Duration::from_hours(24);
+
+/// A machine with its disk and its programs; the cluster's keysets are still to be made.
+async fn master() -> Bench {
+    let bench = bench_of(MASTER);
+    bench.publish().await;
+    let root = &bench.node.root;
+    for name in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] {
+        root.write("test", &format!("/opt/kops/bin/{name}"), b"", 0o755).unwrap();
+    }
+    root.write("test", "/dev/xvdu", b"", 0o600).unwrap();
+    bench.world.volumes.lock().unwrap().push(member(Some(("i-1", true))));
+    bench
+}
+
+fn keystore(bench: &Bench) -> Keystore {
+    Keystore::new(bench.store.clone(), bench.clock.clone())
+}
+
+async fn with_keysets() -> Bench {
+    let bench = master().await;
+    keystore(&bench).ensure(CLUSTER, &keyset_names(["main"])).await.unwrap();
+    bench
+}
+
+/// Everything in the directory of certificates.
+fn pki(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(bench.node.root.path(PKI)).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    files
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+fn changed(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    after
+        .iter()
+        .filter(|(name, contents)| before.get(*name) != Some(contents))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn forget_what_ran(bench: &Bench) {
+    bench.system.ran.lock().unwrap().clear();
+}
+
+#[tokio::test]
+async fn a_control_plane_waits_for_its_keysets() {
+    let bench = master().await;
+    insta::assert_snapshot!(bench.problems().await, @r"
+    keyset apiserver-aggregator-ca: it is not in the state store yet
+    keyset etcd-clients-ca: it is not in the state store yet
+    keyset etcd-peers-ca-main: it is not in the state store yet
+    keyset kubernetes-ca: it is not in the state store yet
+    keyset service-account: it is not in the state store yet
+    ");
+    assert!(bench.system.ran("systemctl").is_empty());
+    keystore(&bench).ensure(CLUSTER, &keyset_names(["main"])).await.unwrap();
+    assert_eq!(bench.problems().await, "");
+    assert!(
+        bench
+            .system
+            .ran("systemctl restart")
+            .contains(&"systemctl restart --no-block etcd.service".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn certificates_are_issued_once_and_their_keys_are_private() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let first = pki(&bench);
+    insta::assert_snapshot!(first.keys().cloned().collect::<Vec<_>>().join("\n"), @r"
+    apiserver-aggregator-ca.crt
+    apiserver-aggregator.crt
+    apiserver-aggregator.key
+    etcd-clients-ca.crt
+    etcd-main-peer.crt
+    etcd-main-peer.key
+    etcd-main-server.crt
+    etcd-main-server.key
+    etcd-peers-ca-main.crt
+    kops.crt
+    kops.key
+    kube-apiserver-etcd.crt
+    kube-apiserver-etcd.key
+    kube-apiserver.crt
+    kube-apiserver.key
+    kube-controller-manager.crt
+    kube-controller-manager.key
+    kube-scheduler.crt
+    kube-scheduler.key
+    kubelet-api.crt
+    kubelet-api.key
+    kubelet.crt
+    kubelet.key
+    kubernetes-ca-signing.crt
+    kubernetes-ca-signing.key
+    kubernetes-ca.crt
+    service-account.key
+    service-account.pub
+    ");
+    for name in first.keys() {
+        let mode =
+            std::fs::metadata(bench.node.root.path(&format!("{PKI}/{name}"))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, if name.ends_with(".key") { 0o600 } else { 0o644 }, "{name}");
+    }
+    forget_what_ran(&bench);
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(changed(&first, &pki(&bench)), Vec::<String>::new());
+    assert!(bench.system.ran("systemctl restart").is_empty());
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_before_they_end() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let first = pki(&bench);
+    let crt = Certificate::from_pem(String::from_utf8(first["kube-scheduler.crt"].clone()).unwrap()).unwrap();
+    let left = Duration::try_from(crt.not_after().duration_since(bench.clock.now())).unwrap();
+    bench.clock.advance(left - 31 * DAY);
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(changed(&first, &pki(&bench)), Vec::<String>::new());
+    bench.clock.advance(2 * DAY);
+    forget_what_ran(&bench);
+    assert_eq!(bench.problems().await, "");
+    let renewed = changed(&first, &pki(&bench));
+    assert!(
+        renewed.contains(&"etcd-main-peer.crt".to_owned())
+            && renewed.contains(&"kube-scheduler.key".to_owned())
+    );
+    let restarted = bench.system.ran("systemctl restart");
+    for unit in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"] {
+        assert!(restarted.contains(&format!("systemctl restart --no-block {unit}.service")), "{restarted:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_authority_issued_is_replaced() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let first = pki(&bench);
+    let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
+    let next = stored.keyset.add(bench.clock.now()).unwrap();
+    keystore(&bench).save(CLUSTER, &stored).await.unwrap();
+    assert_eq!(bench.problems().await, "");
+    let second = pki(&bench);
+    assert_eq!(changed(&first, &second), ["kubernetes-ca.crt"], "a new key is trusted before it signs");
+    let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
+    stored.keyset.promote(next).unwrap();
+    keystore(&bench).save(CLUSTER, &stored).await.unwrap();
+    assert_eq!(bench.problems().await, "");
+    let renewed = changed(&second, &pki(&bench));
+    assert!(
+        renewed.contains(&"kubernetes-ca-signing.key".to_owned()) && renewed.contains(&"kops.crt".to_owned())
+    );
+    assert!(!renewed.iter().any(|name| name.starts_with("etcd")), "{renewed:?}");
+}
+
+#[tokio::test]
+async fn what_is_torn_or_foreign_is_replaced_and_nothing_secret_is_said() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let first = pki(&bench);
+    let path = |name: &str| format!("{PKI}/{name}");
+    bench.node.root.write("test", &path("kops.key"), &first["kubelet.key"], 0o600).unwrap();
+    bench.node.root.write("test", &path("kubelet.crt"), b"-----BEGIN", 0o644).unwrap();
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(changed(&first, &pki(&bench)), ["kops.crt", "kops.key", "kubelet.crt", "kubelet.key"]);
+    let key = layout::keyset(CLUSTER, KUBERNETES_CA).unwrap();
+    let whole = bench.store.get(&key).await.unwrap().unwrap().bytes;
+    let torn = &whole[..whole.len() / 2];
+    bench.put(key.as_str(), torn).await;
+    let errors = bench.node.configure().await;
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    insta::assert_snapshot!(error, @"keyset kubernetes-ca: a certificate cannot be read: it is not PEM");
+    assert!(!format!("{error:?}").contains("BEGIN"), "{error:?}");
+    bench.put(key.as_str(), &whole).await;
+    assert_eq!(bench.problems().await, "");
+}

@@ -1,0 +1,226 @@
+//! A control plane of real programs: what kops-node writes is what etcd and Kubernetes accept.
+//!
+//! Needs root, `etcd` in the path, and `KUBERNETES_BIN_DIR` with the programs of Kubernetes 1.20; is skipped where they
+//! are missing. It runs in namespaces and on a file system of its own, so that nothing of the machine changes; only
+//! the cloud is a stand-in, and systemd, of which no more is needed than to start programs.
+
+#![expect(clippy::print_stderr, reason = "what is skipped, and how long things take, is told")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kops_core::clock::SystemClock;
+use kops_core::cloud::CloudError;
+use kops_core::manifest::Role;
+use kops_core::node::{Attachment, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
+use kops_core::pki::{Keystore, keyset_names};
+use kops_core::state::MemoryStore;
+use kops_node::{Node, Output, Programs, Root, System};
+
+const CONFIG: &str = "
+cluster: demo.k8s.local
+group: master-a
+role: Master
+kubernetesVersion: 1.20.2
+apiName: api.demo.k8s.local
+networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
+etcd: [{cluster: main, member: a, members: [a], version: 3.4.23}]
+";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 10);
+const PROGRAMS: [&str; 6] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"];
+/// Set in the process that runs inside.
+const INSIDE: &str = "KOPS_NODE_TEST_INSIDE";
+
+/// A machine whose disk is there.
+#[derive(Debug)]
+struct Cloud;
+
+#[async_trait]
+impl MachineCloud for Cloud {
+    async fn machine(&self, host: Host) -> Result<Machine, CloudError> {
+        Ok(Machine {
+            id: "i-1".to_owned(),
+            provider_id: "aws:///z/i-1".to_owned(),
+            address: ADDRESS,
+            region: "r".to_owned(),
+            zone: "z".to_owned(),
+            machine_type: "t".to_owned(),
+            host,
+        })
+    }
+
+    async fn volumes(&self, _cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
+        let attachment =
+            Attachment { machine: "i-1".to_owned(), device: "/dev/null".to_owned(), is_usable: true };
+        Ok(vec![MemberVolume {
+            id: "vol-1".to_owned(),
+            zone: "z".to_owned(),
+            cluster: "main".to_owned(),
+            member: "a".to_owned(),
+            attachment: Some(attachment),
+        }])
+    }
+
+    async fn attach(&self, _volume: &str, _machine: &str, _device: &str) -> Result<(), CloudError> {
+        Ok(())
+    }
+
+    async fn peers(&self, _cluster: &str) -> Result<Vec<Peer>, CloudError> {
+        Ok(vec![Peer {
+            id: "i-1".to_owned(),
+            role: Role::ControlPlane,
+            address: ADDRESS,
+            labels: BTreeMap::new(),
+        }])
+    }
+}
+
+/// The machine's programs, but for systemd: units are started as plain processes. Disks count as mounted.
+#[derive(Debug, Default)]
+struct Machines {
+    running: Mutex<BTreeMap<String, Child>>,
+}
+
+impl Machines {
+    fn restart(&self, unit: &str) {
+        let text = std::fs::read_to_string(format!("/etc/systemd/system/{unit}")).unwrap();
+        let text = text.replace("\\\n", " ");
+        let value =
+            |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
+        let environment = value("EnvironmentFile=");
+        let source = if environment.is_empty() { String::new() } else { format!(". {environment}; ") };
+        let log = std::fs::File::create(format!("/var/log/{unit}.log")).unwrap();
+        let child = Command::new("sh")
+            .args(["-c", &format!("{source}while :; do {}; sleep 1; done", value("ExecStart="))])
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        if let Some(mut old) = self.running.lock().unwrap().insert(unit.to_owned(), child) {
+            let group = format!("-{}", old.id());
+            assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
+            old.wait().unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl System for Machines {
+    async fn run(&self, program: &str, arguments: &[&str], input: &str) -> std::io::Result<Output> {
+        // Needs containers, which nobody can start here.
+        let is_left_out =
+            |unit: &str| ["containerd", "kubelet", "kube-proxy"].iter().any(|name| unit.starts_with(name));
+        match (program, arguments) {
+            ("systemctl", ["restart", "--no-block", unit]) if !is_left_out(unit) => self.restart(unit),
+            ("systemctl" | "mountpoint" | "modprobe" | "sysctl", _) => {}
+            _ => return Programs.run(program, arguments, input).await,
+        }
+        Ok(Output { code: Some(0), ..Output::default() })
+    }
+}
+
+fn found(name: &str, directory: &Path) -> Option<PathBuf> {
+    let mut directories = vec![directory.to_owned()];
+    directories.extend(std::env::split_paths(&std::env::var_os("PATH")?));
+    directories.into_iter().map(|directory| directory.join(name)).find(|path| path.exists())
+}
+
+/// Everything that is written goes to an overlay in memory; the machine's address is the only one there.
+const ENTER: &str = r#"set -e
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work /mnt/root
+mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+mount -t proc proc /mnt/root/proc
+mount --rbind /dev /mnt/root/dev
+mount -t tmpfs tmpfs /mnt/root/mnt
+mount -t tmpfs tmpfs /mnt/root/run
+ip link set lo up
+ip address add "$1/32" dev lo
+shift
+mkdir -p /mnt/root/opt/kops/bin
+cp "$@" /mnt/root/opt/kops/bin/
+exec chroot /mnt/root "$TEST" --exact a_control_plane_of_real_programs_comes_up --nocapture"#;
+
+#[test]
+fn a_control_plane_of_real_programs_comes_up() {
+    if std::env::var_os(INSIDE).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(inside());
+    }
+    let Some(directory) = std::env::var_os("KUBERNETES_BIN_DIR").map(PathBuf::from) else {
+        return eprintln!("SKIPPED: KUBERNETES_BIN_DIR is not set");
+    };
+    let programs: Option<Vec<_>> =
+        PROGRAMS.iter().chain(&["etcd"]).map(|name| found(name, &directory)).collect();
+    let Some(programs) = programs else {
+        return eprintln!(
+            "SKIPPED: {} lacks a program of {PROGRAMS:?}, or etcd is missing",
+            directory.display()
+        );
+    };
+    let namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"];
+    let status = Command::new("unshare")
+        .args(namespaces)
+        .args(["sh", "-c", ENTER, "sh", &ADDRESS.to_string()])
+        .args(programs)
+        .env(INSIDE, "1")
+        .env("TEST", std::env::current_exe().unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
+async fn until<T>(what: &str, mut tried: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = tried().await {
+            eprintln!("{what} after {:.1} s", start.elapsed().as_secs_f32());
+            return value;
+        }
+        if start.elapsed() > Duration::from_secs(120) {
+            let logs = Command::new("sh").args(["-c", "tail -n 20 /var/log/*.service.log"]).output().unwrap();
+            panic!("{what}: never\n{}", String::from_utf8_lossy(&logs.stdout));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn kubectl(arguments: &[&str]) -> Option<String> {
+    let mut all = vec!["--kubeconfig", "/etc/kubernetes/admin.kubeconfig"];
+    all.extend(arguments);
+    let output = Programs.run("/opt/kops/bin/kubectl", &all, "").await.unwrap();
+    (output.code == Some(0)).then_some(output.stdout)
+}
+
+async fn inside() {
+    let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(SystemClock));
+    let keystore = Keystore::new(store.clone(), clock.clone());
+    keystore.ensure("demo.k8s.local", &keyset_names(["main"])).await.unwrap();
+    let node = Node {
+        config: Arc::new(NodeConfig::read(CONFIG).unwrap()),
+        cloud: Arc::new(Cloud),
+        store,
+        clock,
+        system: Arc::new(Machines::default()),
+        root: Root::new("/"),
+    };
+    until("everything is as it should be", async || {
+        let problems = node.configure().await;
+        problems.iter().for_each(|problem| eprintln!("  {problem}"));
+        problems.is_empty().then_some(())
+    })
+    .await;
+    until("the API is ready", async || kubectl(&["get", "--raw", "/readyz"]).await).await;
+    for name in ["kube-controller-manager", "kube-scheduler"] {
+        until(&format!("{name} leads"), async || kubectl(&["-n", "kube-system", "get", "lease", name]).await)
+            .await;
+    }
+}
