@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_group, create_state_store, delete_cluster, delete_group,
-    delete_instance, edit, get, lock, replace, rolling_update, update, upgrade, validate,
+    completion, create, create_cluster, create_group, create_secret, create_ssh_key, create_state_store,
+    delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key, edit, get, lock, replace,
+    rolling_update, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -49,7 +50,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Create clusters, instance groups and state stores
+    /// Create clusters, instance groups, secrets, keys and state stores
     Create(CreateArgs),
     /// Replace manifests in the state store
     Replace(replace::ReplaceArgs),
@@ -61,7 +62,7 @@ pub(crate) enum Verb {
     /// Preview and apply what the manifests say
     #[command(subcommand)]
     Update(UpdateVerb),
-    /// Delete clusters, instance groups and machines
+    /// Delete clusters, instance groups, machines, secrets and keys
     #[command(subcommand)]
     Delete(DeleteVerb),
     /// Replace machines that are out of date, without hurting what runs on them
@@ -82,9 +83,9 @@ pub(crate) enum Verb {
     Completion(completion::CompletionArgs),
 }
 
-/// Create clusters and state stores, or whatever a file describes.
+/// Create clusters, secrets, keys and state stores, or whatever a file describes.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct CreateArgs {
     #[command(subcommand)]
     pub what: Option<CreateVerb>,
@@ -101,6 +102,11 @@ pub(crate) enum CreateVerb {
     InstanceGroup(create_group::CreateGroupArgs),
     /// Make a private, encrypted, versioned bucket to keep manifests in
     StateStore(create_state_store::CreateStateStoreArgs),
+    /// Store a secret
+    Secret(create_secret::CreateSecretArgs),
+    /// Store an SSH public key that may log in to the machines
+    #[command(name = "sshpublickey")]
+    SshPublicKey(create_ssh_key::CreateSshKeyArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +142,11 @@ pub(crate) enum DeleteVerb {
     InstanceGroup(delete_group::DeleteGroupArgs),
     /// Drain and replace one machine
     Instance(delete_instance::DeleteInstanceArgs),
+    /// Delete a secret
+    Secret(delete_secret::DeleteSecretArgs),
+    /// Delete an SSH public key
+    #[command(name = "sshpublickey")]
+    SshPublicKey(delete_ssh_key::DeleteSshKeyArgs),
 }
 
 /// A form in which data is printed.

@@ -1,5 +1,6 @@
 //! From options and environment to a state store, a cloud and the calls over them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -222,12 +223,20 @@ pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) 
     }
 }
 
-/// Reads a file; `-` is standard input.
+/// Reads a text file; `-` is standard input.
 pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
-    let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
+    // What is not text may be a key: it is not shown.
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| CliError::new(format!("cannot read {}: it is not text", path.display())))
+}
+
+/// Reads a file; `-` is standard input.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(path)
+        std::fs::read(path)
     };
-    text.map_err(|error| CliError::new(format!("cannot read {}", path.display())).with_source(error))
+    bytes.map_err(|error| CliError::new(format!("cannot read {}", path.display())).with_source(error))
 }

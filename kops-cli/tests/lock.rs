@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Bench, Said};
+use support::{Bench, Said, screens};
 
 const NAME: &str = "demo.k8s.local";
 
@@ -32,11 +32,6 @@ fn write_lease(bench: &Bench, text: &str) {
 
 fn lock(bench: &Bench, arguments: &[&str]) -> Said {
     bench.kops(&[&["lock"], arguments, &["--name", NAME]].concat())
-}
-
-/// Several screens as one.
-fn screens<const N: usize>(screens: [Said; N]) -> String {
-    screens.map(|said| said.to_string()).join("\n")
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 
-use support::{Bench, Said};
+use support::{Bench, Said, screens};
 
 const NAME: &str = "demo.k8s.local";
 const CREATE: [&str; 9] = [
@@ -108,7 +108,15 @@ fn getting() {
         bench.kops(&["get", "ig", "node", "--name", NAME]),
         bench.kops(&["get", "cluster", "dmo.k8s.local"]),
     ];
-    insta::assert_snapshot!(all.map(|said| said.to_string()).join("\n"));
+    insta::assert_snapshot!(screens(all));
+    // Options of all verbs may stand anywhere.
+    bench.kops(&["get", "--name", NAME, "ig"]).ok();
+    bench.kops(&["create", "--name", NAME, "ig", "more", "--edit=false"]).ok();
+    for misplaced in
+        [&["get", NAME, "ig"][..], &["get", "-o", "yaml", "ig"], &["create", "-f", "x", "ig", "y"]]
+    {
+        assert_eq!(bench.kops(misplaced).status, Some(1));
+    }
 }
 
 /// A program that edits the file it is given.

@@ -5,6 +5,8 @@ use kops_core::manifest::{Cluster, InstanceGroup, Manifest, Role, write};
 use kops_core::state::LoadedCluster;
 
 use super::get_instances::{self, GetInstancesArgs};
+use super::get_secrets::{self, GetSecretsArgs};
+use super::get_ssh_keys::{self, GetSshKeysArgs};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -12,12 +14,14 @@ use crate::table::table;
 
 /// Show clusters, instance groups, or all of a cluster.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct GetArgs {
     #[command(subcommand)]
     what: Option<GetVerb>,
-    #[command(flatten)]
-    all: ClusterArgs,
+    /// Name of the cluster
+    cluster: Option<String>,
+    /// Form of the output [default: table]
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +35,12 @@ enum GetVerb {
     /// The machines of a cluster
     #[command(visible_alias = "instance")]
     Instances(GetInstancesArgs),
+    /// The names of a cluster's secrets
+    #[command(visible_alias = "secret")]
+    Secrets(GetSecretsArgs),
+    /// The SSH public keys that may log in to the machines
+    #[command(name = "sshpublickeys", visible_alias = "sshpublickey")]
+    SshPublicKeys(GetSshKeysArgs),
     /// A cluster and its instance groups
     All(ClusterArgs),
 }
@@ -59,12 +69,20 @@ struct OutputArgs {
 }
 
 pub(crate) async fn run(args: GetArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    if args.what.is_some() && (args.cluster.is_some() || args.output.is_some()) {
+        return Err(CliError::new("what is asked of `kops get WHAT` has to come after WHAT"));
+    }
     match args.what {
         Some(GetVerb::Clusters(args)) => clusters(args, context).await,
         Some(GetVerb::InstanceGroups(args)) => groups(args, context).await,
         Some(GetVerb::Instances(args)) => return get_instances::run(args, context).await,
+        Some(GetVerb::Secrets(args)) => return get_secrets::run(args, context).await,
+        Some(GetVerb::SshPublicKeys(args)) => return get_ssh_keys::run(args, context).await,
         Some(GetVerb::All(args)) => all(args, context).await,
-        None => all(args.all, context).await,
+        None => {
+            let output = OutputArgs { output: args.output.unwrap_or(Output::Table) };
+            all(ClusterArgs { cluster: args.cluster, output }, context).await
+        }
     }?;
     Ok(ExitStatus::Done)
 }

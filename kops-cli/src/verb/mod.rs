@@ -4,13 +4,19 @@ pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod create_cluster;
 pub(crate) mod create_group;
+pub(crate) mod create_secret;
+pub(crate) mod create_ssh_key;
 pub(crate) mod create_state_store;
 pub(crate) mod delete_cluster;
 pub(crate) mod delete_group;
 pub(crate) mod delete_instance;
+pub(crate) mod delete_secret;
+pub(crate) mod delete_ssh_key;
 pub(crate) mod edit;
 pub(crate) mod get;
 pub(crate) mod get_instances;
+pub(crate) mod get_secrets;
+pub(crate) mod get_ssh_keys;
 pub(crate) mod lock;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
@@ -20,7 +26,7 @@ pub(crate) mod validate;
 mod version;
 
 use crate::cli::{
-    Cli, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
+    Cli, CreateArgs, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
 };
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -29,10 +35,15 @@ use crate::terminal::Terminal;
 pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, CliError> {
     let context = Context::new(cli.global, terminal);
     match cli.verb {
+        Verb::Create(CreateArgs { what: Some(_), files }) if !files.filename.is_empty() => {
+            Err(CliError::new("`kops create -f FILE` creates what the file describes and nothing else"))
+        }
         Verb::Create(args) => match args.what {
             Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
             Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context).await,
             Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
+            Some(CreateVerb::Secret(args)) => create_secret::run(args, &context).await,
+            Some(CreateVerb::SshPublicKey(args)) => create_ssh_key::run(args, &context).await,
             None => create::run(args.files, &context).await,
         },
         Verb::Replace(args) => replace::run(args, &context).await,
@@ -41,6 +52,8 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Update(UpdateVerb::Cluster(args)) => update::run(args, &context).await,
         Verb::Delete(DeleteVerb::Cluster(args)) => delete_cluster::run(args, &context).await,
         Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context).await,
+        Verb::Delete(DeleteVerb::Secret(args)) => delete_secret::run(args, &context).await,
+        Verb::Delete(DeleteVerb::SshPublicKey(args)) => delete_ssh_key::run(args, &context).await,
         Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,

@@ -99,3 +99,8 @@ impl std::fmt::Display for Said {
         }
     }
 }
+
+/// Several screens as one.
+pub(crate) fn screens<const N: usize>(screens: [Said; N]) -> String {
+    screens.map(|said| said.to_string()).join("\n")
+}

@@ -93,9 +93,14 @@ pub fn ssh_public_key(cluster: &str, fingerprint: &str) -> Result<Key, InvalidKe
     ssh_public_keys(cluster)?.leaf(fingerprint)
 }
 
+/// Where secrets lie that are not key pairs.
+pub fn secrets(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("secrets")
+}
+
 /// A secret that is not a key pair.
 pub fn secret(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
-    self::cluster(cluster)?.join("secrets")?.leaf(name)
+    secrets(cluster)?.leaf(name)
 }
 
 /// What workers need to join the cluster: written by the control plane, and the only secret that workers may read.

@@ -1,6 +1,6 @@
 use futures::{TryStreamExt, stream};
 
-use super::{PARALLEL, Registry, RegistryError};
+use super::{Missing, PARALLEL, Registry, RegistryError};
 use crate::state::{Key, layout};
 
 impl Registry {
@@ -17,9 +17,14 @@ impl Registry {
     /// Deletes an SSH public key by its MD5 fingerprint, with or without colons.
     ///
     /// # Errors
-    /// The store fails. A key that is gone is fine.
+    /// There is no such cluster or key, or the store fails.
     pub async fn delete_ssh_key(&self, cluster: &str, fingerprint: &str) -> Result<(), RegistryError> {
-        self.store.delete(&layout::ssh_public_key(cluster, &fingerprint.replace(':', ""))?).await?;
+        self.find(cluster).await?;
+        let key = layout::ssh_public_key(cluster, &fingerprint.replace(':', ""))?;
+        if self.store.get(&key).await?.is_none() {
+            return Err(RegistryError::NotFound(Missing::ssh_key(cluster, fingerprint)));
+        }
+        self.store.delete(&key).await?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ pub enum RegistryError {
     /// Something of that name is there already.
     #[error("{kind} {name:?} already exists")]
     AlreadyExists {
-        /// `cluster`, `instancegroup` or `SSH key`.
+        /// `cluster`, `instancegroup`, `SSH key` or `secret`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -67,6 +67,7 @@ impl RegistryError {
             Self::UnknownFile { .. } => Some("move it away, or delete it if nobody needs it".to_owned()),
             Self::Partial { .. } => Some("replace the manifests, or delete the cluster".to_owned()),
             Self::Store(error) => error.hint().map(str::to_owned),
+            Self::AlreadyExists { kind: "secret", .. } => Some("`--force` replaces it".to_owned()),
             Self::AlreadyExists { .. } | Self::Invalid(_) | Self::Unreadable { .. } => None,
         }
     }
@@ -78,15 +79,15 @@ impl From<InvalidKey> for RegistryError {
     }
 }
 
-/// A cluster or a group that is not there.
+/// A cluster or something of it that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} not found {name:?}")]
 pub struct Missing {
-    /// `cluster` or `instancegroup`.
+    /// `cluster`, `instancegroup`, `SSH key` or `secret`.
     pub kind: &'static str,
     /// The name that was asked for.
     pub name: String,
-    /// The cluster it was looked for in, if it is a group.
+    /// The cluster it was looked for in, if it is not one itself.
     pub cluster: Option<String>,
     /// Names like it, the most similar one first.
     pub near: Vec<String>,
@@ -99,6 +100,14 @@ impl Missing {
 
     pub(super) fn group(cluster: &str, name: &str, near: Vec<String>) -> Self {
         Self { kind: "instancegroup", name: name.to_owned(), cluster: Some(cluster.to_owned()), near }
+    }
+
+    pub(super) fn secret(cluster: &str, name: &str, near: Vec<String>) -> Self {
+        Self { kind: "secret", ..Self::group(cluster, name, near) }
+    }
+
+    pub(super) fn ssh_key(cluster: &str, fingerprint: &str) -> Self {
+        Self { kind: "SSH key", ..Self::group(cluster, fingerprint, Vec::new()) }
     }
 
     fn hint(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 mod batch;
 mod delete;
 mod error;
+mod secret;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::state::{Key, Prefix, StateStore, Version, layout};
 
 use error::nearest;
 pub use error::{Missing, RegistryError};
+pub use secret::{DOCKER_CONFIG, ENCRYPTION_CONFIG, Secret};
 use snapshot::Snapshot;
 pub use write::Replace;
 

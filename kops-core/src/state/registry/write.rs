@@ -283,6 +283,6 @@ fn unrenamed(name: &str, edited: &Metadata, kind: &str) -> Result<(), RegistryEr
     Err(RegistryError::Invalid(vec![violation(format!("{kind}.metadata.name"), message)]))
 }
 
-fn violation(path: impl Into<String>, message: impl Into<String>) -> Violation {
+pub(super) fn violation(path: impl Into<String>, message: impl Into<String>) -> Violation {
     Violation { path: path.into(), message: message.into(), hint: None }
 }
