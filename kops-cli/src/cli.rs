@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_group, create_secret, create_ssh_key, create_state_store,
-    delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key, edit, get, lock, replace,
-    rolling_update, update, upgrade, validate,
+    completion, create, create_cluster, create_group, create_keypair, create_secret, create_ssh_key,
+    create_state_store, delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key,
+    distrust_keypair, edit, get, lock, promote_keypair, replace, rolling_update, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -74,6 +74,12 @@ pub(crate) enum Verb {
     /// Tell whether a cluster is healthy
     #[command(subcommand)]
     Validate(ValidateVerb),
+    /// Let another key pair sign
+    #[command(subcommand)]
+    Promote(PromoteVerb),
+    /// Stop trusting key pairs
+    #[command(subcommand)]
+    Distrust(DistrustVerb),
     /// Show and end leases: who is changing a cluster
     #[command(subcommand)]
     Lock(lock::LockVerb),
@@ -102,6 +108,8 @@ pub(crate) enum CreateVerb {
     InstanceGroup(create_group::CreateGroupArgs),
     /// Make a private, encrypted, versioned bucket to keep manifests in
     StateStore(create_state_store::CreateStateStoreArgs),
+    /// Add a key pair to a keyset
+    Keypair(create_keypair::CreateKeypairArgs),
     /// Store a secret
     Secret(create_secret::CreateSecretArgs),
     /// Store an SSH public key that may log in to the machines
@@ -131,6 +139,18 @@ pub(crate) enum UpgradeVerb {
 pub(crate) enum ValidateVerb {
     /// Tell whether a cluster is healthy
     Cluster(validate::ValidateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PromoteVerb {
+    /// Let a key pair sign
+    Keypair(promote_keypair::PromoteKeypairArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DistrustVerb {
+    /// Stop trusting key pairs of a keyset
+    Keypair(distrust_keypair::DistrustKeypairArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,7 @@ use kops_core::clock::SystemClock;
 use kops_core::lease::{Holder, Leases};
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
+use kops_core::pki::Keystore;
 use kops_core::provider::Provider;
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::{DirectoryStore, Registry, RegistryError, StateStore};
@@ -152,6 +153,13 @@ impl<'a> Context<'a> {
             }
         };
         Ok(Kops::new(provider, store).with_holder(holder()))
+    }
+
+    /// The keysets of a cluster that exists.
+    pub(crate) async fn keystore(&self, cluster: &str) -> Result<Keystore, CliError> {
+        let store = self.store().await?;
+        Registry::new(store.clone()).find(cluster).await?;
+        Ok(Keystore::new(store, Arc::new(SystemClock)))
     }
 
     /// Who is changing which cluster.

@@ -8,6 +8,7 @@ use kops_core::create::CreateError;
 use kops_core::lease::LeaseError;
 use kops_core::manifest::ManifestError;
 use kops_core::operation::OperationError;
+use kops_core::pki::PkiError;
 use kops_core::plan::ReadPlanError;
 use kops_core::provider::ProviderError;
 use kops_core::sim::OpenSimError;
@@ -171,4 +172,4 @@ macro_rules! plain {
     )*};
 }
 
-plain!(CreateError, ManifestError, OpenSimError, ReadPlanError, WriteError);
+plain!(CreateError, ManifestError, OpenSimError, PkiError, ReadPlanError, WriteError);

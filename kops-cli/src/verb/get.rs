@@ -5,6 +5,7 @@ use kops_core::manifest::{Cluster, InstanceGroup, Manifest, Role, write};
 use kops_core::state::LoadedCluster;
 
 use super::get_instances::{self, GetInstancesArgs};
+use super::get_keypairs::{self, GetKeypairsArgs};
 use super::get_secrets::{self, GetSecretsArgs};
 use super::get_ssh_keys::{self, GetSshKeysArgs};
 use crate::cli::Output;
@@ -35,6 +36,9 @@ enum GetVerb {
     /// The machines of a cluster
     #[command(visible_alias = "instance")]
     Instances(GetInstancesArgs),
+    /// The key pairs of a cluster's keysets
+    #[command(visible_alias = "keypair")]
+    Keypairs(GetKeypairsArgs),
     /// The names of a cluster's secrets
     #[command(visible_alias = "secret")]
     Secrets(GetSecretsArgs),
@@ -76,6 +80,7 @@ pub(crate) async fn run(args: GetArgs, context: &Context<'_>) -> Result<ExitStat
         Some(GetVerb::Clusters(args)) => clusters(args, context).await,
         Some(GetVerb::InstanceGroups(args)) => groups(args, context).await,
         Some(GetVerb::Instances(args)) => return get_instances::run(args, context).await,
+        Some(GetVerb::Keypairs(args)) => return get_keypairs::run(args, context).await,
         Some(GetVerb::Secrets(args)) => return get_secrets::run(args, context).await,
         Some(GetVerb::SshPublicKeys(args)) => return get_ssh_keys::run(args, context).await,
         Some(GetVerb::All(args)) => all(args, context).await,

@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod create_cluster;
 pub(crate) mod create_group;
+pub(crate) mod create_keypair;
 pub(crate) mod create_secret;
 pub(crate) mod create_ssh_key;
 pub(crate) mod create_state_store;
@@ -12,12 +13,15 @@ pub(crate) mod delete_group;
 pub(crate) mod delete_instance;
 pub(crate) mod delete_secret;
 pub(crate) mod delete_ssh_key;
+pub(crate) mod distrust_keypair;
 pub(crate) mod edit;
 pub(crate) mod get;
 pub(crate) mod get_instances;
+pub(crate) mod get_keypairs;
 pub(crate) mod get_secrets;
 pub(crate) mod get_ssh_keys;
 pub(crate) mod lock;
+pub(crate) mod promote_keypair;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
 pub(crate) mod update;
@@ -26,7 +30,8 @@ pub(crate) mod validate;
 mod version;
 
 use crate::cli::{
-    Cli, CreateArgs, CreateVerb, DeleteVerb, RollingUpdateVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
+    Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, PromoteVerb, RollingUpdateVerb, UpdateVerb,
+    UpgradeVerb, ValidateVerb, Verb,
 };
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -42,6 +47,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
             Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
             Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context).await,
             Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
+            Some(CreateVerb::Keypair(args)) => create_keypair::run(args, &context).await,
             Some(CreateVerb::Secret(args)) => create_secret::run(args, &context).await,
             Some(CreateVerb::SshPublicKey(args)) => create_ssh_key::run(args, &context).await,
             None => create::run(args.files, &context).await,
@@ -58,6 +64,8 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
         Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,
+        Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context).await,
+        Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context).await,
         Verb::Lock(verb) => lock::run(verb, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),

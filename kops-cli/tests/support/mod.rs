@@ -73,7 +73,7 @@ fn redact(text: &str, directory: &Path) -> String {
 
 /// What a command said.
 pub(crate) struct Said {
-    line: String,
+    pub(crate) line: String,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) status: Option<i32>,

@@ -49,8 +49,12 @@ impl Authority {
     }
 
     /// A new authority, certified by itself for ten years.
-    pub(super) fn generate(name: &str, id: &KeyId, now: Timestamp) -> Result<Credential, PkiError> {
-        let key = PrivateKey::generate()?;
+    pub(super) fn certify_itself(
+        name: &str,
+        id: &KeyId,
+        key: PrivateKey,
+        now: Timestamp,
+    ) -> Result<Credential, PkiError> {
         let mut params = params(name, None, id, now, later(now, AUTHORITY_LIFETIME))?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -15,6 +15,7 @@ pub struct Certificate {
     subject: String,
     not_before: Timestamp,
     not_after: Timestamp,
+    is_authority: bool,
 }
 
 impl fmt::Debug for Certificate {
@@ -46,7 +47,8 @@ impl Certificate {
         let validity = x509.validity();
         let (not_before, not_after) = (time(validity.not_before)?, time(validity.not_after)?);
         let subject = x509.subject().to_string();
-        Ok(Self { pem, der: block.contents, subject, not_before, not_after })
+        let is_authority = x509.is_ca();
+        Ok(Self { pem, der: block.contents, subject, not_before, not_after, is_authority })
     }
 
     /// Its text.
@@ -72,6 +74,11 @@ impl Certificate {
     /// Until when it holds.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whether it may certify others.
+    pub fn is_authority(&self) -> bool {
+        self.is_authority
     }
 
     /// The certified public key in PEM.

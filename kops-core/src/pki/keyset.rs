@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Authority, Certificate, Credential, PkiError, PrivateKey};
+use super::{Authority, Certificate, Credential, Material, PkiError, PrivateKey, SERVICE_ACCOUNT};
 use crate::clock::Timestamp;
 
 /// The number of a key pair, and its certificate's: the moment it was made, in nanoseconds, and 32 random bits.
@@ -71,8 +71,18 @@ impl Keyset {
     /// # Errors
     /// The machine has no randomness.
     pub fn generate(name: &str, now: Timestamp) -> Result<Self, PkiError> {
-        let pair = generate(name, KeyId::new(now)?, now)?;
-        Ok(Self { name: name.to_owned(), primary: pair.id, pairs: vec![pair] })
+        Self::first(name, Material::default(), now)
+    }
+
+    /// A keyset whose first key pair, which signs, is made from `material`.
+    ///
+    /// # Errors
+    /// The material does not fit together or cannot sign; the machine has no randomness.
+    pub fn first(name: &str, material: Material, now: Timestamp) -> Result<Self, PkiError> {
+        let pair = make(name, material, now)?;
+        let keyset = Self { name: name.to_owned(), primary: pair.id, pairs: vec![pair] };
+        keyset.signing()?;
+        Ok(keyset)
     }
 
     /// The keyset of these pairs. Without a primary, the highest number is it, as in kops 1.10.
@@ -140,16 +150,33 @@ impl Keyset {
         self.trusted().map(|pair| pair.certificate.public_key_pem()).collect()
     }
 
-    /// Adds a new key pair, trusted and not yet primary.
+    /// Adds a key pair, trusted and not yet primary.
     ///
     /// # Errors
-    /// The machine has no randomness.
-    pub fn add(&mut self, now: Timestamp) -> Result<KeyId, PkiError> {
-        let pair = generate(&self.name, KeyId::new(now)?, now)?;
+    /// The material does not fit together, or is there already; the machine has no randomness.
+    pub fn add(&mut self, material: Material, now: Timestamp) -> Result<KeyId, PkiError> {
+        let pair = make(&self.name, material, now)?;
+        if let Some(same) = self.pairs.iter().find(|other| other.certificate.der() == pair.certificate.der())
+        {
+            let message = format!("keyset {} has that certificate already, by key {}", self.name, same.id);
+            return Err(PkiError::Refused(message));
+        }
         let id = pair.id;
         self.pairs.push(pair);
         self.pairs.sort_by_key(|pair| pair.id);
         Ok(id)
+    }
+
+    /// The newest pair that can sign: the primary, if none is newer.
+    pub fn newest(&self) -> KeyId {
+        let signing = self.pairs.iter().filter(|pair| pair.key.is_some() && pair.distrusted.is_none());
+        signing.map(|pair| pair.id).max().unwrap_or(self.primary)
+    }
+
+    /// The trusted pairs that are older than the primary.
+    pub fn outlived(&self) -> Vec<KeyId> {
+        let older = |pair: &&Pair| pair.id < self.primary && pair.distrusted.is_none();
+        self.pairs.iter().filter(older).map(|pair| pair.id).collect()
     }
 
     /// Makes a pair the one that signs.
@@ -196,7 +223,33 @@ impl Keyset {
     }
 }
 
-fn generate(name: &str, id: KeyId, now: Timestamp) -> Result<Pair, PkiError> {
-    let Credential { certificate, key } = Authority::generate(name, &id, now)?;
-    Ok(Pair { id, certificate, key: Some(key), distrusted: None })
+fn make(name: &str, material: Material, now: Timestamp) -> Result<Pair, PkiError> {
+    let id = KeyId::new(now)?;
+    let Material { certificate, key } = material;
+    let (certificate, key) = match certificate {
+        Some(certificate) => {
+            if name != SERVICE_ACCOUNT && !certificate.is_authority() {
+                return Err(PkiError::Refused("the certificate is not that of an authority".to_owned()));
+            }
+            if let Some(key) = &key {
+                fit(&certificate, key)?;
+            }
+            (certificate, key)
+        }
+        None => {
+            let key = key.map_or_else(PrivateKey::generate, Ok)?;
+            let Credential { certificate, key } = Authority::certify_itself(name, &id, key, now)?;
+            (certificate, Some(key))
+        }
+    };
+    Ok(Pair { id, certificate, key, distrusted: None })
+}
+
+/// Whether key and certificate are halves of one pair.
+fn fit(certificate: &Certificate, key: &PrivateKey) -> Result<(), PkiError> {
+    let (certified, public) = (certificate.public_key_pem()?, key.public_pem()?);
+    if certified.split_whitespace().eq(public.split_whitespace()) {
+        return Ok(());
+    }
+    Err(PkiError::Refused("the private key is not that of the certificate".to_owned()))
 }

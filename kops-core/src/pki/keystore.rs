@@ -9,13 +9,13 @@ use crate::state::{Key, Put, StateError, StateStore, Version, layout};
 /// What the kubernetes-ca was called by kops 1.10.
 const LEGACY_CA: &str = "ca";
 /// How many objects are read or written side by side.
-const PARALLEL: usize = 8;
+pub(super) const PARALLEL: usize = 8;
 
 /// The keysets of the clusters in a state store, where kops keeps them.
 #[derive(Clone, Debug)]
 pub struct Keystore {
     store: Arc<dyn StateStore>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// A keyset, and what an update of it names.
@@ -24,6 +24,13 @@ pub struct StoredKeyset {
     /// The keyset.
     pub keyset: Keyset,
     put: Put,
+}
+
+impl StoredKeyset {
+    /// A keyset that is not there yet.
+    pub(super) fn absent(keyset: Keyset) -> Self {
+        Self { keyset, put: Put::IfAbsent }
+    }
 }
 
 impl Keystore {
@@ -62,7 +69,7 @@ impl Keystore {
         if name == KUBERNETES_CA
             && let Some((keyset, _)) = self.read(cluster, LEGACY_CA, name).await?
         {
-            return Ok(StoredKeyset { keyset, put: Put::IfAbsent });
+            return Ok(StoredKeyset::absent(keyset));
         }
         Err(PkiError::NotFound(format!("keyset {name} of cluster {cluster}")))
     }
@@ -100,7 +107,7 @@ impl Keystore {
             Err(PkiError::NotFound(_)) => Keyset::generate(&name, self.clock.now())?,
             Err(error) => return Err(error),
         };
-        match self.save(cluster, &StoredKeyset { keyset, put: Put::IfAbsent }).await {
+        match self.save(cluster, &StoredKeyset::absent(keyset)).await {
             Ok(()) => Ok(Some(name)),
             Err(PkiError::Store(StateError::Exists { .. })) => Ok(None),
             Err(error) => Err(error),

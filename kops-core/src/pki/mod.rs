@@ -9,6 +9,7 @@ mod keyset;
 mod keystore;
 mod leaf;
 mod private_key;
+mod rotation;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use keyset::{KeyId, Keyset, Pair};
 pub use keystore::{Keystore, StoredKeyset};
 pub use leaf::{Leaf, Usage};
 pub use private_key::PrivateKey;
+pub use rotation::{KeypairSummary, Material, Standing, is_rotatable};
 
 /// The authority of everything but etcd and the aggregation layer.
 pub const KUBERNETES_CA: &str = "kubernetes-ca";

@@ -113,7 +113,7 @@ fn rotation_never_leaves_what_is_in_use_untrusted() {
     let mut ca = Keyset::generate(KUBERNETES_CA, now()).unwrap();
     let first = ca.primary();
     let old = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
-    let second = ca.add(now() + DAY).unwrap();
+    let second = ca.add(Material::default(), now() + DAY).unwrap();
     assert_eq!(ca.primary(), first);
     assert!(ca.distrust(first, now()).is_err(), "the primary stays trusted");
     ca.promote(second).unwrap();
@@ -130,7 +130,7 @@ fn rotation_never_leaves_what_is_in_use_untrusted() {
 fn a_keyset_survives_being_stored() {
     let mut keyset = Keyset::generate(SERVICE_ACCOUNT, now()).unwrap();
     let first = keyset.primary();
-    let second = keyset.add(now() + DAY).unwrap();
+    let second = keyset.add(Material::default(), now() + DAY).unwrap();
     keyset.promote(second).unwrap();
     keyset.distrust(first, now()).unwrap();
     let text = stored::write(&keyset).unwrap();
@@ -173,8 +173,8 @@ async fn of_two_changes_the_later_one_is_refused() {
     keystore.ensure("demo", &[KUBERNETES_CA.to_owned()]).await.unwrap();
     let mut one = keystore.load("demo", KUBERNETES_CA).await.unwrap();
     let mut two = one.clone();
-    one.keyset.add(now()).unwrap();
-    two.keyset.add(now()).unwrap();
+    one.keyset.add(Material::default(), now()).unwrap();
+    two.keyset.add(Material::default(), now()).unwrap();
     keystore.save("demo", &one).await.unwrap();
     assert!(keystore.save("demo", &two).await.is_err());
     assert_eq!(keystore.keyset("demo", KUBERNETES_CA).await.unwrap(), one.keyset);
@@ -197,4 +197,66 @@ async fn the_authority_of_an_old_cluster_is_kept() {
     assert_eq!(ca.pairs()[0].certificate.subject(), "CN=kubernetes");
     let leaf = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;
     assert!(verifies(&ca, &leaf, KeyUsage::server_auth(), now()));
+}
+
+fn keystore() -> (Keystore, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(now()));
+    (Keystore::new(Arc::new(MemoryStore::new()), clock.clone()), clock)
+}
+
+#[tokio::test]
+async fn keys_are_rotated_step_by_step() {
+    let (keystore, clock) = keystore();
+    let add = |standing| keystore.add_keypair("demo", KUBERNETES_CA, Material::default(), standing);
+    let refused = add(Standing::Secondary).await.unwrap_err();
+    assert_eq!(refused.to_string(), "keyset kubernetes-ca has no key pair yet: its first has to be primary");
+    let first = add(Standing::Primary).await.unwrap();
+    assert_eq!(keystore.promote("demo", KUBERNETES_CA, None).await.unwrap(), None);
+    assert_eq!(keystore.distrust("demo", KUBERNETES_CA, &[]).await.unwrap(), []);
+    clock.advance(DAY);
+    let second = add(Standing::Secondary).await.unwrap();
+    assert!(keystore.distrust("demo", KUBERNETES_CA, &[first]).await.is_err(), "it still signs");
+    assert_eq!(keystore.promote("demo", KUBERNETES_CA, None).await.unwrap(), Some(second));
+    assert_eq!(keystore.distrust("demo", KUBERNETES_CA, &[]).await.unwrap(), [first]);
+    let pairs = keystore.keypairs("demo").await.unwrap();
+    let told: Vec<_> = pairs.iter().map(|p| (p.is_primary, p.distrust_timestamp.is_some())).collect();
+    assert_eq!(told, [(false, true), (true, false)]);
+}
+
+#[tokio::test]
+async fn what_is_brought_along_has_to_fit() {
+    let (keystore, _) = keystore();
+    let add = |material| keystore.add_keypair("demo", KUBERNETES_CA, material, Standing::Primary);
+    let ours = Keyset::generate(KUBERNETES_CA, now()).unwrap().signing().unwrap();
+    let other = PrivateKey::generate().unwrap();
+    let leaf = Keyset::generate(KUBERNETES_CA, now()).unwrap().authority().unwrap();
+    let leaf = leaf.issue(&server(), now()).unwrap();
+    let certificate = Some(ours.certificate.clone());
+    for (material, reason) in [
+        (Material { certificate: certificate.clone(), key: Some(other) }, "is not that of the certificate"),
+        (
+            Material { certificate: Some(leaf.certificate), key: Some(leaf.key) },
+            "is not that of an authority",
+        ),
+        (Material { certificate: certificate.clone(), key: None }, "the private half of key"),
+    ] {
+        let refused = add(material).await.unwrap_err().to_string();
+        assert!(refused.contains(reason), "{refused}");
+    }
+    add(Material { certificate: certificate.clone(), key: Some(ours.key.clone()) }).await.unwrap();
+    let twice = add(Material { certificate, key: None }).await.unwrap_err().to_string();
+    assert!(twice.starts_with("keyset kubernetes-ca has that certificate already"), "{twice}");
+    add(Material { certificate: None, key: Some(ours.key.clone()) }).await.unwrap();
+    let keyset = keystore.keyset("demo", KUBERNETES_CA).await.unwrap();
+    assert!(keyset.signing().unwrap().key == ours.key && keyset.pairs().len() == 2);
+}
+
+#[tokio::test]
+async fn only_what_is_rotated_is_touched() {
+    let (keystore, _) = keystore();
+    for name in ["kubelet", "service-account", "etcd-peers-ca-main"] {
+        let done = keystore.add_keypair("demo", name, Material::default(), Standing::Primary).await;
+        assert_eq!(done.is_ok(), is_rotatable(name), "{name}");
+    }
+    assert_eq!(keystore.rotatable("demo").await.unwrap(), ["etcd-peers-ca-main", "service-account"]);
 }
