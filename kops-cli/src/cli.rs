@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::verb::{
     completion, create, create_cluster, create_group, create_keypair, create_secret, create_ssh_key,
     create_state_store, delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key,
-    distrust_keypair, edit, get, lock, promote_keypair, replace, rolling_update, update, upgrade, validate,
+    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, replace, rolling_update, update,
+    upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -74,6 +75,9 @@ pub(crate) enum Verb {
     /// Tell whether a cluster is healthy
     #[command(subcommand)]
     Validate(ValidateVerb),
+    /// Let kubectl use a cluster
+    #[command(subcommand)]
+    Export(ExportVerb),
     /// Let another key pair sign
     #[command(subcommand)]
     Promote(PromoteVerb),
@@ -139,6 +143,13 @@ pub(crate) enum UpgradeVerb {
 pub(crate) enum ValidateVerb {
     /// Tell whether a cluster is healthy
     Cluster(validate::ValidateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportVerb {
+    /// Put a cluster into kubectl's configuration
+    #[command(visible_alias = "kubecfg")]
+    Kubeconfig(export_kubeconfig::ExportKubeconfigArgs),
 }
 
 #[derive(Debug, Subcommand)]

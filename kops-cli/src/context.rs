@@ -11,6 +11,7 @@ use kops_aws::resource::AwsResource;
 use kops_aws::s3::Credentials;
 use kops_aws::{S3Options, S3StateStore};
 use kops_core::clock::SystemClock;
+use kops_core::kubeconfig::{Kubeconfig, current_cluster};
 use kops_core::lease::{Holder, Leases};
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
@@ -40,8 +41,21 @@ impl<'a> Context<'a> {
         Self { terminal, global }
     }
 
-    /// The cluster's name: the argument, or `--name`, but not two different ones.
+    /// The cluster's name: the argument, or `--name`, but not two different ones; else that of kubectl's context.
     pub(crate) fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
+        if argument.is_none() && self.global.name.is_none() {
+            let files: Vec<Kubeconfig> =
+                kubeconfig_paths().iter().filter_map(|path| Kubeconfig::load(path).ok()).collect();
+            if let Some(name) = current_cluster(&files) {
+                self.terminal.status(format_args!("Using cluster from kubectl context: {name}\n"));
+                return Ok(name.to_owned());
+            }
+        }
+        self.said_cluster_name(argument)
+    }
+
+    /// As [`cluster_name`](Self::cluster_name), but only if somebody has said it now.
+    pub(crate) fn said_cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
         match (argument, &self.global.name) {
             (Some(argument), Some(name))
                 if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() =>
@@ -204,8 +218,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The files in which kubectl looks for its configuration.
+pub(crate) fn kubeconfig_paths() -> Vec<PathBuf> {
+    match std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()) {
+        Some(paths) => std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
+    }
+}
+
 /// Who runs this command, and where.
-fn holder() -> Holder {
+pub(crate) fn holder() -> Holder {
     // Not every shell exports the host's name.
     let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
     Holder {

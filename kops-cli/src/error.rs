@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use kops_core::apply::Incomplete;
 use kops_core::create::CreateError;
+use kops_core::kubeconfig::KubeconfigError;
 use kops_core::lease::LeaseError;
 use kops_core::manifest::ManifestError;
 use kops_core::operation::OperationError;
@@ -123,6 +124,13 @@ impl From<RegistryError> for CliError {
 
 impl From<StateError> for CliError {
     fn from(error: StateError) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
+        Self::of(error, hint)
+    }
+}
+
+impl From<KubeconfigError> for CliError {
+    fn from(error: KubeconfigError) -> Self {
         let hint = error.hint().map(ToOwned::to_owned);
         Self::of(error, hint)
     }

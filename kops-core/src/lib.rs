@@ -11,6 +11,7 @@ pub mod digest;
 pub mod error;
 pub mod fleet;
 pub mod inventory;
+pub mod kubeconfig;
 pub mod lease;
 pub mod manifest;
 pub mod node;

@@ -131,7 +131,7 @@ enum Dns {
 }
 
 pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
-    let name = context.cluster_name(args.cluster.as_deref())?;
+    let name = context.said_cluster_name(args.cluster.as_deref())?;
     let (dry_run, output, yes) = (args.dry_run, args.output, args.yes);
     let created = create::manifests(&options(args, &name, context)?)?;
     if dry_run {

@@ -39,7 +39,7 @@ pub(crate) struct DeleteClusterArgs {
 }
 
 pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
-    let name = context.cluster_name(args.cluster.as_deref())?;
+    let name = context.said_cluster_name(args.cluster.as_deref())?;
     if !args.external {
         match context.registry().await?.load(&name).await {
             // A manifest that cannot be read must not keep its cluster from going.

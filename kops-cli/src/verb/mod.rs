@@ -15,6 +15,7 @@ pub(crate) mod delete_secret;
 pub(crate) mod delete_ssh_key;
 pub(crate) mod distrust_keypair;
 pub(crate) mod edit;
+pub(crate) mod export_kubeconfig;
 pub(crate) mod get;
 pub(crate) mod get_instances;
 pub(crate) mod get_keypairs;
@@ -30,8 +31,8 @@ pub(crate) mod validate;
 mod version;
 
 use crate::cli::{
-    Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, PromoteVerb, RollingUpdateVerb, UpdateVerb,
-    UpgradeVerb, ValidateVerb, Verb,
+    Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, ExportVerb, PromoteVerb, RollingUpdateVerb,
+    UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
 };
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -64,6 +65,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
         Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,
+        Verb::Export(ExportVerb::Kubeconfig(args)) => export_kubeconfig::run(args, &context).await,
         Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context).await,
         Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context).await,
         Verb::Lock(verb) => lock::run(verb, &context).await,

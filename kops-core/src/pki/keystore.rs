@@ -1,8 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{KUBERNETES_CA, Keyset, PkiError, stored};
+use super::{Credential, KUBERNETES_CA, Keyset, Leaf, PkiError, stored};
 use crate::clock::Clock;
 use crate::state::{Key, Put, StateError, StateStore, Version, layout};
 
@@ -98,6 +99,16 @@ impl Keystore {
             .try_collect()
             .await?;
         Ok(created.into_iter().flatten().collect())
+    }
+
+    /// Issues a certificate with every right in the cluster to a person, who should not have it for long. Nobody but its
+    /// holder has the key.
+    ///
+    /// # Errors
+    /// The cluster has no authority yet, or its private key is not known.
+    pub async fn admin(&self, cluster: &str, user: &str, lifetime: Duration) -> Result<Credential, PkiError> {
+        let authority = self.keyset(cluster, KUBERNETES_CA).await?.authority()?;
+        authority.issue(&Leaf::admin(user, lifetime), self.clock.now())
     }
 
     async fn create(&self, cluster: &str, name: String) -> Result<Option<String>, PkiError> {

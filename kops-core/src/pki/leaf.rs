@@ -56,6 +56,9 @@ impl Leaf {
         }
     }
 
+    /// How long a person's certificate holds unless somebody says otherwise. As in kops.
+    pub const ADMIN_LIFETIME: Duration = Duration::from_hours(18);
+
     /// A person's, with every right in the cluster. Named as kops names it.
     pub fn admin(user: &str, lifetime: Duration) -> Self {
         Self::client(format!("kubecfg-{user}"), Some("system:masters"), lifetime)

@@ -1,0 +1,75 @@
+//! kubectl is let use a cluster: what people read, and what is in the file.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use support::{Bench, screens};
+
+const NAME: &str = "demo.k8s.local";
+const EXPORT: [&str; 5] = ["export", "kubeconfig", NAME, "--api-server", "lb.example.com"];
+
+/// A cluster with an authority.
+fn cluster() -> Bench {
+    let bench = Bench::new();
+    let zones = ["--zones", "ap-northeast-1a", "--admin-access=203.0.113.0/24"];
+    bench.kops(&[&["create", "cluster", NAME], &zones[..]].concat()).ok();
+    bench.kops(&["create", "keypair", "kubernetes-ca", "--primary", "--name", NAME]).ok();
+    bench
+}
+
+/// The file without what is new each time.
+fn masked(text: &str) -> String {
+    let is_data = |line: &&str| line.contains("-data: ");
+    let mask = |line: &str| line.split_once(": ").map(|(key, _)| format!("{key}: [DATA]")).unwrap();
+    text.lines().map(|line| if is_data(&line) { mask(line) } else { line.to_owned() } + "\n").collect()
+}
+
+#[test]
+fn a_new_file_gets_a_short_lived_certificate() {
+    let bench = cluster();
+    let said = bench.kops(&[&EXPORT[..], &["--admin"]].concat()).ok();
+    let path = bench.path(".kube/config");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!said.to_string().contains("data"), "{said}");
+    insta::assert_snapshot!(format!("{said}\n{}", masked(&text)));
+    // From now on, kubectl's context names the cluster; to delete it, somebody has to say so.
+    let get = bench.kops(&["get", "ig"]).ok();
+    assert_eq!(get.stderr, "Using cluster from kubectl context: demo.k8s.local\n\n");
+    assert!(bench.kops(&["delete", "cluster"]).stderr.contains("no cluster is named"));
+    let other = bench.kops(&["get", "ig", "--name", "other.k8s.local"]);
+    assert!(other.stderr.contains("cluster not found \"other.k8s.local\""), "{other}");
+}
+
+#[test]
+fn what_others_have_there_stays() {
+    let bench = cluster();
+    let theirs = "current-context: x\nusers:\n- name: alice\n  user:\n    token: s3cr3t\n";
+    let config = bench.write("config", theirs);
+    let broken = bench.write("broken", "users: s3cr3t\n");
+    let to = |file: &'static str| [&EXPORT[..], &["--kubeconfig", file]].concat();
+    insta::assert_snapshot!(screens([
+        bench.kops(&EXPORT[..3]),
+        bench.kops(&to("config")).ok(),
+        bench.kops(&[to("config"), vec!["--user", "bob"]].concat()),
+        bench.kops(&[to("config"), vec!["--user", "alice"]].concat()).ok(),
+        bench.kops(&[to("config"), vec!["--user", "alice", "--admin=1h"]].concat()),
+        bench.kops(&to("broken")),
+    ]));
+    insta::assert_snapshot!("merged", masked(&std::fs::read_to_string(config).unwrap()));
+    assert_eq!(std::fs::read_to_string(broken).unwrap(), "users: s3cr3t\n");
+}
+
+#[test]
+fn of_several_files_the_first_that_is_there_is_changed() {
+    let bench = cluster();
+    let there = bench.write("there", "");
+    let paths =
+        std::env::join_paths([bench.path("absent"), there.clone().into(), bench.path("last")]).unwrap();
+    let output = bench.command(&["export", "kubecfg", NAME, "--internal"]).env("KUBECONFIG", paths).output();
+    let said = bench.said(&[], &output.unwrap()).ok();
+    assert!(std::fs::read_to_string(there).unwrap().contains("server: https://api.internal.demo.k8s.local"));
+    assert!(!bench.path("absent").exists() && !bench.path("last").exists(), "{said}");
+}
