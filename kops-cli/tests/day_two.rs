@@ -1,5 +1,4 @@
 //! Looking after a running cluster, on the simulated cloud: what people read, as snapshots.
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Keys are rotated: what people read, as snapshots.
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 mod support;
 

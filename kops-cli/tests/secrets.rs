@@ -1,5 +1,4 @@
 //! Secrets and SSH public keys: what people read, as snapshots.
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 mod support;
 
