@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use kops_core::pki::{Certificate, KUBERNETES_CA, Keystore, keyset_names};
+use kops_core::pki::{Certificate, KUBERNETES_CA, Keystore, Material, keyset_names};
 
 use super::*;
 
@@ -161,7 +161,7 @@ async fn what_another_authority_issued_is_replaced() {
     assert_eq!(bench.problems().await, "");
     let first = pki(&bench);
     let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
-    let next = stored.keyset.add(bench.clock.now()).unwrap();
+    let next = stored.keyset.add(Material::default(), bench.clock.now()).unwrap();
     keystore(&bench).save(CLUSTER, &stored).await.unwrap();
     assert_eq!(bench.problems().await, "");
     let second = pki(&bench);
