@@ -1,5 +1,6 @@
 //! What workers need to join, published by the control plane (`kops_core::state::layout::node_join`).
 
+use kops_core::clock::Timestamp;
 use kops_core::node::{NodeConfig, render};
 use kops_core::state::{StateStore, layout};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ pub(crate) struct Join {
     pub(crate) authority: String,
     /// The bootstrap token, `id.secret`.
     pub(crate) token: String,
+    /// Until when the API takes the token.
+    pub(crate) expires: Timestamp,
 }
 
 const STEP: &str = "join";

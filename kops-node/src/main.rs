@@ -139,11 +139,11 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
     let mut last: Option<Status> = None;
     let mut rounds = 0;
     loop {
-        // What is as it should be stays so for a while; only other machines come and go.
+        // What is as it should be stays so for a while; only machines come and go.
         let errors = match &last {
             Some(status) if status.problems.is_empty() && rounds < ROUNDS => {
                 rounds += 1;
-                node.refresh_names().await.err().into_iter().collect()
+                node.refresh().await
             }
             _ => {
                 rounds = 0;

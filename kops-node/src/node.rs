@@ -9,10 +9,12 @@ use kops_core::node::{Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
 use kops_core::pki::Keystore;
 use kops_core::state::StateStore;
 
+use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
+use crate::invitation::Invitation;
 use crate::system::System;
-use crate::{certificates, disk, host, join, program, unit};
+use crate::{certificates, disk, host, join, nodes, objects, program, unit};
 
 /// A machine and all that it works with.
 #[derive(Clone, Debug)]
@@ -62,7 +64,46 @@ impl Node {
         if problems.is_empty() {
             problems.extend(unit::ensure(&plan.units, self.system.as_ref(), &self.root).await.err());
         }
+        if problems.is_empty() && self.config.role == Role::ControlPlane {
+            problems.extend(self.lead(&plan).await);
+        }
         problems
+    }
+
+    /// What the control plane does in the cluster once its API answers. Any of its machines may: each looks first.
+    async fn lead(&self, plan: &NodePlan) -> Vec<NodeError> {
+        if let Err(error) = objects::ensure(&plan.objects, self.api(), &self.root).await {
+            return vec![error];
+        }
+        let invitation = Invitation {
+            config: &self.config,
+            keystore: &self.keystore(),
+            store: self.store.as_ref(),
+            clock: self.clock.as_ref(),
+            api: self.api(),
+        };
+        let (invited, nodes) = futures::join!(invitation.ensure(), self.peers_and_nodes());
+        invited.err().into_iter().chain(nodes).collect()
+    }
+
+    async fn peers_and_nodes(&self) -> Vec<NodeError> {
+        match self.cloud.peers(&self.config.cluster).await {
+            Ok(peers) => self.nodes(&peers).await,
+            Err(error) => vec![NodeError::of_cloud("nodes", error)],
+        }
+    }
+
+    async fn nodes(&self, peers: &[Peer]) -> Vec<NodeError> {
+        let results = nodes::ensure(&self.config, peers, self.cloud.as_ref(), self.api()).await;
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
+    fn api(&self) -> Api<'_> {
+        Api { system: self.system.as_ref() }
+    }
+
+    fn keystore(&self) -> Keystore {
+        Keystore::new(self.store.clone(), self.clock.clone())
     }
 
     /// Disks first: where the members are is known only then.
@@ -87,19 +128,22 @@ impl Node {
         results
     }
 
-    /// Looks again where the API and the etcd members are: machines come and go.
-    ///
-    /// # Errors
-    /// When the cloud cannot be asked, or `/etc/hosts` cannot be written.
-    pub async fn refresh_names(&self) -> Done {
+    /// Looks again at what changes by itself: where the API and the etcd members are, and, on the control plane, which
+    /// nodes there are. Returns what could not be done.
+    pub async fn refresh(&self) -> Vec<NodeError> {
         let cluster = &self.config.cluster;
-        let failed = |error| NodeError::of_cloud("names", error);
+        let leads = self.config.role == Role::ControlPlane;
         // Workers may not see disks, and need no etcd.
-        let volumes = match self.config.role {
-            Role::ControlPlane => self.cloud.volumes(cluster).await.map_err(failed)?,
-            Role::Node | Role::Bastion => Vec::new(),
+        let volumes = async { if leads { self.cloud.volumes(cluster).await } else { Ok(Vec::new()) } };
+        let (peers, volumes) = match futures::try_join!(self.cloud.peers(cluster), volumes) {
+            Ok(found) => found,
+            Err(error) => return vec![NodeError::of_cloud("names", error)],
         };
-        self.names(&self.cloud.peers(cluster).await.map_err(failed)?, &volumes)
+        let mut problems: Vec<NodeError> = self.names(&peers, &volumes).err().into_iter().collect();
+        if leads {
+            problems.extend(self.nodes(&peers).await);
+        }
+        problems
     }
 
     /// Writes where the API and the etcd members are. An answer without any control plane changes nothing: old
@@ -139,7 +183,7 @@ impl Node {
         match config.role {
             Role::Bastion => Vec::new(),
             Role::ControlPlane => {
-                let keystore = Keystore::new(self.store.clone(), self.clock.clone());
+                let keystore = self.keystore();
                 certificates::ensure(plan, &config.cluster, &keystore, self.clock.as_ref(), &self.root).await
             }
             Role::Node => {

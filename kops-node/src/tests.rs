@@ -1,10 +1,11 @@
 //! Faults: each ends in a clear step and reason, does no damage, and is over once its cause is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::CloudError;
 use kops_core::digest::sha256_hex;
@@ -19,6 +20,7 @@ use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 use super::*;
 
 mod control_plane;
+mod kubectl;
 
 #[derive(Debug, Default)]
 struct World {
@@ -26,6 +28,7 @@ struct World {
     is_silent: Mutex<bool>,
     volumes: Mutex<Vec<MemberVolume>>,
     attached: Mutex<Vec<String>>,
+    ways: Mutex<BTreeMap<Ipv4Net, String>>,
 }
 
 fn machine(host: Host) -> Machine {
@@ -65,7 +68,23 @@ impl MachineCloud for World {
             address: Ipv4Addr::new(10, 0, 0, last),
             labels: BTreeMap::new(),
         };
-        Ok(vec![peer("i-1", Role::Node, 5), peer("i-2", Role::ControlPlane, 9)])
+        let mut peers = vec![peer("i-1", Role::Node, 5), peer("i-2", Role::ControlPlane, 9)];
+        peers[0].labels = BTreeMap::from([("node-role.kubernetes.io/node".to_owned(), String::new())]);
+        Ok(peers)
+    }
+
+    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
+        Ok(provider_ids.iter().filter(|id| id.ends_with("i-gone")).cloned().collect())
+    }
+
+    async fn route_pods(
+        &self,
+        _cluster: &str,
+        _pods: Ipv4Net,
+        ways: &BTreeMap<Ipv4Net, String>,
+    ) -> Result<(), CloudError> {
+        *self.ways.lock().unwrap() = ways.clone();
+        Ok(())
     }
 }
 
@@ -73,6 +92,7 @@ impl MachineCloud for World {
 #[derive(Debug, Default)]
 struct Recorder {
     answers: Mutex<BTreeMap<String, Output>>,
+    kubectl: Mutex<kubectl::Kubectl>,
     ran: Mutex<Vec<String>>,
 }
 
@@ -90,7 +110,15 @@ impl Recorder {
 
 #[async_trait]
 impl System for Recorder {
-    async fn run(&self, program: &str, arguments: &[&str], _input: &str) -> std::io::Result<Output> {
+    async fn run(&self, program: &str, arguments: &[&str], input: &str) -> std::io::Result<Output> {
+        if program == "/opt/kops/bin/kubectl" {
+            let arguments = &arguments[arguments
+                .iter()
+                .position(|word| !word.starts_with('-') && !word.starts_with('/'))
+                .unwrap()..];
+            self.ran.lock().unwrap().push(format!("kubectl {}", arguments.join(" ")));
+            return Ok(self.kubectl.lock().unwrap().run(arguments, input));
+        }
         self.ran.lock().unwrap().push(format!("{program} {}", arguments.join(" ")));
         let answer = self.answers.lock().unwrap().get(program).cloned();
         Ok(answer.unwrap_or(Output { code: Some(0), ..Output::default() }))
@@ -151,7 +179,8 @@ impl Bench {
         for name in ["kubelet", "kube-proxy"] {
             self.put(&format!("programs/{name}"), name.as_bytes()).await;
         }
-        let join = br#"{"authority": "PEM", "token": "abcdef.0123456789abcdef"}"#;
+        let join =
+            br#"{"authority": "PEM", "token": "abcdef.0123456789abcdef", "expires": "2026-01-16T12:00:00Z"}"#;
         self.put(layout::node_join("demo.k8s.local").unwrap().as_str(), join).await;
     }
 
@@ -171,7 +200,7 @@ async fn a_worker_is_made_once_and_left_alone() {
     let hosts = || String::from_utf8(bench.node.root.read("/etc/hosts").unwrap()).unwrap();
     assert!(hosts().contains("10.0.0.9\tapi.internal.demo.k8s.local\n"), "{}", hosts());
     let before = hosts();
-    bench.node.refresh_names().await.unwrap();
+    assert!(bench.node.refresh().await.is_empty());
     assert_eq!(hosts(), before);
     assert_eq!(bench.problems().await, "");
     assert_eq!((restarted(&bench), bench.system.ran("systemctl daemon-reload").len()), (3, 1));

@@ -4,9 +4,14 @@
 //! are missing. It runs in namespaces and on a file system of its own, so that nothing of the machine changes; only
 //! the cloud is a stand-in, and systemd, of which no more is needed than to start programs.
 
-#![expect(clippy::print_stderr, reason = "what is skipped, and how long things take, is told")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failing test should say where"
+)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 use kops_core::clock::SystemClock;
 use kops_core::cloud::CloudError;
 use kops_core::manifest::Role;
@@ -32,6 +38,17 @@ apiName: api.demo.k8s.local
 networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
 etcd: [{cluster: main, member: a, members: [a], version: 3.4.23}]
 ";
+/// A worker of the same cluster.
+const WORKER: &str = "
+cluster: demo.k8s.local
+group: nodes
+role: Node
+kubernetesVersion: 1.20.2
+apiName: api.demo.k8s.local
+networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
+";
+/// A label that no node may give itself.
+const ROLE: &str = "node-role.kubernetes.io/control-plane";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 10);
 const PROGRAMS: [&str; 6] =
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"];
@@ -40,14 +57,23 @@ const INSIDE: &str = "KOPS_NODE_TEST_INSIDE";
 
 /// A machine whose disk is there.
 #[derive(Debug)]
-struct Cloud;
+struct Cloud {
+    id: &'static str,
+    ways: Mutex<BTreeMap<Ipv4Net, String>>,
+}
+
+impl Cloud {
+    fn of(id: &'static str) -> Arc<Self> {
+        Arc::new(Self { id, ways: Mutex::default() })
+    }
+}
 
 #[async_trait]
 impl MachineCloud for Cloud {
     async fn machine(&self, host: Host) -> Result<Machine, CloudError> {
         Ok(Machine {
-            id: "i-1".to_owned(),
-            provider_id: "aws:///z/i-1".to_owned(),
+            id: self.id.to_owned(),
+            provider_id: format!("aws:///z/{}", self.id),
             address: ADDRESS,
             region: "r".to_owned(),
             zone: "z".to_owned(),
@@ -77,8 +103,22 @@ impl MachineCloud for Cloud {
             id: "i-1".to_owned(),
             role: Role::ControlPlane,
             address: ADDRESS,
-            labels: BTreeMap::new(),
+            labels: BTreeMap::from([(ROLE.to_owned(), String::new())]),
         }])
+    }
+
+    async fn departed(&self, _provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn route_pods(
+        &self,
+        _cluster: &str,
+        _pods: Ipv4Net,
+        ways: &BTreeMap<Ipv4Net, String>,
+    ) -> Result<(), CloudError> {
+        *self.ways.lock().unwrap() = ways.clone();
+        Ok(())
     }
 }
 
@@ -141,6 +181,7 @@ mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
 mount -t proc proc /mnt/root/proc
 mount --rbind /dev /mnt/root/dev
+mount --rbind /sys /mnt/root/sys
 mount -t tmpfs tmpfs /mnt/root/mnt
 mount -t tmpfs tmpfs /mnt/root/run
 ip link set lo up
@@ -186,7 +227,7 @@ async fn until<T>(what: &str, mut tried: impl AsyncFnMut() -> Option<T>) -> T {
             return value;
         }
         if start.elapsed() > Duration::from_secs(120) {
-            let logs = Command::new("sh").args(["-c", "tail -n 20 /var/log/*.service.log"]).output().unwrap();
+            let logs = Command::new("sh").args(["-c", "tail -n 60 /var/log/*.service.log"]).output().unwrap();
             panic!("{what}: never\n{}", String::from_utf8_lossy(&logs.stdout));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -200,27 +241,59 @@ async fn kubectl(arguments: &[&str]) -> Option<String> {
     (output.code == Some(0)).then_some(output.stdout)
 }
 
-async fn inside() {
-    let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(SystemClock));
-    let keystore = Keystore::new(store.clone(), clock.clone());
-    keystore.ensure("demo.k8s.local", &keyset_names(["main"])).await.unwrap();
-    let node = Node {
-        config: Arc::new(NodeConfig::read(CONFIG).unwrap()),
-        cloud: Arc::new(Cloud),
-        store,
-        clock,
-        system: Arc::new(Machines::default()),
-        root: Root::new("/"),
-    };
-    until("everything is as it should be", async || {
+async fn done(node: &Node) {
+    until(&format!("{} is as it should be", node.config.group), async || {
         let problems = node.configure().await;
         problems.iter().for_each(|problem| eprintln!("  {problem}"));
         problems.is_empty().then_some(())
     })
     .await;
+}
+
+async fn inside() {
+    let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(SystemClock));
+    let keystore = Keystore::new(store.clone(), clock.clone());
+    keystore.ensure("demo.k8s.local", &keyset_names(["main"])).await.unwrap();
+    let (cloud, system) = (Cloud::of("i-1"), Arc::new(Machines::default()));
+    let node = |config: &str, cloud: &Arc<Cloud>| Node {
+        config: Arc::new(NodeConfig::read(config).unwrap()),
+        cloud: cloud.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        system: system.clone(),
+        root: Root::new("/"),
+    };
+    let master = node(CONFIG, &cloud);
+    done(&master).await;
     until("the API is ready", async || kubectl(&["get", "--raw", "/readyz"]).await).await;
     for name in ["kube-controller-manager", "kube-scheduler"] {
         until(&format!("{name} leads"), async || kubectl(&["-n", "kube-system", "get", "lease", name]).await)
             .await;
     }
+    a_node_gets_labels_and_routes(&master, &cloud).await;
+    a_worker_gets_its_certificate(&node(WORKER, &Cloud::of("i-2")), &system).await;
+}
+
+async fn a_node_gets_labels_and_routes(master: &Node, cloud: &Cloud) {
+    let object = r#"{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "i-1"}, "spec": {"providerID": "aws:///z/i-1"}}"#;
+    std::fs::write("/run/node.json", object).unwrap();
+    until("a node is there", async || kubectl(&["create", "-f", "/run/node.json"]).await).await;
+    until("its pods have a way", async || {
+        assert!(master.refresh().await.is_empty());
+        cloud.ways.lock().unwrap().values().any(|machine| machine == "i-1").then_some(())
+    })
+    .await;
+    assert!(kubectl(&["get", "nodes", "--selector", ROLE]).await.unwrap().contains("i-1"));
+}
+
+/// The kubelet gets no further than that without containers.
+async fn a_worker_gets_its_certificate(worker: &Node, system: &Machines) {
+    done(worker).await;
+    system.restart("kubelet.service");
+    let nodes = ["get", "nodes", "--kubeconfig", "/var/lib/kubelet/kubeconfig"];
+    until("the kubelet has its certificate", async || {
+        let output = Programs.run("/opt/kops/bin/kubectl", &nodes, "").await.unwrap();
+        (output.code == Some(0)).then_some(())
+    })
+    .await;
 }

@@ -1,18 +1,21 @@
 //! What a machine asks of AWS: who it is (IMDSv2), where etcd's volumes are, and who else is there (EC2).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_config::imds;
-use aws_sdk_ec2::types::{Filter, Instance, Tag, Volume, VolumeAttachmentState};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag, Volume, VolumeAttachmentState};
+use ipnet::Ipv4Net;
 use kops_core::cloud::CloudError;
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
 use kops_core::node::{Attachment, Host, Machine, MachineCloud, MemberVolume, Peer};
 
 use super::call::{Purpose, Turns};
+use super::pod_routes::Routing;
 use super::tag;
 use crate::tags;
 
@@ -110,6 +113,44 @@ impl MachineCloud for AwsMachine {
             reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
         Ok(instances.filter_map(|instance| peer(&instance)).collect())
     }
+
+    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
+        let ids: BTreeMap<&str, &String> = provider_ids
+            .iter()
+            .filter_map(|provider_id| Some((instance_id(provider_id)?, provider_id)))
+            .collect();
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        // Unlike an argument, a filter may name what is no longer known.
+        let named = ids.keys().map(|id| (*id).to_owned()).collect();
+        let named = Filter::builder().name("instance-id").set_values(Some(named)).build();
+        let pages = self.ec2.describe_instances().filters(named).into_paginator().items().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>();
+        let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
+        let found = found.iter().flat_map(|reservation| reservation.instances());
+        let is_there = |instance: &&Instance| {
+            let state = instance.state().and_then(|state| state.name());
+            state != Some(&InstanceStateName::Terminated)
+        };
+        let there: BTreeSet<&str> = found.filter(is_there).filter_map(Instance::instance_id).collect();
+        Ok(ids.into_iter().filter(|(id, _)| !there.contains(id)).map(|(_, whole)| whole.clone()).collect())
+    }
+
+    async fn route_pods(
+        &self,
+        cluster: &str,
+        pods: Ipv4Net,
+        ways: &BTreeMap<Ipv4Net, String>,
+    ) -> Result<(), CloudError> {
+        Routing { ec2: &self.ec2, turns: &self.turns }.ensure(of_cluster(cluster), pods, ways).await
+    }
+}
+
+/// The instance of a node's `spec.providerID` (`aws:///eu-west-1a/i-0123`).
+fn instance_id(provider_id: &str) -> Option<&str> {
+    let id = provider_id.strip_prefix("aws://")?.rsplit('/').next()?;
+    id.starts_with("i-").then_some(id)
 }
 
 fn member_volume(volume: &Volume) -> Option<MemberVolume> {

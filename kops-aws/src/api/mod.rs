@@ -22,6 +22,7 @@ mod names;
 mod network_interface;
 mod network_load_balancer;
 mod observe;
+mod pod_routes;
 mod route_table;
 mod scaling_group;
 mod security_group;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kops_core::manifest::Role;
+use kops_core::manifest::{Networking, Role};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -99,6 +99,9 @@ const CHANGE: [&str; 31] = [
     "elasticloadbalancing:SetLoadBalancerPoliciesOfListener",
 ];
 
+/// How they set the ways to pods, where no network plugin connects them.
+const ROUTES: [&str; 3] = ["ec2:CreateRoute", "ec2:DeleteRoute", "ec2:ReplaceRoute"];
+
 /// What they make, tagged as the cluster's.
 const MAKE: [&str; 6] = [
     "ec2:CopyVolumes",
@@ -154,7 +157,12 @@ fn control_plane(context: &Context<'_>) -> Vec<Value> {
         look.extend(REGISTRY);
         look.sort_unstable();
     }
-    let mut change = allow(&CHANGE, "*");
+    let mut change = CHANGE.to_vec();
+    if matches!(context.spec.networking, None | Some(Networking::Kubenet(_))) {
+        change.extend(ROUTES);
+        change.sort_unstable();
+    }
+    let mut change = allow(&change, "*");
     change["Condition"] = json!({ "StringEquals": { own(tags::CLUSTER): cluster } });
     let mut make = allow(&MAKE, "*");
     make["Condition"] = json!({ "StringEquals": { request_tag(): cluster } });

@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 
 use super::{Host, Machine};
 use crate::cloud::CloudError;
@@ -10,7 +11,7 @@ use crate::manifest::Role;
 
 /// What a machine asks of the cloud that it runs in.
 ///
-/// Every call reads, but for [`attach`](Self::attach). Dropping a future is safe at any point.
+/// Every call reads, but for [`attach`](Self::attach) and [`route_pods`](Self::route_pods). Dropping a future is safe at any point.
 #[async_trait]
 pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// Which machine this is.
@@ -36,6 +37,25 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the cloud cannot be asked.
     async fn peers(&self, cluster: &str) -> Result<Vec<Peer>, CloudError>;
+
+    /// Which of these machines, as `spec.providerID` of their nodes has them, will never run again. One that the cloud
+    /// cannot have is not among them.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError>;
+
+    /// Makes the network send what is for a range of pods to its machine, and lets these machines receive what is not
+    /// for themselves. Other ways to machines within `pods` are removed.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked, or refuses.
+    async fn route_pods(
+        &self,
+        cluster: &str,
+        pods: Ipv4Net,
+        ways: &BTreeMap<Ipv4Net, String>,
+    ) -> Result<(), CloudError>;
 }
 
 /// The disk of an etcd member.

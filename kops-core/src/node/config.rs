@@ -91,6 +91,13 @@ pub struct Networks {
     pub plugin: Option<Networking>,
 }
 
+impl Networks {
+    /// Whether pods are connected by routes alone, which needs no add-on.
+    pub fn routes_pods(&self) -> bool {
+        matches!(self.plugin, None | Some(Networking::Kubenet(_)))
+    }
+}
+
 /// One machine's part in an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

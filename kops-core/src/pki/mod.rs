@@ -13,6 +13,7 @@ mod rotation;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use authority::{Authority, Credential};
 pub use certificate::Certificate;
@@ -22,6 +23,7 @@ pub use keystore::{Keystore, StoredKeyset};
 pub use leaf::{Leaf, Usage};
 pub use private_key::PrivateKey;
 pub use rotation::{KeypairSummary, Material, Standing, is_rotatable};
+pub use token::BootstrapToken;
 
 /// The authority of everything but etcd and the aggregation layer.
 pub const KUBERNETES_CA: &str = "kubernetes-ca";

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kops_core::pki::{Certificate, KUBERNETES_CA, Keystore, Material, keyset_names};
 
+use crate::join::Join;
+
 use super::*;
 
 const MASTER: &str = "
@@ -197,4 +199,125 @@ async fn what_is_torn_or_foreign_is_replaced_and_nothing_secret_is_said() {
     assert!(!format!("{error:?}").contains("BEGIN"), "{error:?}");
     bench.put(key.as_str(), &whole).await;
     assert_eq!(bench.problems().await, "");
+}
+
+fn join(bench: &Bench) -> impl Future<Output = (Join, String)> {
+    let store = bench.store.clone();
+    async move {
+        let key = layout::node_join(CLUSTER).unwrap();
+        let bytes = store.get(&key).await.unwrap().unwrap().bytes;
+        (serde_json::from_slice(&bytes).unwrap(), String::from_utf8(bytes).unwrap())
+    }
+}
+
+fn secrets(bench: &Bench) -> Vec<String> {
+    let kubectl = bench.system.kubectl.lock().unwrap();
+    kubectl.objects.keys().filter(|name| name.starts_with("Secret")).cloned().collect()
+}
+
+#[tokio::test]
+async fn a_token_is_made_once_and_renewed_before_it_ends() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let (first, text) = join(&bench).await;
+    assert_eq!(first.authority.as_bytes(), pki(&bench)["kubernetes-ca.crt"]);
+    let name = |join: &Join| format!("Secret bootstrap-token-{}", join.token.split_once('.').unwrap().0);
+    assert_eq!(secrets(&bench), [name(&first)]);
+    bench.clock.advance(Duration::from_hours(11));
+    forget_what_ran(&bench);
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(join(&bench).await.1, text);
+    assert!(bench.system.ran("kubectl apply").is_empty());
+    bench.system.kubectl.lock().unwrap().objects.remove(&name(&first));
+    assert_eq!(bench.problems().await, "");
+    assert_eq!((secrets(&bench), join(&bench).await.1), (vec![name(&first)], text), "the API had lost it");
+    bench.clock.advance(Duration::from_hours(2));
+    assert_eq!(bench.problems().await, "");
+    let (second, _) = join(&bench).await;
+    assert!(second.token != first.token && second.expires > first.expires);
+    assert!(secrets(&bench).contains(&name(&second)));
+}
+
+#[tokio::test]
+async fn another_authority_is_told_to_who_joins() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let (first, _) = join(&bench).await;
+    let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
+    stored.keyset.add(Material::default(), bench.clock.now()).unwrap();
+    keystore(&bench).save(CLUSTER, &stored).await.unwrap();
+    assert_eq!(bench.problems().await, "");
+    assert_ne!(join(&bench).await.0.authority, first.authority);
+}
+
+/// Two machines that share the store and the API.
+#[tokio::test]
+async fn of_several_machines_one_writes_the_join_document() {
+    let bench = with_keysets().await;
+    let other = with_keysets().await;
+    let mut second = other.node.clone();
+    (second.store, second.system) = (bench.store.clone(), bench.system.clone());
+    bench.store.delete(&layout::node_join(CLUSTER).unwrap()).await.unwrap();
+    let (one, two) = futures::join!(bench.node.configure(), second.configure());
+    assert!(one.is_empty() && two.is_empty(), "{one:?} {two:?}");
+    assert_eq!(secrets(&bench).len(), 1);
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
+    let bench = with_keysets().await;
+    bench.system.kubectl.lock().unwrap().refusal = Some("The connection was refused".to_owned());
+    let problems = bench.problems().await;
+    assert!(problems.starts_with("objects: the cluster's API does not do it: The connection"), "{problems}");
+    bench.system.kubectl.lock().unwrap().refusal = None;
+    assert_eq!(bench.problems().await, "");
+    let (join, _) = join(&bench).await;
+    assert!(!format!("{:?}", bench.system.ran("kubectl")).contains(&join.token[7..]));
+}
+
+#[tokio::test]
+async fn objects_are_applied_once_for_each_content_and_cluster() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let applied = |bench: &Bench| {
+        let count = bench.system.ran("kubectl apply").len();
+        forget_what_ran(bench);
+        count
+    };
+    assert_eq!(applied(&bench), 2, "the objects, and the token");
+    assert!(
+        bench.system.kubectl.lock().unwrap().objects.contains_key("ClusterRoleBinding kops:node-bootstrap")
+    );
+    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 0));
+    bench.system.kubectl.lock().unwrap().uid = "uid-2";
+    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 1));
+}
+
+#[tokio::test]
+async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
+    let bench = with_keysets().await;
+    let nodes = [
+        ("i-1", "100.96.0.0/24", true),
+        ("i-gone", "100.96.1.0/24", false),
+        ("i-off", "100.96.2.0/24", false),
+    ];
+    bench.system.kubectl.lock().unwrap().nodes =
+        nodes.map(|(name, pods, ready)| kubectl::node(name, pods, ready)).into();
+    assert_eq!(bench.problems().await, "");
+    let names = |bench: &Bench| {
+        let kubectl = bench.system.kubectl.lock().unwrap();
+        kubectl
+            .nodes
+            .iter()
+            .map(|node| node["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&bench), ["i-1", "i-off"], "a machine that is only switched off keeps its node");
+    let label = bench.system.kubectl.lock().unwrap().nodes[0]["metadata"]["labels"].clone();
+    assert_eq!(label, serde_json::json!({ "node-role.kubernetes.io/node": "" }));
+    let ways = bench.world.ways.lock().unwrap().clone();
+    assert_eq!(ways, BTreeMap::from([("100.96.0.0/24".parse().unwrap(), "i-1".to_owned())]));
+    forget_what_ran(&bench);
+    assert!(bench.node.refresh().await.is_empty());
+    assert_eq!(bench.system.ran("kubectl").len(), 1, "looked, and left all as it is");
 }

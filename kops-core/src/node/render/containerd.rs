@@ -1,7 +1,6 @@
 use serde_json::Value;
 
 use super::{Context, File, NodePlan, RenderError, Unit};
-use crate::manifest::Networking;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
 const TEMPLATE: &str = "/etc/containerd/cni.template";
@@ -23,7 +22,7 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
     };
     plan.files.push(File::public(CONFIG, contents));
     let mut inputs = vec![CONFIG.to_owned(), DROP_IN.to_owned()];
-    if routes_pods(context) {
+    if context.config.networks.routes_pods() {
         plan.files.push(File::public(TEMPLATE, template()));
         inputs.push(TEMPLATE.to_owned());
     }
@@ -35,19 +34,17 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
     Ok(())
 }
 
-/// Whether pods are connected by routes alone, which needs no add-on.
-fn routes_pods(context: &Context<'_>) -> bool {
-    matches!(context.config.networks.plugin, None | Some(Networking::Kubenet(_)))
-}
-
 /// A configuration of the second version, which containerd 1.3 to 2.x all read.
 fn config(context: &Context<'_>) -> String {
     let host = &context.machine.host;
     let image = context.config.kubelet.get("podInfraContainerImage").and_then(Value::as_str);
     let pause =
         image.map_or_else(|| format!("registry.k8s.io/pause:{}", context.release.pause), str::to_owned);
-    let template =
-        if routes_pods(context) { format!("    conf_template = \"{TEMPLATE}\"\n") } else { String::new() };
+    let template = if context.config.networks.routes_pods() {
+        format!("    conf_template = \"{TEMPLATE}\"\n")
+    } else {
+        String::new()
+    };
     format!(
         r#"version = 2
 

@@ -1,0 +1,145 @@
+//! The cluster's API on the machine itself, by kubectl with the administrator's certificate.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use kops_core::node::render;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::{Done, NodeError};
+use crate::system::System;
+
+/// What kubectl learns of the API; not beyond a boot.
+const CACHE: &str = "/run/kops-node/kubectl";
+
+/// Every failure may pass by itself: members and API servers come and go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Api<'a> {
+    pub(crate) system: &'a dyn System,
+}
+
+/// A node as its API has it.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiNode {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) provider_id: Option<String>,
+    pub(crate) pods: Option<Ipv4Net>,
+    pub(crate) is_ready: bool,
+}
+
+impl Api<'_> {
+    /// One object, or none if there is none.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        step: &str,
+        what: &[&str],
+    ) -> Result<Option<T>, NodeError> {
+        let arguments = [&["get", "--ignore-not-found", "-o", "json"][..], what].concat();
+        let text = self.kubectl(step, &arguments, "").await?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        // What could not be read may be a secret.
+        serde_json::from_str(&text).map(Some).map_err(|_| NodeError::waiting(step, "kubectl gave no JSON"))
+    }
+
+    /// Makes objects what they should be.
+    pub(crate) async fn apply(&self, step: &str, objects: &[Value]) -> Done {
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+        self.kubectl(step, &["apply", "-f", "-"], &list.to_string()).await.map(drop)
+    }
+
+    /// All nodes.
+    pub(crate) async fn nodes(&self, step: &str) -> Result<Vec<ApiNode>, NodeError> {
+        let list: Option<List> = self.get(step, &["nodes"]).await?;
+        Ok(list.map(|list| list.items).unwrap_or_default().into_iter().map(ApiNode::from).collect())
+    }
+
+    pub(crate) async fn label(&self, step: &str, node: &str, labels: &BTreeMap<&str, &str>) -> Done {
+        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+        let mut arguments = vec!["label", "--overwrite", "node", node];
+        arguments.extend(labels.iter().map(String::as_str));
+        self.kubectl(step, &arguments, "").await.map(drop)
+    }
+
+    pub(crate) async fn delete_node(&self, step: &str, node: &str) -> Done {
+        self.kubectl(step, &["delete", "--ignore-not-found", "--wait=false", "node", node], "")
+            .await
+            .map(drop)
+    }
+
+    async fn kubectl(&self, step: &str, arguments: &[&str], input: &str) -> Result<String, NodeError> {
+        let program = format!("{}/kubectl", render::PROGRAMS);
+        let kubeconfig =
+            ["--kubeconfig", render::ADMIN_KUBECONFIG, "--cache-dir", CACHE, "--request-timeout=10s"];
+        let arguments = [&kubeconfig[..], arguments].concat();
+        match self.system.run(&program, &arguments, input).await {
+            Ok(output) if output.is_ok() => Ok(output.stdout),
+            Ok(output) => {
+                let said = output.stderr.trim().lines().last().unwrap_or("no reason given").to_owned();
+                Err(NodeError::waiting(step, format!("the cluster's API does not do it: {said}")))
+            }
+            Err(error) => Err(NodeError::lasting(step, format!("{program} cannot be run: {error}"))),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    #[serde(rename = "providerID")]
+    provider_id: Option<String>,
+    #[serde(rename = "podCIDR")]
+    pod_cidr: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+impl From<Item> for ApiNode {
+    fn from(item: Item) -> Self {
+        let is_ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
+        Self {
+            name: item.metadata.name,
+            labels: item.metadata.labels,
+            provider_id: item.spec.provider_id,
+            pods: item.spec.pod_cidr.and_then(|range| range.parse().ok()),
+            is_ready: item.status.conditions.iter().any(is_ready),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What workers need to join, kept present and valid by the control plane: the authority to trust, and a token that the
+//! API knows.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kops_core::clock::{Clock, Timestamp, later};
+use kops_core::node::{NodeConfig, render};
+use kops_core::pki::{BootstrapToken, KUBERNETES_CA, Keystore};
+use kops_core::state::{Put, StateError, StateStore, layout};
+use serde::Deserialize;
+
+use crate::api::Api;
+use crate::error::{Done, NodeError};
+use crate::join::Join;
+
+const STEP: &str = "join document";
+/// How long a token holds. A machine reads it seconds before it uses it, so that it can be short.
+const LIFETIME: Duration = Duration::from_hours(24);
+/// How much of that must be left; after that there is another one.
+const MARGIN: Duration = Duration::from_hours(12);
+
+/// What the document is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invitation<'a> {
+    pub(crate) config: &'a NodeConfig,
+    pub(crate) keystore: &'a Keystore,
+    pub(crate) store: &'a dyn StateStore,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) api: Api<'a>,
+}
+
+impl Invitation<'_> {
+    /// Makes sure that there is a document that holds, and that the API knows its token. Of several machines that find
+    /// none, one writes it, and all make its token known.
+    pub(crate) async fn ensure(&self) -> Done {
+        let join = match self.renew().await? {
+            Some(join) => join,
+            // Somebody else was first: what they wrote holds.
+            None => {
+                self.renew().await?.ok_or_else(|| NodeError::waiting(STEP, "other machines write it, too"))?
+            }
+        };
+        self.admit(&join).await
+    }
+
+    /// The document that holds; none if somebody else has just written one.
+    async fn renew(&self) -> Result<Option<Join>, NodeError> {
+        let key = layout::node_join(&self.config.cluster);
+        let key = key.map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+        let keyset = self.keystore.keyset(&self.config.cluster, KUBERNETES_CA).await;
+        let authority = keyset.map_err(|error| NodeError::waiting(STEP, error.to_string()))?.trusted_pem();
+        let found = self.store.get(&key).await.map_err(|error| NodeError::of_store(STEP, error))?;
+        let now = self.clock.now();
+        let put = match found {
+            None => Put::IfAbsent,
+            Some(object) => {
+                let join = serde_json::from_slice(&object.bytes).ok();
+                let holds = |join: &Join| join.authority == authority && join.expires >= later(now, MARGIN);
+                if let Some(join) = join.filter(holds) {
+                    return Ok(Some(join));
+                }
+                Put::IfUnchanged(object.version)
+            }
+        };
+        let token =
+            BootstrapToken::generate().map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+        let join = Join { authority, token: token.text().to_string(), expires: later(now, LIFETIME) };
+        let text = serde_json::to_vec(&join).map_err(|_| NodeError::lasting(STEP, "it cannot be written"))?;
+        match self.store.put(&key, &text, put).await {
+            Ok(_) => Ok(Some(join)),
+            Err(StateError::Exists { .. } | StateError::Changed(_)) => Ok(None),
+            Err(error) => Err(NodeError::of_store(STEP, error)),
+        }
+    }
+
+    /// Makes the token known to the API.
+    async fn admit(&self, join: &Join) -> Done {
+        let token = BootstrapToken::parse(&join.token);
+        let token = token.ok_or_else(|| NodeError::waiting(STEP, "its token is none"))?;
+        let name = format!("bootstrap-token-{}", token.id());
+        let known: Option<Secret> =
+            self.api.get(STEP, &["--namespace", "kube-system", "secret", &name]).await?;
+        if known.is_some_and(|known| known.is(&token, join.expires)) {
+            return Ok(());
+        }
+        let object = render::bootstrap_token(&token, join.expires);
+        // kubectl's words could quote what it was given.
+        let refused =
+            |error: NodeError| NodeError { reason: error.reason.replace(token.secret(), "…"), ..error };
+        self.api.apply(STEP, &[object]).await.map_err(refused)
+    }
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Data {
+    expiration: Option<String>,
+    token_secret: Option<String>,
+}
+
+impl Secret {
+    fn is(&self, token: &BootstrapToken, expires: Timestamp) -> bool {
+        let is = |found: &Option<String>, wanted: &str| {
+            found
+                .as_ref()
+                .is_some_and(|found| STANDARD.decode(found).is_ok_and(|bytes| bytes == wanted.as_bytes()))
+        };
+        let expiration: Option<Timestamp> = self
+            .data
+            .expiration
+            .as_ref()
+            .and_then(|text| String::from_utf8(STANDARD.decode(text).ok()?).ok()?.parse().ok());
+        // The API keeps whole seconds.
+        is(&self.data.token_secret, token.secret())
+            && expiration.is_some_and(|found| found.as_second() == expires.as_second())
+    }
+}

@@ -1,0 +1,66 @@
+//! What the control plane does for nodes, as a cloud controller would: labels that a node may not give itself, ways to
+//! its pods, and its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use kops_core::node::{MachineCloud, NodeConfig, Peer};
+
+use crate::api::{Api, ApiNode};
+use crate::error::{Done, NodeError};
+
+const STEP: &str = "nodes";
+const ROUTES: &str = "pod routes";
+
+/// Looks at all nodes once.
+pub(crate) async fn ensure(
+    config: &NodeConfig,
+    peers: &[Peer],
+    cloud: &dyn MachineCloud,
+    api: Api<'_>,
+) -> Vec<Done> {
+    let nodes = match api.nodes(STEP).await {
+        Ok(nodes) => nodes,
+        Err(error) => return vec![Err(error)],
+    };
+    let (labels, routes, departed) = futures::join!(
+        join_all(nodes.iter().filter_map(|node| {
+            let peer = peers.iter().find(|peer| peer.id == node.name)?;
+            Some(label(node, peer, api))
+        })),
+        route(config, &nodes, peers, cloud),
+        dismiss(&nodes, peers, cloud, api),
+    );
+    labels.into_iter().chain([routes, departed]).collect()
+}
+
+async fn label(node: &ApiNode, peer: &Peer, api: Api<'_>) -> Done {
+    let missing = peer.labels.iter().filter(|(label, value)| node.labels.get(*label) != Some(value));
+    let missing: BTreeMap<&str, &str> =
+        missing.map(|(label, value)| (label.as_str(), value.as_str())).collect();
+    if missing.is_empty() { Ok(()) } else { api.label(STEP, &node.name, &missing).await }
+}
+
+/// Ranges of pods lead to the machines of their nodes; none of a machine that does not run.
+async fn route(config: &NodeConfig, nodes: &[ApiNode], peers: &[Peer], cloud: &dyn MachineCloud) -> Done {
+    let Some(pods) = config.networks.pods.filter(|_| config.networks.routes_pods()) else { return Ok(()) };
+    let runs = |node: &&ApiNode| peers.iter().any(|peer| peer.id == node.name);
+    let ways = nodes.iter().filter(runs).filter_map(|node| Some((node.pods?, node.name.clone()))).collect();
+    let routed = cloud.route_pods(&config.cluster, pods, &ways).await;
+    routed.map_err(|error| NodeError::of_cloud(ROUTES, error))
+}
+
+/// Nodes whose machines will never run again are deleted, so that their pods are made elsewhere.
+async fn dismiss(nodes: &[ApiNode], peers: &[Peer], cloud: &dyn MachineCloud, api: Api<'_>) -> Done {
+    let is_missing = |node: &&ApiNode| !node.is_ready && !peers.iter().any(|peer| peer.id == node.name);
+    let missing: Vec<&ApiNode> = nodes.iter().filter(is_missing).collect();
+    let ids: BTreeSet<String> = missing.iter().filter_map(|node| node.provider_id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let departed = cloud.departed(&ids).await.map_err(|error| NodeError::of_cloud(STEP, error))?;
+    let departed =
+        missing.iter().filter(|node| node.provider_id.as_ref().is_some_and(|id| departed.contains(id)));
+    let deleted = join_all(departed.map(|node| api.delete_node(STEP, &node.name))).await;
+    deleted.into_iter().collect()
+}
