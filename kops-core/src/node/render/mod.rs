@@ -7,6 +7,7 @@ mod etcd;
 mod flags;
 mod kernel;
 mod kubelet;
+mod masquerade;
 mod names;
 mod objects;
 #[cfg(test)]
@@ -190,6 +191,7 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
     }
     kernel::render(&mut plan);
     containerd::render(&context, &mut plan)?;
+    masquerade::render(&context, &mut plan);
     if config.role == Role::ControlPlane {
         etcd::render(&context, &mut plan)?;
         control_plane::render(&context, &mut plan)?;
