@@ -47,6 +47,9 @@ pub struct NodeConfig {
     /// The settings of the control plane's programs, by kops's names of them; only for machines that run them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub control_plane: BTreeMap<String, Settings>,
+    /// The settings of the cluster's DNS; only for machines that run the control plane.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub dns: Settings,
     /// The members of etcd clusters that the group's machine runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<EtcdMembership>,
@@ -162,6 +165,7 @@ impl NodeConfig {
             control_plane: control_plane
                 .filter_map(|(name, settings)| Some((name.to_owned(), settings.clone()?)))
                 .collect(),
+            dns: overlay([spec.kube_dns.as_ref().filter(|_| is_control_plane)]),
             etcd: etcd(completed, group.name()),
             state: None,
             assets: Vec::new(),

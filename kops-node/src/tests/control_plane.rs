@@ -277,7 +277,7 @@ async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
 
 #[tokio::test]
 async fn objects_are_applied_once_for_each_content_and_cluster() {
-    let bench = with_keysets().await;
+    let mut bench = with_keysets().await;
     assert_eq!(bench.problems().await, "");
     let applied = |bench: &Bench| {
         let count = bench.system.ran("kubectl apply").len();
@@ -290,6 +290,10 @@ async fn objects_are_applied_once_for_each_content_and_cluster() {
     );
     assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 0));
     bench.system.kubectl.lock().unwrap().uid = "uid-2";
+    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 1));
+    let mut config = (*bench.node.config).clone();
+    config.networks.cluster_domain = "other.local".to_owned();
+    bench.node.config = Arc::new(config);
     assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 1));
 }
 

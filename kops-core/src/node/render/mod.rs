@@ -3,6 +3,7 @@
 mod certificates;
 mod containerd;
 mod control_plane;
+mod dns;
 mod etcd;
 mod flags;
 mod kernel;
@@ -195,7 +196,7 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
     if config.role == Role::ControlPlane {
         etcd::render(&context, &mut plan)?;
         control_plane::render(&context, &mut plan)?;
-        plan.objects = objects::objects();
+        plan.objects = objects::objects(&context)?;
     }
     kubelet::render(&context, &mut plan)?;
     Ok(plan)

@@ -1,34 +1,41 @@
-//! What the cluster needs to know so that machines can join it.
+//! What a cluster needs first: that machines can join it, and that pods find services.
 
 use serde_json::{Value, json};
 
+use super::{Context, RenderError, dns};
 use crate::clock::Timestamp;
 use crate::pki::BootstrapToken;
+
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
+/// The label of what is applied here.
+pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kops");
 
 /// The group of those who hold a bootstrap token.
 pub const TOKEN_GROUP: &str = "system:bootstrappers:kops:nodes";
 
-/// The bindings: who holds a token may ask for a node's certificate, which is signed at once; nodes may renew theirs,
-/// and read what a service proxy reads; the API server may call kubelets.
-pub(super) fn objects() -> Vec<Value> {
+/// Who holds a token may ask for a node's certificate, which is signed at once; nodes may renew theirs,
+/// and read what a service proxy reads; the API server may call kubelets; pods find services.
+pub(super) fn objects(context: &Context<'_>) -> Result<Vec<Value>, RenderError> {
     let approved = "system:certificates.k8s.io:certificatesigningrequests";
-    vec![
+    let mut objects = vec![
         binding("kops:node-bootstrap", "system:node-bootstrapper", "Group", TOKEN_GROUP),
         binding("kops:node-first-certificate", &format!("{approved}:nodeclient"), "Group", TOKEN_GROUP),
         binding("kops:node-next-certificate", &format!("{approved}:selfnodeclient"), "Group", "system:nodes"),
         binding("kops:node-proxier", "system:node-proxier", "Group", "system:nodes"),
         binding("kops:kubelet-api", "system:kubelet-api-admin", "User", "kubelet-api"),
-    ]
+    ];
+    objects.extend(dns::objects(context)?);
+    Ok(objects)
 }
 
 fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Value {
-    let group = "rbac.authorization.k8s.io";
+    let (key, value) = MANAGED_BY;
     json!({
-        "apiVersion": format!("{group}/v1"),
+        "apiVersion": format!("{RBAC}/v1"),
         "kind": "ClusterRoleBinding",
-        "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": "kops" } },
-        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": role },
-        "subjects": [{ "apiGroup": group, "kind": kind, "name": subject }],
+        "metadata": { "name": name, "labels": { key: value } },
+        "roleRef": { "apiGroup": RBAC, "kind": "ClusterRole", "name": role },
+        "subjects": [{ "apiGroup": RBAC, "kind": kind, "name": subject }],
     })
 }
 

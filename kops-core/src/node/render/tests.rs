@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::manifest::versions::RELEASES;
-use crate::manifest::{CompletedCluster, Manifest, Recommendations, complete, read};
+use crate::manifest::{CompletedCluster, Manifest, Recommendations, Settings, complete, read};
 use crate::node::{Asset, Host, StateSource};
 
 fn completed(version: &str) -> CompletedCluster {
@@ -120,6 +120,23 @@ fn versions_differ_in_little() {
         }
     }
     insta::assert_snapshot!(differences);
+}
+
+#[test]
+fn dns_is_as_the_manifest_says() {
+    let mut config = config("1.35.7", "master-a");
+    config.dns = Settings::from([
+        ("coreDNSImage", serde_json::json!("registry.example.com/coredns:1")),
+        ("memoryLimit", serde_json::json!("50Mi")),
+        ("externalCoreFile", serde_json::json!(".:53 { }")),
+    ]);
+    let objects =
+        |config: &NodeConfig| serde_json::to_string(&render(config, &machine()).unwrap().objects).unwrap();
+    for expected in ["registry.example.com/coredns:1", "50Mi", "\"Corefile\":\".:53 { }\""] {
+        assert!(objects(&config).contains(expected), "{expected}");
+    }
+    config.dns = Settings::from([("enabled", serde_json::json!(false))]);
+    assert!(!objects(&config).contains("coredns"));
 }
 
 #[test]
