@@ -75,12 +75,12 @@ impl Api<'_> {
         let program = format!("{}/kubectl", render::PROGRAMS);
         let kubeconfig =
             ["--kubeconfig", render::ADMIN_KUBECONFIG, "--cache-dir", CACHE, "--request-timeout=10s"];
-        let arguments = [&kubeconfig[..], arguments].concat();
-        match self.system.run(&program, &arguments, input).await {
+        let verb = arguments.first().copied().unwrap_or_default();
+        match self.system.run(&program, &[&kubeconfig[..], arguments].concat(), input).await {
             Ok(output) if output.is_ok() => Ok(output.stdout),
             Ok(output) => {
                 let said = output.stderr.trim().lines().last().unwrap_or("no reason given").to_owned();
-                Err(NodeError::waiting(step, format!("the cluster's API does not do it: {said}")))
+                Err(NodeError::waiting(step, format!("kubectl {verb} failed: {said}")))
             }
             Err(error) => Err(NodeError::lasting(step, format!("{program} cannot be run: {error}"))),
         }

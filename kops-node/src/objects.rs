@@ -16,9 +16,13 @@ const STEP: &str = "objects";
 /// to them, and of machines with different objects, during a rolling update, the newer one is not undone.
 pub(crate) async fn ensure(objects: &[Value], api: Api<'_>, root: &Root) -> Done {
     // An etcd that starts empty makes this namespace anew.
-    let namespace: Option<Namespace> = api.get(STEP, &["namespace", "kube-system"]).await?;
+    let starting = |error: NodeError| {
+        error.with_hint("it may still be starting: `journalctl -u kube-apiserver -u etcd` tells")
+    };
+    let namespace: Option<Namespace> =
+        api.get("api", &["namespace", "kube-system"]).await.map_err(starting)?;
     let Some(namespace) = namespace else {
-        return Err(NodeError::waiting(STEP, "the API has not made the namespace kube-system yet"));
+        return Err(NodeError::waiting("api", "it has not made the namespace kube-system yet"));
     };
     let contents = Value::from(objects.to_vec()).to_string();
     let fingerprint = format!("{} {}\n", namespace.metadata.uid, sha256_hex(contents.as_bytes()));

@@ -21,6 +21,7 @@ use super::*;
 
 mod control_plane;
 mod kubectl;
+mod refusing;
 
 #[derive(Debug, Default)]
 struct World {

@@ -268,7 +268,7 @@ async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
     let bench = with_keysets().await;
     bench.system.kubectl.lock().unwrap().refusal = Some("The connection was refused".to_owned());
     let problems = bench.problems().await;
-    assert!(problems.starts_with("objects: the cluster's API does not do it: The connection"), "{problems}");
+    assert!(problems.starts_with("api: kubectl get failed: The connection"), "{problems}");
     bench.system.kubectl.lock().unwrap().refusal = None;
     assert_eq!(bench.problems().await, "");
     let (join, _) = join(&bench).await;
@@ -324,4 +324,25 @@ async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
     forget_what_ran(&bench);
     assert!(bench.node.refresh().await.is_empty());
     assert_eq!(bench.system.ran("kubectl").len(), 1, "looked, and left all as it is");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_is_told_with_what_to_do() {
+    let mut bench = with_keysets().await;
+    let denied = Mutex::new(Some("/pki/"));
+    let store = Arc::new(refusing::Refusing { inner: bench.store.clone(), denied });
+    bench.node.store = store.clone();
+    let errors = bench.node.configure().await;
+    assert_eq!(errors.len(), 5);
+    for error in &errors {
+        assert!(error.step.starts_with("keyset ") && error.reason.contains("access denied"), "{error}");
+        assert_eq!(error.hint.as_deref(), Some("allow the machine's role"));
+    }
+    assert!(bench.system.ran("systemctl").is_empty());
+    *store.denied.lock().unwrap() = Some("node-join");
+    let problems = bench.problems().await;
+    assert!(problems.starts_with("join document: "), "{problems}");
+    assert!(secrets(&bench).is_empty(), "no token that nobody is told");
+    *store.denied.lock().unwrap() = None;
+    assert_eq!(bench.problems().await, "");
 }
