@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
@@ -136,6 +136,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             return Err(error);
         }
     };
+    let start = Instant::now();
     let mut last: Option<Status> = None;
     let mut rounds = 0;
     loop {
@@ -155,7 +156,10 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         if last.as_ref() != Some(&status) {
             status.problems.iter().for_each(tell);
             if status.problems.is_empty() {
-                say("everything is as it should be");
+                say(&format!(
+                    "everything is as it should be, {:.1} s after the start",
+                    start.elapsed().as_secs_f32()
+                ));
             }
             last = Some(status);
         }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
+use futures::stream::{self, StreamExt};
 use kops_core::clock::Clock;
 use kops_core::manifest::Role;
 use kops_core::node::render::{self, Member, NodePlan};
@@ -15,6 +16,9 @@ use crate::files::Root;
 use crate::invitation::Invitation;
 use crate::system::System;
 use crate::{certificates, disk, host, join, nodes, objects, program, unit};
+
+/// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
+const DOWNLOADS: usize = 3;
 
 /// A machine and all that it works with.
 #[derive(Clone, Debug)]
@@ -45,11 +49,7 @@ impl Node {
             Err(error) => return vec![NodeError::lasting("configuration", error.to_string())],
         };
         let (programs, network, kernel, credentials) = futures::join!(
-            join_all(
-                plan.programs
-                    .iter()
-                    .map(|name| { program::ensure(&self.config, self.store.as_ref(), &self.root, name) })
-            ),
+            self.programs(&plan),
             self.disks_and_names(&plan, &machine),
             self.kernel(&plan),
             self.credentials(&plan),
@@ -104,6 +104,13 @@ impl Node {
 
     fn keystore(&self) -> Keystore {
         Keystore::new(self.store.clone(), self.clock.clone())
+    }
+
+    async fn programs(&self, plan: &NodePlan) -> Vec<Done> {
+        let store = self.store.as_ref();
+        let programs =
+            plan.programs.iter().map(|name| program::ensure(&self.config, store, &self.root, name));
+        stream::iter(programs).buffered(DOWNLOADS).collect().await
     }
 
     /// Disks first: where the members are is known only then.

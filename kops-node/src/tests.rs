@@ -249,6 +249,9 @@ async fn a_truncated_program_is_not_kept() {
     assert_eq!(bench.node.root.read("/opt/kops/bin/kubelet"), None);
     bench.publish().await;
     assert_eq!(bench.problems().await, "");
+    bench.node.root.write("test", "/opt/kops/bin/kubelet", b"kubelot", 0o755).unwrap();
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(bench.node.root.read("/opt/kops/bin/kubelet").unwrap(), b"kubelet");
 }
 
 #[tokio::test]
