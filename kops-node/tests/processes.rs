@@ -1,8 +1,9 @@
 //! A control plane of real programs: what kops-node writes is what etcd and Kubernetes accept.
 //!
-//! Needs root, `etcd` in the path, and `KUBERNETES_BIN_DIR` with the programs of Kubernetes 1.20; is skipped where they
-//! are missing. It runs in namespaces and on a file system of its own, so that nothing of the machine changes; only
-//! the cloud is a stand-in, and systemd, of which no more is needed than to start programs.
+//! Needs root, `etcd` in the path, and the programs of Kubernetes 1.20, plain or packed with xz, in `KUBERNETES_BIN_DIR`
+//! (default as for the boot lab); is skipped where something is missing. It runs in namespaces and on a file system of
+//! its own, so that nothing of the machine changes; only the cloud is a stand-in, and systemd, of which no more is needed
+//! than to start programs.
 
 #![expect(
     clippy::unwrap_used,
@@ -52,6 +53,7 @@ const ROLE: &str = "node-role.kubernetes.io/control-plane";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 10);
 const PROGRAMS: [&str; 6] =
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"];
+const NAMESPACES: [&str; 5] = ["--mount", "--net", "--pid", "--fork", "--kill-child"];
 /// Set in the process that runs inside.
 const INSIDE: &str = "KOPS_NODE_TEST_INSIDE";
 
@@ -171,7 +173,34 @@ impl System for Machines {
 fn found(name: &str, directory: &Path) -> Option<PathBuf> {
     let mut directories = vec![directory.to_owned()];
     directories.extend(std::env::split_paths(&std::env::var_os("PATH")?));
-    directories.into_iter().map(|directory| directory.join(name)).find(|path| path.exists())
+    let names = [name.to_owned(), format!("{name}.xz")];
+    let paths = directories.iter().flat_map(|directory| names.iter().map(|name| directory.join(name)));
+    paths.into_iter().find(|path| path.exists())
+}
+
+/// The programs; none, after a loud line, where they or the right to use namespaces are missing.
+fn programs_or_skip() -> Option<Vec<PathBuf>> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/lab/bin");
+    let directory = std::env::var_os("KUBERNETES_BIN_DIR").map_or_else(default, PathBuf::from);
+    let programs: Option<Vec<_>> =
+        PROGRAMS.iter().chain(&["etcd"]).map(|name| found(name, &directory)).collect();
+    let entered =
+        Command::new("unshare").args(NAMESPACES).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    let may_enter = entered.is_ok_and(|output| output.status.success());
+    match programs {
+        Some(programs) if may_enter => Some(programs),
+        Some(_) => {
+            eprintln!("SKIPPED: a control plane of real programs: only root can make namespaces");
+            None
+        }
+        None => {
+            let directory = directory.display();
+            eprintln!(
+                "SKIPPED: a control plane of real programs: etcd, or one of {PROGRAMS:?} in {directory}"
+            );
+            None
+        }
+    }
 }
 
 /// Everything that is written goes to an overlay in memory; the machine's address is the only one there.
@@ -188,7 +217,13 @@ ip link set lo up
 ip address add "$1/32" dev lo
 shift
 mkdir -p /mnt/root/opt/kops/bin
-cp "$@" /mnt/root/opt/kops/bin/
+for program in "$@"; do
+    case $program in
+    *.xz) xz -dc "$program" >"/mnt/root/opt/kops/bin/$(basename "$program" .xz)" ;;
+    *) cp "$program" /mnt/root/opt/kops/bin/ ;;
+    esac
+done
+chmod +x /mnt/root/opt/kops/bin/*
 exec chroot /mnt/root "$TEST" --exact a_control_plane_of_real_programs_comes_up --nocapture"#;
 
 #[test]
@@ -196,20 +231,9 @@ fn a_control_plane_of_real_programs_comes_up() {
     if std::env::var_os(INSIDE).is_some() {
         return tokio::runtime::Runtime::new().unwrap().block_on(inside());
     }
-    let Some(directory) = std::env::var_os("KUBERNETES_BIN_DIR").map(PathBuf::from) else {
-        return eprintln!("SKIPPED: KUBERNETES_BIN_DIR is not set");
-    };
-    let programs: Option<Vec<_>> =
-        PROGRAMS.iter().chain(&["etcd"]).map(|name| found(name, &directory)).collect();
-    let Some(programs) = programs else {
-        return eprintln!(
-            "SKIPPED: {} lacks a program of {PROGRAMS:?}, or etcd is missing",
-            directory.display()
-        );
-    };
-    let namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child"];
+    let Some(programs) = programs_or_skip() else { return };
     let status = Command::new("unshare")
-        .args(namespaces)
+        .args(NAMESPACES)
         .args(["sh", "-c", ENTER, "sh", &ADDRESS.to_string()])
         .args(programs)
         .env(INSIDE, "1")
