@@ -36,7 +36,7 @@ group: master-a
 role: Master
 kubernetesVersion: 1.20.2
 apiName: api.demo.k8s.local
-networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
+networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11, nonMasquerade: 100.64.0.0/10}
 etcd: [{cluster: main, member: a, members: [a], version: 3.4.23}]
 ";
 /// A worker of the same cluster.

@@ -15,7 +15,7 @@ group: master-a
 role: Master
 kubernetesVersion: 1.35.7
 apiName: api.demo.k8s.local
-networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
+networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11, nonMasquerade: 100.64.0.0/10}
 etcd: [{cluster: main, member: a, members: [a], version: 3.6.12}]
 ";
 const CLUSTER: &str = "demo.k8s.local";
@@ -345,4 +345,40 @@ async fn a_store_that_refuses_is_told_with_what_to_do() {
     assert!(secrets(&bench).is_empty(), "no token that nobody is told");
     *store.denied.lock().unwrap() = None;
     assert_eq!(bench.problems().await, "");
+}
+
+/// All regular files below a directory of the machine.
+fn files(bench: &Bench, directory: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(bench.node.root.path(directory)).unwrap();
+    let below = entries.flat_map(|entry| {
+        let entry = entry.unwrap();
+        let path = format!("{directory}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() { files(bench, &path) } else { vec![path] }
+    });
+    below.collect()
+}
+
+/// A machine may lose its power, and files their ends, at any moment.
+#[tokio::test]
+async fn whatever_file_is_torn_is_put_right() {
+    let bench = with_keysets().await;
+    assert_eq!(bench.problems().await, "");
+    let directories = ["/etc", "/mnt", "/opt/kops/conf", "/var"];
+    let all = directories.iter().flat_map(|directory| files(&bench, directory));
+    // Of this one, only a block is kops-node's.
+    let all: Vec<String> = all.filter(|path| path != "/etc/hosts").collect();
+    assert!(all.len() > 50, "{all:?}");
+    let root = &bench.node.root;
+    for path in &all {
+        let whole = root.read(path).unwrap();
+        std::fs::write(root.path(path), &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(bench.problems().await, "", "{path}");
+        let is_issued = path.starts_with(PKI);
+        assert!(is_issued || root.read(path).unwrap() == whole, "{path}");
+        let before = pki(&bench);
+        forget_what_ran(&bench);
+        assert_eq!(bench.problems().await, "", "{path}");
+        assert_eq!(changed(&before, &pki(&bench)), [""; 0], "{path}");
+        assert_eq!(bench.system.ran("systemctl restart"), [""; 0], "{path}");
+    }
 }
