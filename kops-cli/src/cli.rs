@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::verb::{
     completion, create, create_cluster, create_group, create_keypair, create_secret, create_ssh_key,
     create_state_store, delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key,
-    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, replace, rolling_update, update,
-    upgrade, validate,
+    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, replace, rolling_update,
+    toolbox_dump, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -87,6 +87,9 @@ pub(crate) enum Verb {
     /// Show and end leases: who is changing a cluster
     #[command(subcommand)]
     Lock(lock::LockVerb),
+    /// For whoever looks for what is wrong
+    #[command(subcommand)]
+    Toolbox(ToolboxVerb),
     /// Print the version
     Version,
     /// Print a script that completes commands in a shell
@@ -143,6 +146,12 @@ pub(crate) enum UpgradeVerb {
 pub(crate) enum ValidateVerb {
     /// Tell whether a cluster is healthy
     Cluster(validate::ValidateArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolboxVerb {
+    /// Show all that is known of a cluster as one document
+    Dump(toolbox_dump::DumpArgs),
 }
 
 #[derive(Debug, Subcommand)]

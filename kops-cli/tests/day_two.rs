@@ -173,3 +173,25 @@ fn without_the_kubernetes_api_machines_are_still_replaced() {
     let nobody = bench.kops(&[&ROLL[..], &["--interactive"]].concat());
     assert!(nobody.stderr.contains("nobody is there to answer"), "{nobody}");
 }
+
+#[test]
+fn a_dump_holds_all_that_is_known_and_no_secret() {
+    let bench = running();
+    bench.kops(&["create", "keypair", "kubernetes-ca", "--primary", "--name", NAME]).ok();
+    let token = bench.write("token", "s3cr3t");
+    bench.kops(&["create", "secret", "token", NAME, "-f", &token]).ok();
+    let json = bench.kops(&["toolbox", "dump", NAME, "-o", "json"]).ok();
+    let dump: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let count = |list: &str| dump[list].as_array().map(Vec::len);
+    assert_eq!(dump["cluster"]["metadata"]["name"], NAME);
+    assert_eq!([count("instanceGroups"), count("instances"), count("nodes")], [Some(2), Some(3), Some(3)]);
+    assert!(count("resources") > Some(30), "{json}");
+    assert_eq!(dump["nodes"][0]["conditions"]["Ready"]["status"], "True", "{json}");
+    for secret in ["s3cr3t", "czNjcjN0", "PRIVATE KEY", "privateMaterial"] {
+        assert!(!json.stdout.contains(secret), "{secret}");
+    }
+    let without_nodes = bench.kops(&["toolbox", "dump", NAME, "--cloudonly"]).ok();
+    assert!(without_nodes.stdout.ends_with("unreachable: it was not asked\n"), "{without_nodes}");
+    let table = bench.kops(&["toolbox", "dump", NAME, "-o", "table"]);
+    assert_eq!(table.status, Some(1), "{table}");
+}

@@ -3,13 +3,14 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::running::Running;
 use super::{Access, Kops, OperationError};
 use crate::fleet::{InstanceState, Membership};
 use crate::lease::Purpose;
 use crate::manifest::Role;
 use crate::provider::Provider;
 use crate::resource::Handle;
-use crate::rolling::{ClusterView, Replace, RollObserver, RollOptions, RollReport};
+use crate::rolling::{ClusterView, Observation, Replace, RollObserver, RollOptions, RollReport};
 
 /// One machine of a cluster, as the cloud and Kubernetes see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,35 +64,7 @@ impl<P: Provider> Kops<P> {
     ) -> Result<Vec<ClusterInstance>, OperationError> {
         let running = self.running(cluster, access).await?;
         let seen = self.look(&running).await?;
-        let nodes = match &seen.cluster {
-            ClusterView::Seen(snapshot) => snapshot.nodes.as_slice(),
-            ClusterView::CloudOnly | ClusterView::Unreachable(_) => &[],
-        };
-        let mut instances = Vec::new();
-        for scaling in &seen.groups {
-            // A scaling group without a manifest is on its way out with the next update.
-            let Some(group) = running.completed.group(&scaling.instance_group) else { continue };
-            for instance in &scaling.instances {
-                let node = nodes.iter().find(|node| node.instance.as_ref() == Some(&instance.id));
-                instances.push(ClusterInstance {
-                    id: instance.id.clone(),
-                    node: node.map(|node| node.name.clone()),
-                    status: match (instance.membership, &instance.outdated) {
-                        (Membership::Detached, _) => InstanceStatus::Detached,
-                        (Membership::Attached, Some(_)) => InstanceStatus::NeedsUpdate,
-                        (Membership::Attached, None) => InstanceStatus::UpToDate,
-                    },
-                    role: group.role(),
-                    state: instance.state,
-                    internal_ip: node.and_then(|node| node.internal_ip.clone()),
-                    zone: instance.zone.clone(),
-                    instance_group: scaling.instance_group.clone(),
-                    machine_type: group.spec.machine_type.clone(),
-                });
-            }
-        }
-        instances.sort_by(|a, b| (&a.instance_group, &a.id).cmp(&(&b.instance_group, &b.id)));
-        Ok(instances)
+        Ok(instances_of(&running, &seen))
     }
 
     /// Replaces one machine, drained like in a rolling update; whatever `options` say of what is to be replaced.
@@ -110,4 +83,37 @@ impl<P: Provider> Kops<P> {
         options.policy.replace = Replace::Only(BTreeSet::from([instance.clone()]));
         self.roll_as(Purpose::DeleteInstance, cluster, &options, access, observer, cancel).await
     }
+}
+
+/// The machines of a cluster that was looked at, sorted by instance group and id.
+pub(super) fn instances_of(running: &Running, seen: &Observation) -> Vec<ClusterInstance> {
+    let nodes = match &seen.cluster {
+        ClusterView::Seen(snapshot) => snapshot.nodes.as_slice(),
+        ClusterView::CloudOnly | ClusterView::Unreachable(_) => &[],
+    };
+    let mut instances = Vec::new();
+    for scaling in &seen.groups {
+        // A scaling group without a manifest is on its way out with the next update.
+        let Some(group) = running.completed.group(&scaling.instance_group) else { continue };
+        for instance in &scaling.instances {
+            let node = nodes.iter().find(|node| node.instance.as_ref() == Some(&instance.id));
+            instances.push(ClusterInstance {
+                id: instance.id.clone(),
+                node: node.map(|node| node.name.clone()),
+                status: match (instance.membership, &instance.outdated) {
+                    (Membership::Detached, _) => InstanceStatus::Detached,
+                    (Membership::Attached, Some(_)) => InstanceStatus::NeedsUpdate,
+                    (Membership::Attached, None) => InstanceStatus::UpToDate,
+                },
+                role: group.role(),
+                state: instance.state,
+                internal_ip: node.and_then(|node| node.internal_ip.clone()),
+                zone: instance.zone.clone(),
+                instance_group: scaling.instance_group.clone(),
+                machine_type: group.spec.machine_type.clone(),
+            });
+        }
+    }
+    instances.sort_by(|a, b| (&a.instance_group, &a.id).cmp(&(&b.instance_group, &b.id)));
+    instances
 }

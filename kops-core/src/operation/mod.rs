@@ -1,6 +1,7 @@
 //! What can be done with clusters: each is one call, cancellable, and reports to an observer.
 
 mod delete;
+mod dump;
 mod error;
 mod group;
 mod instances;
@@ -13,6 +14,7 @@ mod validate;
 use std::sync::Arc;
 
 pub use delete::Deleted;
+pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
 pub use instances::{ClusterInstance, InstanceStatus};
 pub use running::Access;
