@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::verb::{
     completion, create, create_cluster, create_group, create_keypair, create_secret, create_ssh_key,
     create_state_store, delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key,
-    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, replace, rolling_update,
-    toolbox_dump, update, upgrade, validate,
+    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, reconcile, replace,
+    rolling_update, toolbox_dump, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -69,6 +69,9 @@ pub(crate) enum Verb {
     /// Replace machines that are out of date, without hurting what runs on them
     #[command(subcommand)]
     RollingUpdate(RollingUpdateVerb),
+    /// Update a cluster and replace its machines, the control plane first
+    #[command(subcommand)]
+    Reconcile(ReconcileVerb),
     /// Change manifests for another version of Kubernetes
     #[command(subcommand)]
     Upgrade(UpgradeVerb),
@@ -134,6 +137,12 @@ pub(crate) enum UpdateVerb {
 pub(crate) enum RollingUpdateVerb {
     /// Replace a cluster's machines that are out of date
     Cluster(Box<rolling_update::RollingUpdateArgs>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReconcileVerb {
+    /// Update a cluster and replace its machines, the control plane first
+    Cluster(reconcile::ReconcileArgs),
 }
 
 #[derive(Debug, Subcommand)]

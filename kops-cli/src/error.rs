@@ -154,8 +154,12 @@ impl From<OperationError> for CliError {
             OperationError::NoFleet | OperationError::NoClusterApi { .. } => {
                 Some("on the simulated cloud (--sim) it is there already".to_owned())
             }
-            OperationError::Leftovers { cause: Some(error), .. } => {
+            OperationError::Incomplete(Incomplete { first: Some(error), .. })
+            | OperationError::Leftovers { cause: Some(error), .. } => {
                 error.hint.as_deref().map(ToOwned::to_owned)
+            }
+            OperationError::Held { .. } => {
+                Some("`kops get instances` shows the machines; run the same again to go on".to_owned())
             }
             _ => None,
         };

@@ -195,3 +195,25 @@ fn a_dump_holds_all_that_is_known_and_no_secret() {
     let table = bench.kops(&["toolbox", "dump", NAME, "-o", "table"]);
     assert_eq!(table.status, Some(1), "{table}");
 }
+
+#[test]
+fn an_upgrade_is_carried_out_in_order() {
+    let bench = Bench::new();
+    let zones = ["--zones", "ap-northeast-1a", "--admin-access=203.0.113.0/24", "--yes"];
+    bench.kops(&[&["create", "cluster", NAME, "--kubernetes-version", "1.34.1"], &zones[..]].concat()).ok();
+    bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+    bench.kops(&["upgrade", "cluster", NAME, "--yes"]).ok();
+    let preview = bench.kops(&["reconcile", "cluster", NAME]).ok();
+    let steps = preview.stdout.lines().filter(|line| line.starts_with("  ") && line.contains('/'));
+    let templates: Vec<&str> = steps.filter(|line| line.contains("LaunchTemplate")).collect();
+    let changed = "  LaunchTemplate/master-ap-northeast-1a.masters.demo.k8s.local  (new version)";
+    assert_eq!(templates, [changed], "{preview}");
+    insta::assert_snapshot!("reconcile_preview", preview.stderr);
+    let reconciled = bench.kops(&["reconcile", "cluster", NAME, "--yes"]).ok();
+    assert_eq!(reconciled.stderr.matches("warning: workers stay at Kubernetes 1.34.1").count(), 1);
+    assert!(reconciled.stderr.ends_with("resources changed, 3 machines replaced\n"), "{reconciled}");
+    let again = bench.kops(&["reconcile", "cluster", NAME, "--yes"]).ok();
+    assert!(again.stderr.ends_with("0 resources changed, 0 machines replaced\n"), "{again}");
+    let dump = bench.kops(&["toolbox", "dump", NAME]).ok();
+    assert_eq!(dump.stdout.matches("kubeletVersion: v1.35").count(), 3, "{dump}");
+}

@@ -79,8 +79,13 @@ fn template(
     let machine_type = required(spec.machine_type.clone(), group, "spec.machineType")?;
     let metadata = spec.instance_metadata.unwrap_or_default();
     let program = context.facts.node_programs.get(&image.architecture);
-    let bootstrap =
-        Bootstrap { cluster: context.cluster, group, config: (&config.location, config_sha256), program };
+    let bootstrap = Bootstrap {
+        cluster: context.cluster,
+        kubernetes_version: context.spec.kubernetes_version.as_deref().unwrap_or_default(),
+        group,
+        config: (&config.location, config_sha256),
+        program,
+    };
     let user_data = user_data::render(&bootstrap, context.facts);
     if user_data.len() > user_data::LIMIT {
         return Err(ModelError::UserDataTooLong { group: group.name().to_owned(), bytes: user_data.len() });

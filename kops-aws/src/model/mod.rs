@@ -13,6 +13,8 @@ mod security;
 #[cfg(test)]
 mod tests;
 mod user_data;
+
+pub(crate) use user_data::kubernetes_version;
 mod volumes;
 
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};

@@ -237,7 +237,7 @@ fn user_data_is_short_and_names_contents_by_hash() {
     let head = head.replace(hash, "<config>").replace(&"f".repeat(64), "<program>");
     insta::assert_snapshot!(head, @r"
     #!/bin/sh
-    # Makes this machine a node of demo.k8s.local, group nodes.
+    # Makes this machine a node of demo.k8s.local, group nodes. Kubernetes 1.35.7
     set -eu
     region='eu-west-1'
     bucket='state'
@@ -298,7 +298,7 @@ fn machines_that_will_not_become_nodes_are_announced() {
     let resources = model(&completed, &world).unwrap();
     insta::assert_snapshot!(user_data(&resources, "nodes.demo.k8s.local"), @r"
     #!/bin/sh
-    # Makes this machine a node of demo.k8s.local, group nodes.
+    # Makes this machine a node of demo.k8s.local, group nodes. Kubernetes 1.35.7
     set -eu
     echo 'kops: the cluster'\''s state is in the directory it'\''s in, which machines cannot reach'
     exit 1

@@ -11,11 +11,22 @@ pub(super) const LIMIT: usize = 16 * 1024;
 /// What follows the values in the script.
 const BODY: &str = include_str!("bootstrap.sh");
 
+/// What the version of Kubernetes follows, for people and for simulated machines.
+const VERSION: &str = " Kubernetes ";
+
+/// The version of Kubernetes that machines with this user data get.
+pub(crate) fn kubernetes_version(user_data: &str) -> Option<&str> {
+    let head = user_data.lines().find(|line| line.starts_with("# Makes this machine a node of "))?;
+    head.rsplit_once(VERSION).map(|(_, version)| version)
+}
+
 /// What a machine fetches when it boots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bootstrap<'a> {
     /// The cluster.
     pub cluster: &'a str,
+    /// The version of Kubernetes.
+    pub kubernetes_version: &'a str,
     /// The instance group.
     pub group: &'a InstanceGroup,
     /// The key of the configuration below the cluster's part of the store, and its SHA-256.
@@ -37,9 +48,12 @@ pub(super) fn render(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
 }
 
 fn script(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
-    let Bootstrap { cluster, group, config: (location, config_sha256), program } = *bootstrap;
-    let head =
-        format!("#!/bin/sh\n# Makes this machine a node of {cluster}, group {}.\nset -eu\n", group.name());
+    let Bootstrap { cluster, kubernetes_version, group, config: (location, config_sha256), program } =
+        *bootstrap;
+    let head = format!(
+        "#!/bin/sh\n# Makes this machine a node of {cluster}, group {}.{VERSION}{kubernetes_version}\nset -eu\n",
+        group.name()
+    );
     let (bucket, region, prefix) = match &facts.state {
         StateLocation::S3 { bucket, region, prefix } => (bucket, region, prefix),
         StateLocation::Unreachable(place) => {

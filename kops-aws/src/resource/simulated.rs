@@ -2,6 +2,7 @@ use kops_core::manifest::Role;
 use kops_core::resource::{Ownership, ResourceId};
 use kops_core::sim::{GroupSpec, Member, Simulated};
 
+use crate::model::kubernetes_version;
 use crate::tags;
 
 use super::{AutoscalingGroup, AwsResource, Instance, kind};
@@ -18,6 +19,11 @@ impl Simulated for AwsResource {
             max: group.max_size,
             template: ResourceId::new(kind::LAUNCH_TEMPLATE, &group.launch_template),
         })
+    }
+
+    fn kubernetes_version(&self) -> Option<String> {
+        let Self::LaunchTemplate(template) = self else { return None };
+        kubernetes_version(&template.user_data).map(str::to_owned)
     }
 
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self {

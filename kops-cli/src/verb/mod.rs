@@ -23,6 +23,7 @@ pub(crate) mod get_secrets;
 pub(crate) mod get_ssh_keys;
 pub(crate) mod lock;
 pub(crate) mod promote_keypair;
+pub(crate) mod reconcile;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
 pub(crate) mod toolbox_dump;
@@ -32,8 +33,8 @@ pub(crate) mod validate;
 mod version;
 
 use crate::cli::{
-    Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, ExportVerb, PromoteVerb, RollingUpdateVerb,
-    ToolboxVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
+    Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, ExportVerb, PromoteVerb, ReconcileVerb,
+    RollingUpdateVerb, ToolboxVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
 };
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -63,6 +64,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Delete(DeleteVerb::Secret(args)) => delete_secret::run(args, &context).await,
         Verb::Delete(DeleteVerb::SshPublicKey(args)) => delete_ssh_key::run(args, &context).await,
         Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
+        Verb::Reconcile(ReconcileVerb::Cluster(args)) => reconcile::run(args, &context).await,
         Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
         Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
         Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,

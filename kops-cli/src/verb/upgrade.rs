@@ -37,7 +37,7 @@ pub(crate) async fn run(args: UpgradeArgs, context: &Context<'_>) -> Result<Exit
     }
     kops.upgrade(&loaded, &upgrade).await?;
     context.terminal.status(format_args!(
-        "\nUpdates applied to configuration.\nYou can now apply these changes, using `kops update cluster {name}`"
+        "\nUpdates applied to configuration.\nYou can now apply these changes, using `kops reconcile cluster {name}`"
     ));
     Ok(ExitStatus::Done)
 }

@@ -96,6 +96,10 @@ impl Simulated for Toy {
         self.group.clone()
     }
 
+    fn kubernetes_version(&self) -> Option<String> {
+        self.fields.get("versionOfKubernetes")?.as_str().map(str::to_owned)
+    }
+
     fn member(group: &Self, _: Option<&Self>, member: &Member) -> Self {
         Self {
             id: ResourceId::new(Kind::new("Instance"), member.handle.as_str()),

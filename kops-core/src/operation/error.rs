@@ -1,8 +1,10 @@
+use crate::apply::Incomplete;
 use crate::cloud::CloudError;
 use crate::error::{ErrorClass, Retry};
 use crate::inventory::Gap;
 use crate::lease::LeaseError;
 use crate::manifest::Violation;
+use crate::manifest::versions::KubernetesVersion;
 use crate::plan::PlanError;
 use crate::provider::ProviderError;
 use crate::resource::ResourceId;
@@ -52,6 +54,17 @@ pub enum OperationError {
     /// A rolling update stopped, or its cluster could not be looked at.
     #[error(transparent)]
     Roll(#[from] RollError),
+    /// A plan was carried out only in part.
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
+    /// The control plane was replaced, and still not every machine of it is known to run the new version.
+    #[error(
+        "workers stay at Kubernetes {version}: not every machine of the control plane is known to run a newer version"
+    )]
+    Held {
+        /// The version of the workers.
+        version: KubernetesVersion,
+    },
     /// The cluster cannot be upgraded like that.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -83,8 +96,9 @@ impl OperationError {
             | Self::Upgrade(_)
             | Self::NoFleet
             | Self::NoClusterApi { .. } => ErrorClass::Invalid,
-            Self::Stale { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
-            Self::Unproven(_) | Self::Cancelled => ErrorClass::Unavailable,
+            Self::Incomplete(Incomplete { first: Some(error), .. }) => error.class,
+            Self::Stale { .. } | Self::Held { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,
+            Self::Unproven(_) | Self::Incomplete(_) | Self::Cancelled => ErrorClass::Unavailable,
         }
     }
 

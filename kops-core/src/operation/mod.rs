@@ -5,8 +5,10 @@ mod dump;
 mod error;
 mod group;
 mod instances;
+mod reconcile;
 mod roll;
 mod running;
+mod skew;
 mod update;
 mod upgrade;
 mod validate;
@@ -17,6 +19,7 @@ pub use delete::Deleted;
 pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
 pub use instances::{ClusterInstance, InstanceStatus};
+pub use reconcile::Pass;
 pub use running::Access;
 use tokio_util::sync::CancellationToken;
 pub use update::Updated;
@@ -173,5 +176,7 @@ mod tests {
     ) {
         fn is_send(_: impl Send) {}
         is_send(kops.rolling_update("demo", options, Access::Kubernetes, observer, cancel));
+        let run = Run { options: &ApplyOptions::default(), observer: &crate::apply::Quiet, cancel };
+        is_send(kops.reconcile("demo", options, run, observer, |_| {}));
     }
 }

@@ -66,12 +66,23 @@ impl<P: Provider> Kops<P> {
         };
         let run = Run { options: &ApplyOptions::default(), observer: &watch, cancel };
         self.exclusively(cluster, purpose, run, async |run| {
-            let running = self.running(cluster, access).await?;
-            let clock = &*self.clock;
-            let roll =
-                async |target: RollTarget<'_>| roll(target, options, clock, observer, run.cancel).await;
-            self.with(&running, roll).await
+            self.roll(cluster, options, access, observer, run.cancel).await
         })
         .await
+    }
+
+    /// Replaces machines under a lease that is held already.
+    pub(super) async fn roll(
+        &self,
+        cluster: &str,
+        options: &RollOptions,
+        access: Access,
+        observer: &dyn RollObserver,
+        cancel: &CancellationToken,
+    ) -> Result<RollReport, OperationError> {
+        let running = self.running(cluster, access).await?;
+        let clock = &*self.clock;
+        let roll = async |target: RollTarget<'_>| roll(target, options, clock, observer, cancel).await;
+        self.with(&running, roll).await
     }
 }

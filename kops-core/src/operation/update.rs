@@ -4,6 +4,7 @@ use super::{Kops, OperationError, Run, scope};
 use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
 use crate::lease;
+use crate::manifest::versions::KubernetesVersion;
 use crate::manifest::{CompletedCluster, complete, open_to_the_world, unsupported, validate};
 use crate::plan::{Plan, Purpose, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
@@ -21,14 +22,23 @@ impl<P: Provider> Kops<P> {
     }
 
     pub(super) async fn plan_for(&self, loaded: &LoadedCluster) -> Result<Plan<P::Resource>, OperationError> {
+        Ok(self.plan_holding(loaded).await?.0)
+    }
+
+    /// The plan, and the version at which it [holds](super::skew) workers, if it does.
+    pub(super) async fn plan_holding(
+        &self,
+        loaded: &LoadedCluster,
+    ) -> Result<(Plan<P::Resource>, Option<KubernetesVersion>), OperationError> {
         let completed = self.completed(loaded)?;
-        let Desired { resources, warnings } = self.desired(&completed, loaded).await?;
         let scope = scope(&completed.cluster);
         let inventory = self.cloud().observe(&scope, Reach::Managed).await?;
+        let (desired, held) = self.desired_now(&completed, loaded, &inventory).await?;
+        let Desired { resources, warnings } = desired;
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
         let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
-        Ok(plan.with_warnings(manifest.chain(exposed).chain(warnings)))
+        Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings)), held))
     }
 
     /// The manifests with every default filled in, checked.

@@ -51,6 +51,16 @@ struct SimNode {
     unschedulable: bool,
     annotations: BTreeMap<String, String>,
     taints: BTreeSet<String>,
+    #[serde(default)]
+    kubelet_version: String,
+}
+
+/// A machine that may become a node.
+pub(super) struct Machine<'a> {
+    pub(super) member: &'a Member,
+    pub(super) role: Role,
+    /// The version of Kubernetes that it was made with.
+    pub(super) version: &'a dyn Fn(&Member) -> Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,7 +126,7 @@ impl Kubernetes {
     /// Moves things on to `now`. `members` is the number of machines that the control plane should have.
     pub(super) fn advance(
         &mut self,
-        machines: &[(&Member, Role)],
+        machines: &[Machine<'_>],
         members: usize,
         now: Timestamp,
         options: &SimOptions,
@@ -143,9 +153,9 @@ impl Kubernetes {
         }
     }
 
-    fn follow_machines(&mut self, machines: &[(&Member, Role)], now: Timestamp, options: &SimOptions) {
+    fn follow_machines(&mut self, machines: &[Machine<'_>], now: Timestamp, options: &SimOptions) {
         let mut there: BTreeMap<String, &Member> = BTreeMap::new();
-        for (member, role) in machines.iter().filter(|(_, role)| *role != Role::Bastion) {
+        for Machine { member, role, version } in machines.iter().filter(|m| m.role != Role::Bastion) {
             let registered = later(member.launched, options.boot_time);
             let name = format!("node-{}", member.handle);
             let dies_first = member.terminated.is_some_and(|at| at <= registered);
@@ -161,6 +171,7 @@ impl Kubernetes {
                     unschedulable: false,
                     annotations: BTreeMap::new(),
                     taints: BTreeSet::new(),
+                    kubelet_version: version(member).map(|version| format!("v{version}")).unwrap_or_default(),
                 };
                 self.nodes.insert(name.clone(), node);
                 self.add_daemon(&name, ready_from);
@@ -306,7 +317,7 @@ impl Kubernetes {
                 taints: node.taints.iter().filter_map(|taint| taint.parse().ok()).collect(),
                 unschedulable: node.unschedulable,
                 conditions: BTreeMap::from([("Ready".to_owned(), ready)]),
-                kubelet_version: String::new(),
+                kubelet_version: node.kubelet_version.clone(),
                 internal_ip: None,
             }
         });

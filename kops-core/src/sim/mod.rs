@@ -33,6 +33,8 @@ use crate::resource::Resource;
 pub trait Simulated: Resource {
     /// What a scaling group launches; nothing for any other resource.
     fn group(&self) -> Option<GroupSpec>;
+    /// The version of Kubernetes on instances that are launched from it, if it is what a scaling group launches from.
+    fn kubernetes_version(&self) -> Option<String>;
     /// How an instance of `group` (launched from `template`, if that still exists) appears in an inventory.
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::group::Size;
-use super::kubernetes::Kubernetes;
+use super::kubernetes::{Kubernetes, Machine};
 use super::{GroupSpec, Member, SimOptions, Simulated};
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
@@ -61,11 +61,14 @@ impl<R: Simulated> Record<R> {
         self.version
     }
 
+    /// What it was at a version, as far as that is still known.
+    fn at(&self, version: u64) -> &R {
+        self.past.range(version..).next().map_or(&self.resource, |(_, past)| past)
+    }
+
     /// The fields that have changed since a version, as far as that version is still known.
     pub(super) fn changed_since(&self, version: u64) -> Vec<String> {
-        let past = self.past.range(version..).next().map(|(_, past)| past);
-        let changes = past.map(|past| diff(&self.resource, past)).unwrap_or_default();
-        changes.into_iter().map(|change| change.field).collect()
+        diff(&self.resource, self.at(version)).into_iter().map(|change| change.field).collect()
     }
 }
 
@@ -334,8 +337,14 @@ impl<R: Simulated> World<R> {
                 let group = groups.iter().find(|(handle, ..)| member.uses.first() == Some(*handle));
                 group.map(|(_, spec, ..)| spec.role)
             };
-            let there: Vec<(&Member, Role)> =
-                self.members.values().filter_map(|member| Some((member, role(member)?))).collect();
+            let version = |member: &Member| {
+                let group = groups.iter().find(|(handle, ..)| member.uses.first() == Some(*handle));
+                group.and_then(|(.., template, _)| {
+                    template.as_ref()?.at(member.template_version).kubernetes_version()
+                })
+            };
+            let machine = |member| Some(Machine { member, role: role(member)?, version: &version });
+            let there: Vec<Machine<'_>> = self.members.values().filter_map(machine).collect();
             let members = groups.iter().filter(|(_, spec, ..)| spec.role == Role::ControlPlane);
             let members = members.map(|(.., desired)| to_usize(*desired)).sum();
             kubernetes.advance(&there, members, now, options);

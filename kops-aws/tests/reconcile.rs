@@ -1,0 +1,216 @@
+//! The version of Kubernetes goes up, on the simulated cloud: no kubelet is ever newer than an API server, whatever happens
+//! when.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kops_aws::provider::SimProvider;
+use kops_aws::resource::AwsResource;
+use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::clock::{ManualClock, Timestamp};
+use kops_core::cloud::Scope;
+use kops_core::cluster_api::ClusterApi;
+use kops_core::create::{self, Options};
+use kops_core::fleet::{Fleet, InstanceState};
+use kops_core::manifest::Role;
+use kops_core::manifest::versions::KubernetesVersion;
+use kops_core::operation::{Kops, OperationError, Pass, Run};
+use kops_core::rolling::RollEvent;
+use kops_core::sim::{BudgetLimit, Fault, Faults, SimCloud, SimOptions, Workload};
+use kops_core::state::MemoryStore;
+use tokio_util::sync::CancellationToken;
+
+const CLUSTER: &str = "skew.k8s.local";
+const OLD: &str = "1.34.10";
+const NEW: &str = "1.35.7";
+
+struct World {
+    kops: Kops<SimProvider>,
+    clock: Arc<ManualClock>,
+    scope: Scope,
+}
+
+impl World {
+    /// A cluster that runs.
+    async fn new(zones: &[&str]) -> Self {
+        let clock = Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH));
+        let cloud = SimCloud::new(SimOptions { clock: clock.clone(), ..SimOptions::default() });
+        let kops = Kops::with_clock(SimProvider::new(cloud), Arc::new(MemoryStore::new()), clock.clone());
+        let options = Options {
+            name: CLUSTER.to_owned(),
+            cloud_provider: "aws".to_owned(),
+            state_store: "memory".to_owned(),
+            zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            control_plane_zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            kubernetes_version: Some(OLD.to_owned()),
+            admin_access: vec!["203.0.113.0/24".parse().unwrap()],
+            ..Options::default()
+        };
+        kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
+        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
+        let world = Self { kops, clock, scope };
+        world.update().await;
+        let one = BudgetLimit::MaxUnavailable(1);
+        world.cloud().deploy(CLUSTER, Workload::new("web", 4).with_budget(one));
+        world.pass_time().await;
+        world
+    }
+
+    fn cloud(&self) -> &SimCloud<AwsResource> {
+        self.kops.provider().simulated()
+    }
+
+    async fn pass_time(&self) {
+        for _ in 0..20 {
+            self.clock.advance(Duration::from_secs(10));
+            self.cloud().groups(&self.scope).await.unwrap();
+        }
+    }
+
+    /// Says whether workers were held.
+    async fn update(&self) -> bool {
+        let cancel = CancellationToken::new();
+        let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+        let updated = self.kops.update(CLUSTER, run, |_| {}).await.unwrap();
+        updated.report.into_result().unwrap();
+        updated.plan.warnings().iter().any(|warning| warning.starts_with("workers stay at"))
+    }
+
+    async fn upgrade(&self) {
+        let (loaded, upgrade) = self.kops.plan_upgrade(CLUSTER, Some(NEW.parse().unwrap())).await.unwrap();
+        self.kops.upgrade(&loaded, &upgrade).await.unwrap();
+    }
+
+    async fn reconcile(&self) -> Result<Vec<Pass>, OperationError> {
+        let cancel = CancellationToken::new();
+        let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+        let options = self.kops.roll_options(CLUSTER).await?;
+        self.kops.reconcile(CLUSTER, &options, run, &|_: &RollEvent| {}, |_| {}).await
+    }
+
+    /// The versions on machines of a role that are not gone; none while nobody answers.
+    async fn versions(&self, role: Role) -> Vec<KubernetesVersion> {
+        let nodes = self.cloud().cluster(&self.scope).nodes().await.unwrap_or_default();
+        let groups = self.cloud().groups(&self.scope).await.unwrap();
+        let is_control_plane =
+            |group: &str| group.starts_with("master-") || group.starts_with("control-plane-");
+        let of_role = groups
+            .iter()
+            .filter(|group| is_control_plane(&group.instance_group) == (role == Role::ControlPlane))
+            .flat_map(|group| &group.instances);
+        of_role
+            .filter_map(|instance| {
+                let node = nodes.iter().find(|node| node.instance.as_ref() == Some(&instance.id))?;
+                Some(node.kubelet_version.trim_start_matches('v').parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// Lets every group of workers launch a machine now, and holds the versions against each other.
+    async fn assert_skew(&self, when: &str) {
+        let mut control_plane = self.versions(Role::ControlPlane).await;
+        for group in self.cloud().groups(&self.scope).await.unwrap() {
+            if group.instance_group.starts_with("nodes") {
+                let alive = group.instances.iter().find(|i| i.state != InstanceState::Terminating);
+                self.cloud().kill(&alive.unwrap().id);
+            }
+        }
+        self.pass_time().await;
+        control_plane.extend(self.versions(Role::ControlPlane).await);
+        let oldest = control_plane.into_iter().min();
+        let newest = self.versions(Role::Node).await.into_iter().max();
+        assert!(newest.is_some(), "{when}: no worker came up");
+        assert!(newest <= oldest, "{when}: workers at {newest:?}, control plane at {oldest:?}");
+    }
+
+    async fn assert_all_at(&self, version: &str) {
+        let version: KubernetesVersion = version.parse().unwrap();
+        for role in [Role::ControlPlane, Role::Node] {
+            let versions = self.versions(role).await;
+            assert!(!versions.is_empty() && versions.iter().all(|found| *found == version), "{versions:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_control_plane_goes_first_and_then_the_workers() {
+    let world = World::new(&["us-east-1a", "us-east-1b", "us-east-1c"]).await;
+    world.assert_all_at(OLD).await;
+    world.upgrade().await;
+    let passes = world.reconcile().await.unwrap();
+    let [first, second] = passes.as_slice() else { panic!("{passes:?}") };
+    assert_eq!((first.held, second.held), (Some(OLD.parse().unwrap()), None));
+    assert_eq!((first.rolled.terminated.len(), second.rolled.terminated.len()), (3, 2));
+    world.pass_time().await;
+    world.assert_all_at(NEW).await;
+    // A second run has nothing to do.
+    let passes = world.reconcile().await.unwrap();
+    assert!(passes.len() == 1 && passes[0].updated.is_empty() && passes[0].rolled.terminated.is_empty());
+}
+
+#[tokio::test]
+async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
+    let world = World::new(&["us-east-1a"]).await;
+    world.upgrade().await;
+    assert!(world.update().await);
+    world.assert_skew("after the update").await;
+    assert!(world.update().await, "held as long as it takes");
+    let cancel = CancellationToken::new();
+    let options = world.kops.roll_options(CLUSTER).await.unwrap();
+    let rolled = world.kops.rolling_update(
+        CLUSTER,
+        &options,
+        kops_core::operation::Access::Kubernetes,
+        &|_: &RollEvent| {},
+        &cancel,
+    );
+    assert_eq!(rolled.await.unwrap().terminated.len(), 1, "workers are as their template says");
+    world.pass_time().await;
+    assert!(!world.update().await);
+    world.assert_skew("after the control plane").await;
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_answer_proves_nothing() {
+    let world = World::new(&["us-east-1a"]).await;
+    world.upgrade().await;
+    assert!(world.update().await);
+    let cloud = world.cloud();
+    for group in cloud.groups(&world.scope).await.unwrap() {
+        group
+            .instances
+            .iter()
+            .filter(|_| !group.instance_group.starts_with("nodes"))
+            .for_each(|i| cloud.kill(&i.id));
+    }
+    // The only machine of the control plane is on its way, with the new version and without an API.
+    assert!(world.update().await);
+    world.pass_time().await;
+    assert!(!world.update().await);
+}
+
+/// Killed at every single call, and at that moment every group of workers launches a machine.
+#[tokio::test]
+async fn no_kubelet_is_ever_newer_than_an_api_server() {
+    let mut tried = 0;
+    for nth in 1.. {
+        let world = World::new(&["us-east-1a"]).await;
+        world.upgrade().await;
+        let before = world.cloud().calls();
+        world.cloud().set_faults(Faults::at(nth, Fault::Crash));
+        let ended = world.reconcile().await.is_ok();
+        let reached = world.cloud().calls() - before >= nth;
+        world.cloud().set_faults(Faults::none());
+        if !reached {
+            assert!(ended);
+            break;
+        }
+        world.assert_skew(&format!("killed at call {nth}")).await;
+        let _passes = world.reconcile().await.unwrap();
+        world.pass_time().await;
+        world.assert_all_at(NEW).await;
+        tried += 1;
+    }
+    assert!(tried > 50, "only {tried} calls");
+}

@@ -1,0 +1,59 @@
+use clap::Args;
+use kops_aws::resource::AwsResource;
+use kops_core::operation::{Access, Pass};
+use kops_core::plan::Plan;
+
+use super::rolling_update::options_of;
+use super::update::{carry_out, preview};
+use crate::cli::Output;
+use crate::context::Context;
+use crate::error::{CliError, ExitStatus};
+use crate::roll_progress::RollProgress;
+
+/// Update a cluster and replace its machines, in the order that Kubernetes wants. Without --yes, show what would change.
+///
+/// The control plane goes first. Workers get a new version of Kubernetes only when every machine of the control plane runs
+/// it: no machine that a group launches meanwhile is ever too new. Interrupted at any point and started again, it carries on.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    /// Name of the cluster
+    cluster: Option<String>,
+    /// Apply the changes and replace the machines
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    let name = context.cluster_name(args.cluster.as_deref())?;
+    let kops = context.kops(&name, None).await?;
+    let options = options_of(&kops, &name, context).await?;
+    if !args.yes {
+        let plan = kops.plan_update(&name).await?;
+        preview(&plan, Output::Table, context);
+        let roll = kops.preview_roll(&name, &options.policy, Access::Kubernetes).await?;
+        for group in roll.groups.iter().filter(|group| !group.needs_update.is_empty()) {
+            let count = group.needs_update.len();
+            context
+                .terminal
+                .status(format_args!("{count} machines of {} are out of date already", group.name));
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let progress = RollProgress::new(context.terminal);
+    let review = |plan: &Plan<AwsResource>| {
+        plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+    };
+    let passes =
+        carry_out(context, async |run| kops.reconcile(&name, &options, run, &progress, review).await).await?;
+    kops.remember(&name).await?;
+    let replaced: usize = passes.iter().map(|pass| pass.rolled.terminated.len()).sum();
+    let updated: usize = passes.iter().map(|pass| pass.updated.len()).sum();
+    context.terminal.status(format_args!(
+        "\nReconciled {name}: {updated} resources changed, {replaced} machines replaced"
+    ));
+    let skipped = |pass: &Pass| !pass.rolled.skipped.is_empty();
+    if passes.iter().any(skipped) {
+        return Err(CliError::new("some machines could not be replaced"));
+    }
+    Ok(ExitStatus::Done)
+}
