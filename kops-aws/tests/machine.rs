@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{InstanceType, ResourceType, Tag, TagSpecification};
 use ipnet::Ipv4Net;
 use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
 use kops_core::manifest::Role;
-use kops_core::node::MachineCloud;
+use kops_core::node::{Departure, MachineCloud};
 use kops_testbed::{Options, Testbed, required_or_skip};
 
 const CLUSTER: &str = "demo.k8s.local";
@@ -144,8 +144,10 @@ async fn machines_are_known_with_their_labels_until_they_are_terminated() {
     assert_eq!(peers[0].labels, BTreeMap::from([("node-role.kubernetes.io/node".to_owned(), String::new())]));
     let id = |machine: &str| format!("aws:///eu-west-1a/{machine}");
     let [kept, gone] = world.machines.each_ref().map(|machine| id(machine));
-    let all = BTreeSet::from([kept, gone.clone(), id("i-0123456789abcdef0"), "other://node".to_owned()]);
+    let unknown = id("i-0123456789abcdef0");
+    let all = BTreeSet::from([kept, gone.clone(), unknown.clone(), "other://node".to_owned()]);
     world.ec2.terminate_instances().instance_ids(&world.machines[1]).send().await.unwrap();
     let departed = world.machine.departed(&all).await.unwrap();
-    assert_eq!(departed, BTreeSet::from([gone, id("i-0123456789abcdef0")]));
+    let expected = [(gone, Departure::Terminated), (unknown, Departure::Unknown)];
+    assert_eq!(departed, BTreeMap::from(expected));
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use kops_core::node::{MachineCloud, NodeConfig, Peer};
+use kops_core::node::{Departure, MachineCloud, NodeConfig, Peer};
 
 use crate::api::{Api, ApiNode};
 use crate::error::{Done, NodeError};
@@ -50,17 +50,22 @@ async fn route(config: &NodeConfig, nodes: &[ApiNode], peers: &[Peer], cloud: &d
     routed.map_err(|error| NodeError::of_cloud(ROUTES, error))
 }
 
-/// Nodes whose machines will never run again are deleted, so that their pods are made elsewhere.
+/// Nodes whose machines will never run again are deleted, so that their pods are made elsewhere. What the cloud does not
+/// know may be too young for it to know: its node goes only if nothing is heard of it.
 async fn dismiss(nodes: &[ApiNode], peers: &[Peer], cloud: &dyn MachineCloud, api: Api<'_>) -> Done {
-    let is_missing = |node: &&ApiNode| !node.is_ready && !peers.iter().any(|peer| peer.id == node.name);
-    let missing: Vec<&ApiNode> = nodes.iter().filter(is_missing).collect();
-    let ids: BTreeSet<String> = missing.iter().filter_map(|node| node.provider_id.clone()).collect();
+    let missing = nodes.iter().filter(|node| !peers.iter().any(|peer| peer.id == node.name));
+    let missing: Vec<(&ApiNode, &String)> =
+        missing.filter_map(|node| Some((node, node.provider_id.as_ref()?))).collect();
+    let ids: BTreeSet<String> = missing.iter().map(|(_, id)| (*id).clone()).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let departed = cloud.departed(&ids).await.map_err(|error| NodeError::of_cloud(STEP, error))?;
-    let departed =
-        missing.iter().filter(|node| node.provider_id.as_ref().is_some_and(|id| departed.contains(id)));
-    let deleted = join_all(departed.map(|node| api.delete_node(STEP, &node.name))).await;
+    let gone = missing.into_iter().filter(|(node, id)| match departed.get(*id) {
+        Some(Departure::Terminated) => true,
+        Some(Departure::Unknown) => !node.is_ready,
+        None => false,
+    });
+    let deleted = join_all(gone.map(|(node, _)| api.delete_node(STEP, &node.name))).await;
     deleted.into_iter().collect()
 }

@@ -13,7 +13,7 @@ use kops_core::error::ErrorClass;
 use kops_core::manifest::Role;
 use kops_core::node::render::Volume;
 use kops_core::node::{
-    Asset, Attachment, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, StateSource,
+    Asset, Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, StateSource,
 };
 use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 
@@ -74,8 +74,16 @@ impl MachineCloud for World {
         Ok(peers)
     }
 
-    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
-        Ok(provider_ids.iter().filter(|id| id.ends_with("i-gone")).cloned().collect())
+    async fn departed(
+        &self,
+        provider_ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Departure>, CloudError> {
+        let departure = |id: &str| match id.rsplit('/').next()? {
+            "i-terminated" => Some(Departure::Terminated),
+            "i-unknown" | "i-young" => Some(Departure::Unknown),
+            _ => None,
+        };
+        Ok(provider_ids.iter().filter_map(|id| Some((id.clone(), departure(id)?))).collect())
     }
 
     async fn route_pods(

@@ -25,7 +25,7 @@ use ipnet::Ipv4Net;
 use kops_core::clock::SystemClock;
 use kops_core::cloud::CloudError;
 use kops_core::manifest::Role;
-use kops_core::node::{Attachment, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
+use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
 use kops_core::pki::{Keystore, keyset_names};
 use kops_core::state::MemoryStore;
 use kops_node::{Node, Output, Programs, Root, System};
@@ -109,8 +109,11 @@ impl MachineCloud for Cloud {
         }])
     }
 
-    async fn departed(&self, _provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
-        Ok(BTreeSet::new())
+    async fn departed(
+        &self,
+        _provider_ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Departure>, CloudError> {
+        Ok(BTreeMap::new())
     }
 
     async fn route_pods(

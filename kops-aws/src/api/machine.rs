@@ -12,7 +12,7 @@ use ipnet::Ipv4Net;
 use kops_core::cloud::CloudError;
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
-use kops_core::node::{Attachment, Host, Machine, MachineCloud, MemberVolume, Peer};
+use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, Peer};
 
 use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
@@ -114,13 +114,15 @@ impl MachineCloud for AwsMachine {
         Ok(instances.filter_map(|instance| peer(&instance)).collect())
     }
 
-    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError> {
-        let ids: BTreeMap<&str, &String> = provider_ids
-            .iter()
-            .filter_map(|provider_id| Some((instance_id(provider_id)?, provider_id)))
-            .collect();
+    async fn departed(
+        &self,
+        provider_ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Departure>, CloudError> {
+        let ids =
+            provider_ids.iter().filter_map(|provider_id| Some((instance_id(provider_id)?, provider_id)));
+        let ids: BTreeMap<&str, &String> = ids.collect();
         if ids.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
         // Unlike an argument, a filter may name what is no longer known.
         let named = ids.keys().map(|id| (*id).to_owned()).collect();
@@ -129,12 +131,17 @@ impl MachineCloud for AwsMachine {
         let pages = pages.collect::<Result<Vec<_>, _>>();
         let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
         let found = found.iter().flat_map(|reservation| reservation.instances());
-        let is_there = |instance: &&Instance| {
-            let state = instance.state().and_then(|state| state.name());
-            state != Some(&InstanceStateName::Terminated)
+        let states: BTreeMap<&str, Option<&InstanceStateName>> = found
+            .filter_map(|instance| {
+                Some((instance.instance_id()?, instance.state().and_then(|state| state.name())))
+            })
+            .collect();
+        let departure = |id: &str| match states.get(id) {
+            Some(Some(InstanceStateName::Terminated)) => Some(Departure::Terminated),
+            Some(_) => None,
+            None => Some(Departure::Unknown),
         };
-        let there: BTreeSet<&str> = found.filter(is_there).filter_map(Instance::instance_id).collect();
-        Ok(ids.into_iter().filter(|(id, _)| !there.contains(id)).map(|(_, whole)| whole.clone()).collect())
+        Ok(ids.into_iter().filter_map(|(id, whole)| Some((whole.clone(), departure(id)?))).collect())
     }
 
     async fn route_pods(

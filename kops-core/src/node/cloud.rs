@@ -38,12 +38,15 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// When the cloud cannot be asked.
     async fn peers(&self, cluster: &str) -> Result<Vec<Peer>, CloudError>;
 
-    /// Which of these machines, as `spec.providerID` of their nodes has them, will never run again. One that the cloud
-    /// cannot have is not among them.
+    /// Which of these machines, as `spec.providerID` of their nodes has them, are gone. One that the cloud cannot have is
+    /// not among them.
     ///
     /// # Errors
     /// When the cloud cannot be asked.
-    async fn departed(&self, provider_ids: &BTreeSet<String>) -> Result<BTreeSet<String>, CloudError>;
+    async fn departed(
+        &self,
+        provider_ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, Departure>, CloudError>;
 
     /// Makes the network send what is for a range of pods to its machine, and lets these machines receive what is not
     /// for themselves. Other ways to machines within `pods` are removed.
@@ -56,6 +59,15 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
         pods: Ipv4Net,
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError>;
+}
+
+/// In which way a machine is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The cloud says that it will never run again.
+    Terminated,
+    /// The cloud does not know it: it has forgotten it, or does not know it yet.
+    Unknown,
 }
 
 /// The disk of an etcd member.

@@ -11,7 +11,7 @@ mod mime;
 mod release;
 pub mod render;
 
-pub use cloud::{Attachment, MachineCloud, MemberVolume, Peer};
+pub use cloud::{Attachment, Departure, MachineCloud, MemberVolume, Peer};
 pub use config::{EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
 pub use labels::labels;
 pub use machine::{Host, Machine};

@@ -302,8 +302,10 @@ async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
     let bench = with_keysets().await;
     let nodes = [
         ("i-1", "100.96.0.0/24", true),
-        ("i-gone", "100.96.1.0/24", false),
-        ("i-off", "100.96.2.0/24", false),
+        ("i-terminated", "100.96.1.0/24", true),
+        ("i-unknown", "100.96.2.0/24", false),
+        ("i-young", "100.96.3.0/24", true),
+        ("i-off", "100.96.4.0/24", false),
     ];
     bench.system.kubectl.lock().unwrap().nodes =
         nodes.map(|(name, pods, ready)| kubectl::node(name, pods, ready)).into();
@@ -316,7 +318,11 @@ async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
             .map(|node| node["metadata"]["name"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(names(&bench), ["i-1", "i-off"], "a machine that is only switched off keeps its node");
+    assert_eq!(
+        names(&bench),
+        ["i-1", "i-young", "i-off"],
+        "a machine that is only switched off keeps its node"
+    );
     let label = bench.system.kubectl.lock().unwrap().nodes[0]["metadata"]["labels"].clone();
     assert_eq!(label, serde_json::json!({ "node-role.kubernetes.io/node": "" }));
     let ways = bench.world.ways.lock().unwrap().clone();
