@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use kops_core::digest::sha256_hex;
 use kops_core::manifest::CompletedCluster;
-use kops_core::node::{Asset, NodeProgram};
+use kops_core::node::{Architecture, Asset, Catalog, NodeProgram};
 use kops_core::ssh::PublicKey;
 
 /// Facts about the account, the region, and what the cluster uses there but does not own.
@@ -118,10 +118,32 @@ impl Facts {
             subnets: subnets.collect(),
             state,
             ssh_public_key,
-            node_programs: BTreeMap::new(),
+            node_programs: ARCHITECTURES.map(|(name, _)| (name.to_owned(), simulated_program())).into(),
             node_assets: BTreeMap::new(),
         }
     }
+
+    /// The same, with what has been published for the cluster's machines.
+    #[must_use]
+    pub fn with_programs(mut self, completed: &CompletedCluster, catalog: &Catalog) -> Self {
+        let version = completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default();
+        for (name, architecture) in ARCHITECTURES {
+            self.node_programs
+                .extend(catalog.node_program(architecture).map(|program| (name.to_owned(), program)));
+            self.node_assets.insert(name.to_owned(), catalog.assets(architecture, version));
+        }
+        self
+    }
+}
+
+/// EC2's names of architectures, beside Kubernetes's.
+const ARCHITECTURES: [(&str, Architecture); 2] =
+    [("x86_64", Architecture::Amd64), ("arm64", Architecture::Arm64)];
+
+/// Machines that do not exist run anything.
+fn simulated_program() -> NodeProgram {
+    let sha256 = sha256_hex(b"simulated");
+    NodeProgram { key: format!("programs/{sha256}/kops-node"), sha256 }
 }
 
 fn simulated_image(name: &str) -> Image {

@@ -1,7 +1,7 @@
 //! AWS and the simulated AWS as [`Provider`]s: manifests go in, resources come out.
 
 use async_trait::async_trait;
-use kops_core::cloud::{Cloud, Scope};
+use kops_core::cloud::{Cloud, CloudError, Scope};
 use kops_core::cluster_api::ClusterApi;
 use kops_core::fleet::Fleet;
 use kops_core::manifest::{Recommendations, SshCredential};
@@ -62,6 +62,10 @@ impl Provider for SimProvider {
         Some(&self.cloud)
     }
 
+    async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {
+        Ok(Some(format!("{}.simulated", crate::names::load_balancer("api", &scope.cluster))))
+    }
+
     fn own_cluster<'a>(&'a self, scope: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {
         self.cloud.start_cluster(&scope.cluster);
         Some(Box::new(self.cloud.cluster(scope)))
@@ -92,7 +96,6 @@ fn public_key(keys: &[SshCredential]) -> Result<Option<PublicKey>, ProviderError
 
 #[cfg(feature = "sdk")]
 mod aws {
-    use kops_core::cloud::CloudError;
     use tokio::sync::OnceCell;
 
     use super::*;
@@ -173,11 +176,15 @@ mod aws {
             let key = public_key(input.ssh_keys)?;
             let state = self.location(input.state_store).await?;
             let facts = self.cloud.facts(input.cluster, state, key).await?;
-            resources(input, &facts)
+            resources(input, &facts.with_programs(input.cluster, input.programs))
         }
 
         fn fleet(&self) -> Option<&dyn Fleet> {
-            None
+            Some(&self.cloud)
+        }
+
+        async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {
+            self.cloud.api_address(scope).await
         }
 
         fn own_cluster<'a>(&'a self, _: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {

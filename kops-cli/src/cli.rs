@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::verb::{
-    completion, create, create_cluster, create_group, create_keypair, create_secret, create_ssh_key,
-    create_state_store, delete_cluster, delete_group, delete_instance, delete_secret, delete_ssh_key,
-    distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, reconcile, replace,
-    rolling_update, toolbox_dump, update, upgrade, validate,
+    completion, create, create_assets, create_cluster, create_group, create_keypair, create_secret,
+    create_ssh_key, create_state_store, delete_cluster, delete_group, delete_instance, delete_secret,
+    delete_ssh_key, distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, reconcile,
+    replace, rolling_update, toolbox_dump, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -116,6 +116,8 @@ pub(crate) enum CreateVerb {
     /// Make the manifest of another instance group
     #[command(name = "instancegroup", visible_aliases = ["ig", "instancegroups"])]
     InstanceGroup(create_group::CreateGroupArgs),
+    /// Publish the programs of machines
+    Assets(create_assets::CreateAssetsArgs),
     /// Make a private, encrypted, versioned bucket to keep manifests in
     StateStore(create_state_store::CreateStateStoreArgs),
     /// Add a key pair to a keyset

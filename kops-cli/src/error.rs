@@ -8,6 +8,7 @@ use kops_core::create::CreateError;
 use kops_core::kubeconfig::KubeconfigError;
 use kops_core::lease::LeaseError;
 use kops_core::manifest::ManifestError;
+use kops_core::node::CatalogError;
 use kops_core::operation::OperationError;
 use kops_core::pki::PkiError;
 use kops_core::plan::ReadPlanError;
@@ -151,9 +152,6 @@ impl From<OperationError> for CliError {
             OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }
-            OperationError::NoFleet | OperationError::NoClusterApi { .. } => {
-                Some("on the simulated cloud (--sim) it is there already".to_owned())
-            }
             OperationError::Incomplete(Incomplete { first: Some(error), .. })
             | OperationError::Leftovers { cause: Some(error), .. } => {
                 error.hint.as_deref().map(ToOwned::to_owned)
@@ -184,4 +182,4 @@ macro_rules! plain {
     )*};
 }
 
-plain!(CreateError, ManifestError, OpenSimError, PkiError, ReadPlanError, WriteError);
+plain!(CatalogError, CreateError, ManifestError, OpenSimError, PkiError, ReadPlanError, WriteError);

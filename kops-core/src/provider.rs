@@ -10,6 +10,7 @@ use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
 use crate::fleet::Fleet;
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential};
+use crate::node::Catalog;
 use crate::state_object::StateBacked;
 
 /// Everything that a cluster's resources are made from.
@@ -21,6 +22,8 @@ pub struct ModelInput<'a> {
     pub ssh_keys: &'a [SshCredential],
     /// The state store, as its users write it (`s3://bucket`).
     pub state_store: &'a str,
+    /// What machines can fetch from there.
+    pub programs: &'a Catalog,
 }
 
 /// What a cluster should consist of.
@@ -53,6 +56,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// The scaling groups of its clusters; none when this provider cannot look at them.
     fn fleet(&self) -> Option<&dyn Fleet>;
+
+    /// The host name or address at which clients reach a cluster's Kubernetes API, if there is any yet.
+    ///
+    /// # Errors
+    /// The cloud cannot be asked.
+    async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError>;
 
     /// The Kubernetes API of a cluster that the provider runs itself, as a simulated one; none when it is reached over
     /// the network.
@@ -98,6 +107,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn fleet(&self) -> Option<&dyn Fleet> {
         (**self).fleet()
+    }
+
+    async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {
+        (**self).api_address(scope).await
     }
 
     fn own_cluster<'a>(&'a self, scope: &'a Scope) -> Option<Box<dyn ClusterApi + 'a>> {

@@ -1,4 +1,5 @@
-//! Resources that are objects in the state store rather than in the cloud, and the wrapper that keeps them there.
+//! Resources that are kept in the state store rather than in the cloud (files, keysets), and the wrapper that keeps them
+//! there.
 
 use std::fmt;
 
@@ -8,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::inventory::{Gap, Inventory, Observed};
+use crate::pki::{Keystore, PkiError};
 use crate::resource::{Handle, Kind, Resource};
-use crate::state::{InvalidKey, Key, Put, StateError, StateStore, layout};
+use crate::state::{InvalidKey, Key, Prefix, Put, StateError, StateStore, layout};
 
 /// A file that machines or people read from the state store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,26 +28,31 @@ pub struct StateObject {
 
 /// A resource type of which some kinds are kept in the state store.
 pub trait StateBacked: Resource {
-    /// The kind of those resources.
-    const KIND: Kind;
+    /// The kind of the files, and of the keysets.
+    const KINDS: [Kind; 2];
     /// The file, if this resource is one.
     fn state_object(&self) -> Option<&StateObject>;
     /// The file as a resource. One whose location names its contents is the cluster's own
     /// ([`Dependent`](crate::resource::Ownership::Dependent)): older ones stay.
     fn from_state_object(object: StateObject) -> Self;
+    /// The keyset's name, if this resource is one. What is in it never shows in a plan.
+    fn keyset(&self) -> Option<&str>;
+    /// The keyset as a resource.
+    fn from_keyset(name: &str) -> Self;
 }
 
-/// A cloud whose [`StateObject`]s are kept in a state store.
+/// A cloud whose files and keysets are kept in a state store.
 #[derive(Debug)]
 pub struct WithStateObjects<'a, C: ?Sized> {
     cloud: &'a C,
     store: &'a dyn StateStore,
+    keystore: Keystore,
 }
 
 impl<'a, C: ?Sized> WithStateObjects<'a, C> {
-    /// Sends files to `store` and everything else to `cloud`.
-    pub fn new(cloud: &'a C, store: &'a dyn StateStore) -> Self {
-        Self { cloud, store }
+    /// Sends files to `store`, keysets to `keystore`, and everything else to `cloud`.
+    pub fn new(cloud: &'a C, store: &'a dyn StateStore, keystore: Keystore) -> Self {
+        Self { cloud, store, keystore }
     }
 }
 
@@ -55,9 +62,18 @@ where
 {
     async fn observe_files(&self, scope: &Scope) -> Result<Vec<Observed<C::Resource>>, StateError> {
         let prefix = layout::cluster(&scope.cluster)?;
+        let keysets = layout::keysets(&scope.cluster)?;
         let mut files = Vec::new();
         for entry in self.store.list(&prefix).await? {
             let Some(location) = prefix.rest(&entry.key) else { continue };
+            if let Some(name) = keyset_at(&keysets, &entry.key) {
+                files.push(Observed {
+                    resource: C::Resource::from_keyset(name),
+                    handle: Handle(entry.key.to_string()),
+                    uses: Vec::new(),
+                });
+                continue;
+            }
             let content_addressed = layout::is_node_config(location);
             let contents = if content_addressed {
                 String::new()
@@ -95,6 +111,17 @@ where
         };
         Ok(Ensured { handle, outcome })
     }
+
+    async fn ensure_keyset(&self, scope: &Scope, name: &str) -> Result<Ensured, PkiError> {
+        let created = self.keystore.create(&scope.cluster, name).await?;
+        let outcome = if created { Outcome::Created } else { Outcome::Unchanged };
+        Ok(Ensured { handle: Handle(layout::keyset(&scope.cluster, name)?.to_string()), outcome })
+    }
+}
+
+/// The keyset that `key` holds, if it holds one.
+fn keyset_at<'k>(keysets: &Prefix, key: &'k Key) -> Option<&'k str> {
+    keysets.rest(key)?.strip_suffix("/keyset.yaml")
 }
 
 fn key(scope: &Scope, object: &StateObject) -> Result<Key, InvalidKey> {
@@ -130,7 +157,7 @@ where
         let (files, gaps) = match files {
             Ok(files) => (files, Vec::new()),
             Err(error) => {
-                let kinds = vec![C::Resource::KIND];
+                let kinds = C::Resource::KINDS.to_vec();
                 (Vec::new(), vec![Gap { kinds, class: error.class(), reason: error.to_string() }])
             }
         };
@@ -142,13 +169,22 @@ where
         scope: &Scope,
         request: Ensure<'_, Self::Resource>,
     ) -> Result<Ensured, CloudError> {
-        match request.desired.state_object() {
-            Some(object) => {
-                let written = self.ensure_file(scope, object).await;
-                written.map_err(|error| failed("write", request.desired, error))
-            }
-            None => self.cloud.ensure(scope, request).await,
+        let desired = request.desired;
+        if let Some(object) = desired.state_object() {
+            let written = self.ensure_file(scope, object).await;
+            return written.map_err(|error| failed("write", desired, error));
         }
+        if let Some(name) = desired.keyset() {
+            let made = self.ensure_keyset(scope, name).await;
+            return made.map_err(|error| match error {
+                PkiError::Store(error) => failed("write", desired, error),
+                error => {
+                    let message = "its keys cannot be made";
+                    CloudError::new(error.class(), "create", desired.id(), message).with_source(error)
+                }
+            });
+        }
+        self.cloud.ensure(scope, request).await
     }
 
     async fn delete(
@@ -157,10 +193,12 @@ where
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
     ) -> Result<(), CloudError> {
-        let Some(object) = target.resource.state_object() else {
-            return self.cloud.delete(scope, target, bindings).await;
+        let key = match (target.resource.state_object(), target.resource.keyset()) {
+            (Some(object), _) => key(scope, object),
+            (None, Some(name)) => layout::keyset(&scope.cluster, name),
+            (None, None) => return self.cloud.delete(scope, target, bindings).await,
         };
-        let deleted = match key(scope, object) {
+        let deleted = match key {
             Ok(key) => self.store.delete(&key).await,
             Err(error) => Err(error.into()),
         };

@@ -280,7 +280,9 @@ async fn done(node: &Node) {
 async fn inside() {
     let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(SystemClock));
     let keystore = Keystore::new(store.clone(), clock.clone());
-    keystore.ensure("demo.k8s.local", &keyset_names(["main"])).await.unwrap();
+    for name in keyset_names(["main"]) {
+        keystore.create("demo.k8s.local", &name).await.unwrap();
+    }
     let (cloud, system) = (Cloud::of("i-1"), Arc::new(Machines::default()));
     let node = |config: &str, cloud: &Arc<Cloud>| Node {
         config: Arc::new(NodeConfig::read(config).unwrap()),

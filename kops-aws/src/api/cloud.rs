@@ -19,7 +19,7 @@ use super::connect::{AwsOptions, aws_config};
 use super::count::Calls;
 use super::lock::Locks;
 use super::{
-    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template, lookup,
+    address, classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template, lookup,
     network_interface, network_load_balancer, observe, route_table, scaling_group, security_group, subnet,
     tag, target_group, volume, vpc,
 };
@@ -87,6 +87,19 @@ impl AwsCloud {
             iam_turns: Turns::default(),
         };
         Self { api: std::sync::Arc::new(api) }
+    }
+
+    /// The host name or address at which clients reach a cluster's Kubernetes API: its load balancer's, or a machine's.
+    /// Two calls, three without a load balancer.
+    ///
+    /// # Errors
+    /// AWS cannot be asked.
+    pub async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {
+        boxed(|| address::of_api(&self.api, scope)).await
+    }
+
+    pub(super) fn api(&self) -> &Api {
+        &self.api
     }
 
     /// The calls made so far.
@@ -262,6 +275,7 @@ impl Cloud for AwsCloud {
                 boxed(|| scaling_group::ensure(api, scope, desired, request)).await
             }
             AwsResource::ManagedFile(_)
+            | AwsResource::Keypair(_)
             | AwsResource::Instance(_)
             | AwsResource::NetworkInterface(_)
             | AwsResource::Shared(_) => Err(Purpose::create(&id)
@@ -316,7 +330,7 @@ impl Cloud for AwsCloud {
             AwsResource::LaunchTemplate(_) => boxed(|| launch_template::delete(api, target)).await,
             AwsResource::AutoscalingGroup(_) => boxed(|| scaling_group::delete(api, target)).await,
             AwsResource::Instance(_) => boxed(|| instance::delete(api, target)).await,
-            AwsResource::ManagedFile(_) | AwsResource::Shared(_) => {
+            AwsResource::ManagedFile(_) | AwsResource::Keypair(_) | AwsResource::Shared(_) => {
                 Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
             }
         }

@@ -34,8 +34,8 @@ const KEPT_VERSIONS: i64 = 10;
 /// A template with its newest version.
 #[derive(Debug)]
 pub(super) struct Read {
-    template: Ec2LaunchTemplate,
-    latest: ResponseLaunchTemplateData,
+    pub(super) template: Ec2LaunchTemplate,
+    pub(super) latest: ResponseLaunchTemplateData,
 }
 
 /// Two calls however many templates there are: EC2 describes the newest versions of all templates of the account when
@@ -98,6 +98,13 @@ pub(super) fn resources(read: &[Read], names: &Names) -> Vec<Observed<AwsResourc
         Some(Observed { resource, handle: Handle(handle.to_owned()), uses })
     };
     read.iter().filter_map(one).collect()
+}
+
+/// The fields in which two versions differ, in the order in which people read them.
+pub(super) fn changed(old: &ResponseLaunchTemplateData, new: &ResponseLaunchTemplateData) -> Vec<String> {
+    // What both refer to by handle is the same by whatever name.
+    let content = |data| AwsResource::LaunchTemplate(Box::new(to_resource("", data, &Names::default())));
+    diff(&content(new), &content(old)).into_iter().map(|change| change.field).collect()
 }
 
 fn interface_groups(data: &ResponseLaunchTemplateData) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! [`AwsCloud`] is the [`Cloud`](kops_core::cloud::Cloud) over them. Reading is in two parts: calls that bring what
 //! AWS says, and pure functions that turn it into resources once every handle's name is known.
 
+mod address;
 mod blocker;
 mod call;
 mod classic_load_balancer;
@@ -10,6 +11,7 @@ mod cloud;
 mod connect;
 mod count;
 mod dhcp;
+mod fleet;
 mod iam;
 mod instance;
 mod internet_gateway;

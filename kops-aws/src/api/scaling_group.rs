@@ -53,7 +53,7 @@ pub(super) fn resources(groups: &[AutoScalingGroup], names: &Names) -> Vec<Obser
     groups.iter().filter_map(one).collect()
 }
 
-fn template(group: &AutoScalingGroup) -> Option<&LaunchTemplateSpecification> {
+pub(super) fn template(group: &AutoScalingGroup) -> Option<&LaunchTemplateSpecification> {
     let mixed = || group.mixed_instances_policy()?.launch_template()?.launch_template_specification();
     group.launch_template().or_else(mixed)
 }

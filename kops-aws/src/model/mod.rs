@@ -18,6 +18,7 @@ pub(crate) use user_data::kubernetes_version;
 mod volumes;
 
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
+use kops_core::pki::keyset_names;
 use kops_core::resource::{Ownership, Resource};
 use kops_core::state::layout;
 use kops_core::state_object::StateObject;
@@ -26,7 +27,7 @@ pub use error::ModelError;
 
 use crate::facts::{Facts, StateLocation};
 use crate::names;
-use crate::resource::{AwsResource, ManagedFile, Tags};
+use crate::resource::{AwsResource, Keypair, ManagedFile, Tags};
 use crate::tags;
 
 /// Everything that the cluster is made of, sorted by id.
@@ -41,6 +42,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(volumes::build(&context)?);
     resources.extend(api::build(&context));
     resources.extend(groups::build(&context)?);
+    resources.extend(keypairs(&context));
     resources.push(completed_manifest(&context)?);
     resources.sort_by_cached_key(Resource::id);
     Ok(resources)
@@ -62,7 +64,8 @@ pub fn warnings(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "no kops-node program is published for the machines of {}: they will boot, but not become nodes",
+        "no kops-node program is published for the machines of {}: they will boot, but not become nodes; publish one \
+         with `kops create assets`",
         names.join(", ")
     )]
 }
@@ -109,6 +112,12 @@ impl Context<'_> {
             None => self.facts.ssh_public_key.as_ref().map(|key| names::key_pair(self.cluster, key)),
         }
     }
+}
+
+/// What everything in the cluster is signed with.
+fn keypairs(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
+    let names = keyset_names(context.spec.etcd_clusters.iter().map(|etcd| etcd.name.as_str())).into_iter();
+    names.map(|name| AwsResource::Keypair(Keypair { name, ownership: Ownership::Managed }))
 }
 
 /// The completed manifest of the cluster, kept for people and for kops's tools.

@@ -26,5 +26,6 @@ pub const TARGET_GROUP: Kind = Kind::new("TargetGroup");
 pub const LAUNCH_TEMPLATE: Kind = Kind::new("LaunchTemplate");
 pub const AUTOSCALING_GROUP: Kind = Kind::new("AutoscalingGroup");
 pub const MANAGED_FILE: Kind = Kind::new("ManagedFile");
+pub const KEYPAIR: Kind = Kind::new("Keypair");
 pub const INSTANCE: Kind = Kind::new("Instance");
 pub const NETWORK_INTERFACE: Kind = Kind::new("NetworkInterface");

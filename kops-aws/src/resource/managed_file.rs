@@ -2,7 +2,7 @@ use kops_core::resource::{Kind, Ownership, ResourceId};
 use kops_core::state_object::{StateBacked, StateObject};
 use serde::{Deserialize, Serialize};
 
-use super::{AwsResource, Part, Rules, kind};
+use super::{AwsResource, Keypair, Part, Rules, kind};
 
 /// A file in the state store. Named by its place below the cluster's part of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Part for ManagedFile {
 }
 
 impl StateBacked for AwsResource {
-    const KIND: Kind = kind::MANAGED_FILE;
+    const KINDS: [Kind; 2] = [kind::MANAGED_FILE, kind::KEYPAIR];
 
     fn state_object(&self) -> Option<&StateObject> {
         match self {
@@ -58,5 +58,17 @@ impl StateBacked for AwsResource {
     fn from_state_object(object: StateObject) -> Self {
         let ownership = if object.content_addressed { Ownership::Dependent } else { Ownership::Managed };
         Self::ManagedFile(ManagedFile { ownership, object })
+    }
+
+    fn keyset(&self) -> Option<&str> {
+        match self {
+            Self::Keypair(keypair) => Some(&keypair.name),
+            _ => None,
+        }
+    }
+
+    fn from_keyset(name: &str) -> Self {
+        // An update deletes no key, whoever made it: something out there may be signed by it.
+        Self::Keypair(Keypair { name: name.to_owned(), ownership: Ownership::Dependent })
     }
 }

@@ -8,6 +8,7 @@ mod classic_load_balancer;
 mod ebs_volume;
 mod iam;
 mod instance;
+mod keypair;
 pub mod kind;
 mod launch_template;
 mod managed_file;
@@ -33,6 +34,7 @@ pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoad
 pub use ebs_volume::{EbsVolume, has_provisioned_iops};
 pub use iam::{IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy};
 pub use instance::{Instance, NetworkInterface};
+pub use keypair::Keypair;
 pub use launch_template::LaunchTemplate;
 pub use managed_file::ManagedFile;
 pub use network_load_balancer::{
@@ -85,6 +87,7 @@ pub enum AwsResource {
     LaunchTemplate(Box<LaunchTemplate>),
     AutoscalingGroup(Box<AutoscalingGroup>),
     ManagedFile(ManagedFile),
+    Keypair(Keypair),
     Instance(Box<Instance>),
     NetworkInterface(NetworkInterface),
     /// Somebody else's, of any kind.
@@ -168,6 +171,7 @@ impl AwsResource {
             Self::LaunchTemplate(part) => part.as_ref(),
             Self::AutoscalingGroup(part) => part.as_ref(),
             Self::ManagedFile(part) => part,
+            Self::Keypair(part) => part,
             Self::Instance(part) => part.as_ref(),
             Self::NetworkInterface(part) => part,
             Self::Shared(part) => part,

@@ -244,6 +244,7 @@ fn samples() -> Vec<AwsResource> {
                 content_addressed: false,
             },
         }),
+        AwsResource::Keypair(Keypair { name: name.clone(), ownership }),
         AwsResource::Instance(Box::new(Instance {
             name: name.clone(),
             ownership: Ownership::Dependent,

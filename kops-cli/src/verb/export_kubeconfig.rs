@@ -50,10 +50,7 @@ pub(crate) async fn run(args: ExportKubeconfigArgs, context: &Context<'_>) -> Re
         (Some(url), _) if url.contains("://") => url,
         (Some(host), _) => format!("https://{host}"),
         (None, true) => format!("https://{tls_server_name}"),
-        (None, false) => {
-            return Err(CliError::new("the address of the cluster's API cannot be looked up yet")
-                .with_hint("give --api-server https://HOST, or --internal inside the cluster's network"));
-        }
+        (None, false) => context.kops(&name, None).await?.api_server(&name).await?.url,
     };
     let user = match (args.admin, args.user) {
         (Some(lifetime), _) => User::Certificate(keystore.admin(&name, &holder().name, lifetime).await?),

@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod create;
+pub(crate) mod create_assets;
 pub(crate) mod create_cluster;
 pub(crate) mod create_group;
 pub(crate) mod create_keypair;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Create(args) => match args.what {
             Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
             Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context).await,
+            Some(CreateVerb::Assets(args)) => create_assets::run(args, &context).await,
             Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
             Some(CreateVerb::Keypair(args)) => create_keypair::run(args, &context).await,
             Some(CreateVerb::Secret(args)) => create_secret::run(args, &context).await,

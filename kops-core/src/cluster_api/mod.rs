@@ -3,17 +3,23 @@
 //! The types hold the few fields that decisions are made from, under Kubernetes's own names.
 
 mod budget;
+#[cfg(feature = "kube")]
+mod client;
 mod error;
 mod node;
 mod pod;
+mod server;
 
 use std::fmt;
 
 use async_trait::async_trait;
 pub use budget::{DisruptionBudget, LabelSelector, Operator, Requirement};
+#[cfg(feature = "kube")]
+pub use client::KubeClient;
 pub use error::ClusterApiError;
 pub use node::{Condition, ConditionStatus, Node, NodePatch, instance_of_provider_id};
 pub use pod::{Controller, Phase, Pod, PodRef};
+pub use server::Server;
 
 /// What became of an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A [`NodeConfig`] holds everything about a group's machines that is no secret. It is stored under its own hash,
 //! which the machines' user data names: another configuration is another template version, and so "needs update".
 
+mod catalog;
 mod cloud;
 mod config;
 mod labels;
@@ -11,6 +12,7 @@ mod mime;
 mod release;
 pub mod render;
 
+pub use catalog::{Architecture, Catalog, CatalogError, NODE_PROGRAM, Program, Published, publish};
 pub use cloud::{Attachment, Departure, MachineCloud, MemberVolume, Peer};
 pub use config::{EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
 pub use labels::labels;

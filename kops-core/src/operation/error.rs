@@ -5,6 +5,8 @@ use crate::inventory::Gap;
 use crate::lease::LeaseError;
 use crate::manifest::Violation;
 use crate::manifest::versions::KubernetesVersion;
+use crate::node::CatalogError;
+use crate::pki::PkiError;
 use crate::plan::PlanError;
 use crate::provider::ProviderError;
 use crate::resource::ResourceId;
@@ -27,6 +29,9 @@ pub enum OperationError {
     /// Another run is changing the cluster, or has stopped this one from doing so.
     #[error(transparent)]
     Lease(LeaseError),
+    /// It cannot be told which programs machines can fetch.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
     /// No plan could be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -71,8 +76,19 @@ pub enum OperationError {
     /// The provider cannot look at scaling groups.
     #[error("the machines of running clusters cannot be looked at on this cloud yet")]
     NoFleet,
-    /// There is no client for the cluster's Kubernetes API.
-    #[error("the Kubernetes API of {cluster} cannot be reached from here yet")]
+    /// The cluster's keys are missing or cannot be used.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// There is neither a load balancer nor a machine of the control plane.
+    #[error(
+        "the Kubernetes API of {cluster} has no address yet: `update cluster --yes` makes what it runs on"
+    )]
+    NoApiAddress {
+        /// The cluster.
+        cluster: String,
+    },
+    /// This program was built without a client for Kubernetes (feature `kube`).
+    #[error("the Kubernetes API of {cluster} cannot be reached: this was built without a client for it")]
     NoClusterApi {
         /// The cluster.
         cluster: String,
@@ -90,11 +106,14 @@ impl OperationError {
             Self::Lease(error) => error.class(),
             Self::Provider(error) => error.class(),
             Self::Cloud(error) => error.class,
+            Self::Pki(error) => error.class(),
+            Self::Catalog(error) => error.class(),
             Self::Roll(error) => error.class(),
             Self::Invalid(_)
             | Self::Plan(_)
             | Self::Upgrade(_)
             | Self::NoFleet
+            | Self::NoApiAddress { .. }
             | Self::NoClusterApi { .. } => ErrorClass::Invalid,
             Self::Incomplete(Incomplete { first: Some(error), .. }) => error.class,
             Self::Stale { .. } | Self::Held { .. } | Self::Leftovers { .. } => ErrorClass::Conflict,

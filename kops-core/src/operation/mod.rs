@@ -98,7 +98,7 @@ impl<P: Provider> Kops<P> {
     }
 
     fn cloud(&self) -> WithStateObjects<'_, dyn crate::cloud::Cloud<Resource = P::Resource> + '_> {
-        WithStateObjects::new(self.provider.cloud(), self.registry.store().as_ref())
+        WithStateObjects::new(self.provider.cloud(), self.registry.store().as_ref(), self.keystore())
     }
 
     /// Does `work` as the only run that changes the cluster: under its [lease](crate::lease), which is released at the

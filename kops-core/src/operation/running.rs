@@ -1,9 +1,22 @@
+#[cfg(feature = "kube")]
+use std::time::Duration;
+
 use super::{Kops, OperationError, scope};
 use crate::cloud::Scope;
-use crate::cluster_api::ClusterApi;
+#[cfg(feature = "kube")]
+use crate::cluster_api::KubeClient;
+use crate::cluster_api::{ClusterApi, Server};
 use crate::manifest::CompletedCluster;
+#[cfg(feature = "kube")]
+use crate::pki::{KUBERNETES_CA, Leaf};
 use crate::provider::Provider;
+#[cfg(feature = "kube")]
+use crate::rolling::RollError;
 use crate::rolling::{Observation, RollTarget, observe};
+
+/// How long the certificate of a run holds: no rolling update should take longer.
+#[cfg(feature = "kube")]
+const RUN_LIFETIME: Duration = Duration::from_hours(24);
 
 /// What is asked about a running cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +33,15 @@ pub(super) struct Running {
     pub(super) completed: CompletedCluster,
     pub(super) scope: Scope,
     pub(super) access: Access,
+    /// The connection to its API, once there is one.
+    #[cfg(feature = "kube")]
+    client: tokio::sync::OnceCell<KubeClient>,
+}
+
+/// A cluster's Kubernetes API: the provider's own, or over the network.
+enum Api<'a> {
+    Own(Box<dyn ClusterApi + 'a>),
+    Remote(&'a dyn ClusterApi),
 }
 
 impl<P: Provider> Kops<P> {
@@ -27,7 +49,29 @@ impl<P: Provider> Kops<P> {
         let loaded = self.registry.load(cluster).await?;
         let completed = self.completed(&loaded)?;
         let scope = scope(&completed.cluster);
-        Ok(Running { completed, scope, access })
+        Ok(Running {
+            completed,
+            scope,
+            access,
+            #[cfg(feature = "kube")]
+            client: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// Where clients reach a cluster's Kubernetes API.
+    ///
+    /// # Errors
+    /// The manifests or the cloud cannot be read, or it has no address yet.
+    pub async fn api_server(&self, cluster: &str) -> Result<Server, OperationError> {
+        let running = self.running(cluster, Access::CloudOnly).await?;
+        self.server(&running).await
+    }
+
+    async fn server(&self, running: &Running) -> Result<Server, OperationError> {
+        let address = self.provider.api_address(&running.scope).await?;
+        let none = || OperationError::NoApiAddress { cluster: running.scope.cluster.clone() };
+        let name = running.completed.cluster.spec.master_public_name.clone().unwrap_or_default();
+        Ok(Server { url: format!("https://{}", address.ok_or_else(none)?), name })
     }
 
     /// Does something with a running cluster's scaling groups and its Kubernetes API.
@@ -42,16 +86,43 @@ impl<P: Provider> Kops<P> {
         let scope = &running.scope;
         let fleet = self.provider.fleet().ok_or(OperationError::NoFleet)?;
         let api = match running.access {
-            Access::Kubernetes => Some(self.cluster_api(scope)?),
+            Access::Kubernetes => Some(self.cluster_api(running).await?),
             Access::CloudOnly => None,
         };
-        let target = RollTarget { scope, fleet, cluster: api.as_deref() };
-        Ok(work(target).await?)
+        let cluster = api.as_ref().map(|api| match api {
+            Api::Own(api) => &**api,
+            Api::Remote(api) => *api,
+        });
+        Ok(work(RollTarget { scope, fleet, cluster }).await?)
     }
 
-    fn cluster_api<'a>(&'a self, scope: &'a Scope) -> Result<Box<dyn ClusterApi + 'a>, OperationError> {
-        let none = || OperationError::NoClusterApi { cluster: scope.cluster.clone() };
-        self.provider.own_cluster(scope).ok_or_else(none)
+    async fn cluster_api<'a>(&'a self, running: &'a Running) -> Result<Api<'a>, OperationError> {
+        match self.provider.own_cluster(&running.scope) {
+            Some(api) => Ok(Api::Own(api)),
+            None => Ok(Api::Remote(self.connection(running).await?)),
+        }
+    }
+
+    #[cfg(feature = "kube")]
+    async fn connection<'a>(&self, running: &'a Running) -> Result<&'a dyn ClusterApi, OperationError> {
+        let client = running.client.get_or_try_init(|| self.connect(running)).await?;
+        Ok(client)
+    }
+
+    /// Issues a certificate for this run, which nobody but its memory ever has.
+    #[cfg(feature = "kube")]
+    async fn connect(&self, running: &Running) -> Result<KubeClient, OperationError> {
+        let server = self.server(running).await?;
+        let authority = self.keystore().keyset(&running.scope.cluster, KUBERNETES_CA).await?;
+        let leaf = Leaf::admin("kops", RUN_LIFETIME);
+        let credential = authority.authority()?.issue(&leaf, self.clock.now())?;
+        let trusted = authority.trusted().map(|pair| &pair.certificate);
+        Ok(KubeClient::new(&server, trusted, &credential).map_err(RollError::from)?)
+    }
+
+    #[cfg(not(feature = "kube"))]
+    async fn connection<'a>(&self, running: &'a Running) -> Result<&'a dyn ClusterApi, OperationError> {
+        Err(OperationError::NoClusterApi { cluster: running.scope.cluster.clone() })
     }
 
     pub(super) async fn look(&self, running: &Running) -> Result<Observation, OperationError> {

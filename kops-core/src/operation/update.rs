@@ -6,6 +6,7 @@ use crate::cloud::{Cloud, Reach};
 use crate::lease;
 use crate::manifest::versions::KubernetesVersion;
 use crate::manifest::{CompletedCluster, complete, open_to_the_world, unsupported, validate};
+use crate::node::Catalog;
 use crate::plan::{Plan, Purpose, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
 use crate::resource::{Resource, ResourceId};
@@ -54,8 +55,13 @@ impl<P: Provider> Kops<P> {
         completed: &CompletedCluster,
         loaded: &LoadedCluster,
     ) -> Result<Desired<P::Resource>, OperationError> {
-        let state_store = self.registry.store().to_string();
-        let input = ModelInput { cluster: completed, ssh_keys: &loaded.ssh_keys, state_store: &state_store };
+        let store = self.registry.store();
+        let input = ModelInput {
+            cluster: completed,
+            ssh_keys: &loaded.ssh_keys,
+            state_store: &store.to_string(),
+            programs: &Catalog::load(store.as_ref()).await?,
+        };
         Ok(self.provider.desired(input).await?)
     }
 

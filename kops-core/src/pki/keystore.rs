@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
-
 use super::{Credential, KUBERNETES_CA, Keyset, Leaf, PkiError, stored};
 use crate::clock::Clock;
 use crate::state::{Key, Put, StateError, StateStore, Version, layout};
@@ -85,22 +83,6 @@ impl Keystore {
         Ok(())
     }
 
-    /// Creates those of the keysets that are missing, and returns their names. Of two who create one keyset at once,
-    /// one wins and the other leaves it alone.
-    ///
-    /// # Errors
-    /// The store cannot be read or written.
-    pub async fn ensure(&self, cluster: &str, names: &[String]) -> Result<Vec<String>, PkiError> {
-        let there = self.names(cluster).await?;
-        let missing = names.iter().filter(|name| !there.contains(name));
-        let created: Vec<Option<String>> = stream::iter(missing.cloned().collect::<Vec<_>>())
-            .map(|name| self.create(cluster, name))
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
-        Ok(created.into_iter().flatten().collect())
-    }
-
     /// Issues a certificate with every right in the cluster to a person, who should not have it for long. Nobody but its
     /// holder has the key.
     ///
@@ -111,16 +93,24 @@ impl Keystore {
         authority.issue(&Leaf::admin(user, lifetime), self.clock.now())
     }
 
-    async fn create(&self, cluster: &str, name: String) -> Result<Option<String>, PkiError> {
+    /// Creates a keyset unless it is there, and says whether it did. Of two who create one at once, one wins and the
+    /// other leaves it alone.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn create(&self, cluster: &str, name: &str) -> Result<bool, PkiError> {
         // A cluster of kops 1.10 keeps its authority: its machines know no other.
-        let keyset = match self.load(cluster, &name).await {
-            Ok(stored) => stored.keyset,
-            Err(PkiError::NotFound(_)) => Keyset::generate(&name, self.clock.now())?,
-            Err(error) => return Err(error),
+        let legacy = match name {
+            KUBERNETES_CA => self.read(cluster, LEGACY_CA, name).await?,
+            _ => None,
+        };
+        let keyset = match legacy {
+            Some((keyset, _)) => keyset,
+            None => Keyset::generate(name, self.clock.now())?,
         };
         match self.save(cluster, &StoredKeyset::absent(keyset)).await {
-            Ok(()) => Ok(Some(name)),
-            Err(PkiError::Store(StateError::Exists { .. })) => Ok(None),
+            Ok(()) => Ok(true),
+            Err(PkiError::Store(StateError::Exists { .. })) => Ok(false),
             Err(error) => Err(error),
         }
     }

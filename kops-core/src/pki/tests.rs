@@ -158,11 +158,13 @@ async fn of_two_creators_one_wins() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
     let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
     let names = keyset_names(["main", "events"]);
-    let (one, two) =
-        futures::future::join(keystore.ensure("demo", &names), keystore.ensure("demo", &names)).await;
-    assert_eq!(one.unwrap().len() + two.unwrap().len(), names.len());
+    for name in &names {
+        let both = futures::future::join(keystore.create("demo", name), keystore.create("demo", name)).await;
+        assert!(both.0.unwrap() != both.1.unwrap(), "{name}");
+    }
+    assert_eq!(keystore.names("demo").await.unwrap().len(), names.len());
     let before = keystore.keyset("demo", KUBERNETES_CA).await.unwrap();
-    assert_eq!(keystore.ensure("demo", &names).await.unwrap(), Vec::<String>::new());
+    assert!(!keystore.create("demo", KUBERNETES_CA).await.unwrap());
     assert_eq!(keystore.keyset("demo", KUBERNETES_CA).await.unwrap(), before);
 }
 
@@ -170,7 +172,7 @@ async fn of_two_creators_one_wins() {
 async fn of_two_changes_the_later_one_is_refused() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
     let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
-    keystore.ensure("demo", &[KUBERNETES_CA.to_owned()]).await.unwrap();
+    assert!(keystore.create("demo", KUBERNETES_CA).await.unwrap());
     let mut one = keystore.load("demo", KUBERNETES_CA).await.unwrap();
     let mut two = one.clone();
     one.keyset.add(Material::default(), now()).unwrap();
@@ -192,7 +194,7 @@ async fn the_authority_of_an_old_cluster_is_kept() {
         store.put(&key.unwrap(), text.as_bytes(), Put::Always).await.unwrap();
     }
     let keystore = Keystore::new(store, Arc::new(ManualClock::new(now())));
-    keystore.ensure("demo", &[KUBERNETES_CA.to_owned()]).await.unwrap();
+    assert!(keystore.create("demo", KUBERNETES_CA).await.unwrap());
     let ca = keystore.keyset("demo", KUBERNETES_CA).await.unwrap();
     assert_eq!(ca.pairs()[0].certificate.subject(), "CN=kubernetes");
     let leaf = ca.authority().unwrap().issue(&server(), now()).unwrap().certificate;

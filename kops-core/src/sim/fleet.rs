@@ -81,7 +81,8 @@ fn groups<R: Simulated>(
         ScalingGroup {
             instance_group: spec.instance_group,
             handle: handle.clone(),
-            min: spec.min,
+            // What was shrunk keeps no more than that.
+            min: spec.min.min(desired),
             desired,
             max: spec.max,
             template: TemplateVersion(version.to_string()),

@@ -114,6 +114,11 @@ pub fn program(sha256: &str, name: &str) -> Result<Key, InvalidKey> {
     Prefix::root().join("programs")?.join(sha256)?.leaf(name)
 }
 
+/// What programs there are, and for which machines.
+pub fn programs() -> Result<Key, InvalidKey> {
+    Prefix::root().join("programs")?.leaf("catalog.json")
+}
+
 /// Where an etcd cluster (`main`, `events`) keeps its backups.
 pub fn etcd_backups(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
     self::cluster(cluster)?.join("backups")?.join("etcd")?.join(etcd)

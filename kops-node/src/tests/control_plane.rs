@@ -41,7 +41,9 @@ fn keystore(bench: &Bench) -> Keystore {
 
 async fn with_keysets() -> Bench {
     let bench = master().await;
-    keystore(&bench).ensure(CLUSTER, &keyset_names(["main"])).await.unwrap();
+    for name in keyset_names(["main"]) {
+        keystore(&bench).create(CLUSTER, &name).await.unwrap();
+    }
     bench
 }
 
@@ -77,7 +79,9 @@ async fn a_control_plane_waits_for_its_keysets() {
     keyset service-account: it is not in the state store yet
     ");
     assert!(bench.system.ran("systemctl").is_empty());
-    keystore(&bench).ensure(CLUSTER, &keyset_names(["main"])).await.unwrap();
+    for name in keyset_names(["main"]) {
+        keystore(&bench).create(CLUSTER, &name).await.unwrap();
+    }
     assert_eq!(bench.problems().await, "");
     assert!(
         bench

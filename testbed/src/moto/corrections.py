@@ -5,6 +5,7 @@ Written for moto 5.2. What AWS refuses is not here: that is the proxy's.
 
 from moto.autoscaling import models as autoscaling
 from moto.core.responses import ActionResult
+from moto.core.types import Base64EncodedString
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import instances, launch_templates, nat_gateways, route_tables, subnets
 from moto.ec2.utils import filter_iam_instance_profiles
@@ -120,6 +121,12 @@ def correct_launch_templates():
             }
         )
 
+    def user_data(self):
+        # A version after the first has it as plain text, with which moto launches nothing.
+        text = self.data.get("UserData")
+        return Base64EncodedString(text) if isinstance(text, str) else text
+
+    launch_templates.LaunchTemplateVersion.user_data = property(user_data)
     template_class.create_version = create_version
     template_class.get_version = get_version
     template_class.default_version = lambda self: self.get_version("$Default")
@@ -241,7 +248,20 @@ def correct_scaling_groups():
         if members:
             self.ec2_backend.terminate_instances(members)
 
+    detach = backend_class.detach_instances
+
+    def detach_instances(self, group_name, instance_ids, should_decrement):
+        group = self.autoscaling_groups[group_name]
+        members = [state.instance.id for state in group.instance_states]
+        for instance in instance_ids:
+            if instance not in members:
+                raise autoscaling.ValidationError(
+                    f"The instance {instance} is not part of Auto Scaling group {group_name}."
+                )
+        return detach(self, group_name, instance_ids, should_decrement)
+
     group_class._set_launch_configuration = set_valid_template
+    backend_class.detach_instances = detach_instances
     group_class.replace_autoscaling_group_instances = launch
     autoscaling.InstanceState.launch_template = property(made_from)
     backend_class.delete_auto_scaling_group = delete_auto_scaling_group
