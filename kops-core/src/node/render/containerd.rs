@@ -5,6 +5,8 @@ use super::{Context, File, NodePlan, RenderError, Unit};
 const CONFIG: &str = "/etc/containerd/config.toml";
 const TEMPLATE: &str = "/etc/containerd/cni.template";
 const NETWORKS: &str = "/etc/cni/net.d";
+/// Where add-ons put their plugins.
+const ADD_ON_PLUGINS: &str = "/opt/cni/bin";
 /// The drop-in over the unit of the image's package.
 const DROP_IN: &str = "/etc/systemd/system/containerd.service.d/10-kops.conf";
 
@@ -40,10 +42,10 @@ fn config(context: &Context<'_>) -> String {
     let image = context.config.kubelet.get("podInfraContainerImage").and_then(Value::as_str);
     let pause =
         image.map_or_else(|| format!("registry.k8s.io/pause:{}", context.release.pause), str::to_owned);
-    let template = if context.config.networks.routes_pods() {
-        format!("    conf_template = \"{TEMPLATE}\"\n")
+    let (plugins, template) = if context.config.networks.routes_pods() {
+        (host.cni_plugins.as_str(), format!("    conf_template = \"{TEMPLATE}\"\n"))
     } else {
-        String::new()
+        (ADD_ON_PLUGINS, String::new())
     };
     format!(
         r#"version = 2
@@ -60,7 +62,7 @@ fn config(context: &Context<'_>) -> String {
       SystemdCgroup = {systemd}
 "#,
         pause = Value::from(pause),
-        plugins = Value::from(host.cni_plugins.as_str()),
+        plugins = Value::from(plugins),
         restrict = !host.may_lower_oom_score,
         systemd = super::kubelet::cgroup_driver(context) == "systemd",
     )

@@ -2,7 +2,6 @@ use super::certificates::{self, PKI, crt, key};
 use super::flags::Flags;
 use super::unit::Service;
 use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, etcd, program};
-use crate::manifest::Networking;
 use crate::pki;
 
 /// The admission plug-ins that are not on by default.
@@ -113,11 +112,10 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
     let networks = &context.config.networks;
     let services = networks.services.ok_or_else(|| context.missing("networks.services"))?;
     let kubeconfig = kubeconfig_path("kube-controller-manager");
-    let allocates = matches!(networks.plugin, None | Some(Networking::Kubenet(_) | Networking::Flannel(_)));
     let mut flags = Flags::new(
         "kube-controller-manager",
         [
-            ("allocate-node-cidrs", allocates.to_string()),
+            ("allocate-node-cidrs", networks.pods.is_some().to_string()),
             ("authentication-kubeconfig", kubeconfig.clone()),
             ("authorization-kubeconfig", kubeconfig.clone()),
             ("cluster-name", context.config.cluster.clone()),

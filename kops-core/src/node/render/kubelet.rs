@@ -50,7 +50,7 @@ pub(super) fn cgroup_driver<'a>(context: &Context<'a>) -> &'a str {
 }
 
 pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
-    plan.programs.extend(["kube-proxy", "kubelet"].map(str::to_owned));
+    plan.programs.push("kubelet".to_owned());
     certificates::authority(plan);
     plan.files.push(File::public(CONFIG, crate::yaml::write(&configuration(context)?)?));
     let kubeconfig_file = if context.is_control_plane() {
@@ -68,6 +68,11 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
         KUBECONFIG.to_owned()
     };
     plan.units.push(service(context, &kubeconfig_file).into());
+    // Some network plugins stand in for the kube-proxy.
+    if context.config.kube_proxy.get("enabled") == Some(&Value::Bool(false)) {
+        return Ok(());
+    }
+    plan.programs.push("kube-proxy".to_owned());
     plan.files.push(File::public(PROXY_CONFIG, crate::yaml::write(&proxy(context, &kubeconfig_file)?)?));
     plan.units.push(proxy_service(context, kubeconfig_file).into());
     Ok(())

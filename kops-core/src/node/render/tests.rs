@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::manifest::versions::RELEASES;
-use crate::manifest::{CompletedCluster, Manifest, Recommendations, Settings, complete, read};
+use crate::manifest::{CompletedCluster, Manifest, Networking, Recommendations, Settings, complete, read};
 use crate::node::{Asset, Host, StateSource};
 
 fn completed(version: &str) -> CompletedCluster {
@@ -137,6 +137,19 @@ fn dns_is_as_the_manifest_says() {
     }
     config.dns = Settings::from([("enabled", serde_json::json!(false))]);
     assert!(!objects(&config).contains("coredns"));
+}
+
+#[test]
+fn a_plugin_can_stand_in_for_the_kube_proxy() {
+    let mut config = config("1.35.7", "nodes");
+    assert!(text(&render(&config, &machine()).unwrap()).contains("kube-proxy"));
+    config.kube_proxy.0.insert("enabled".to_owned(), serde_json::json!(false));
+    config.networks.plugin = Some(Networking::Cilium(Settings::default()));
+    let mut machine = machine();
+    machine.host.cni_plugins = "/usr/lib/cni".to_owned();
+    let text = text(&render(&config, &machine).unwrap());
+    assert!(!text.contains("kube-proxy") && !text.contains("masquerade"));
+    assert!(text.contains("bin_dir = \"/opt/cni/bin\""), "{text}");
 }
 
 #[test]
