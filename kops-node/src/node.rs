@@ -72,9 +72,10 @@ impl Node {
 
     /// What the control plane does in the cluster once its API answers. Any of its machines may: each looks first.
     async fn lead(&self, plan: &NodePlan) -> Vec<NodeError> {
-        if let Err(error) = objects::ensure(&plan.objects, self.api(), &self.root).await {
-            return vec![error];
-        }
+        let cluster = match objects::cluster(self.api()).await {
+            Ok(cluster) => cluster,
+            Err(error) => return vec![error],
+        };
         let invitation = Invitation {
             config: &self.config,
             keystore: &self.keystore(),
@@ -82,8 +83,12 @@ impl Node {
             clock: self.clock.as_ref(),
             api: self.api(),
         };
-        let (invited, nodes) = futures::join!(invitation.ensure(), self.peers_and_nodes());
-        invited.err().into_iter().chain(nodes).collect()
+        let (applied, invited, nodes) = futures::join!(
+            objects::ensure(&plan.objects, &cluster, self.api(), &self.root),
+            invitation.ensure(),
+            self.peers_and_nodes(),
+        );
+        [applied, invited].into_iter().filter_map(Result::err).chain(nodes).collect()
     }
 
     async fn peers_and_nodes(&self) -> Vec<NodeError> {

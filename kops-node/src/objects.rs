@@ -12,20 +12,24 @@ use crate::files::Root;
 const APPLIED: &str = "/var/lib/kops/applied";
 const STEP: &str = "objects";
 
-/// Makes sure that the objects have been applied. Not again as long as they stay the same: what people change is left
-/// to them, and of machines with different objects, during a rolling update, the newer one is not undone.
-pub(crate) async fn ensure(objects: &[Value], api: Api<'_>, root: &Root) -> Done {
-    // An etcd that starts empty makes this namespace anew.
+/// What tells the cluster from any other, once its API answers: an etcd that starts empty makes this namespace anew.
+pub(crate) async fn cluster(api: Api<'_>) -> Result<String, NodeError> {
+    const STEP: &str = "api";
     let starting = |error: NodeError| {
         error.with_hint("it may still be starting: `journalctl -u kube-apiserver -u etcd` tells")
     };
     let namespace: Option<Namespace> =
-        api.get("api", &["namespace", "kube-system"]).await.map_err(starting)?;
-    let Some(namespace) = namespace else {
-        return Err(NodeError::waiting("api", "it has not made the namespace kube-system yet"));
-    };
+        api.get(STEP, &["namespace", "kube-system"]).await.map_err(starting)?;
+    let namespace =
+        namespace.ok_or_else(|| NodeError::waiting(STEP, "it has not made the namespace kube-system yet"))?;
+    Ok(namespace.metadata.uid)
+}
+
+/// Makes sure that the objects have been applied to `cluster`. Not again as long as they stay the same: what people
+/// change is left to them, and of machines with different objects, during a rolling update, the newer one is not undone.
+pub(crate) async fn ensure(objects: &[Value], cluster: &str, api: Api<'_>, root: &Root) -> Done {
     let contents = Value::from(objects.to_vec()).to_string();
-    let fingerprint = format!("{} {}\n", namespace.metadata.uid, sha256_hex(contents.as_bytes()));
+    let fingerprint = format!("{cluster} {}\n", sha256_hex(contents.as_bytes()));
     if root.read(APPLIED).is_some_and(|applied| applied == fingerprint.as_bytes()) {
         return Ok(());
     }

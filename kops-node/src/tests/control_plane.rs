@@ -280,6 +280,16 @@ async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
 }
 
 #[tokio::test]
+async fn objects_that_are_refused_keep_no_machine_from_joining() {
+    let bench = with_keysets().await;
+    bench.system.kubectl.lock().unwrap().refused_kind = Some("Deployment");
+    assert_eq!(bench.problems().await, "objects: kubectl apply failed: Deployment is refused\n");
+    assert_eq!(secrets(&bench).len(), 1);
+    bench.system.kubectl.lock().unwrap().refused_kind = None;
+    assert_eq!(bench.problems().await, "");
+}
+
+#[tokio::test]
 async fn objects_are_applied_once_for_each_content_and_cluster() {
     let mut bench = with_keysets().await;
     assert_eq!(bench.problems().await, "");

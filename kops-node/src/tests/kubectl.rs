@@ -12,6 +12,8 @@ use crate::Output;
 pub(super) struct Kubectl {
     /// What it says instead of doing anything.
     pub(super) refusal: Option<String>,
+    /// A kind that it does not take.
+    pub(super) refused_kind: Option<&'static str>,
     /// Changes when etcd starts empty.
     pub(super) uid: &'static str,
     pub(super) nodes: Vec<Value>,
@@ -21,7 +23,7 @@ pub(super) struct Kubectl {
 
 impl Default for Kubectl {
     fn default() -> Self {
-        Self { refusal: None, uid: "uid-1", nodes: Vec::new(), objects: BTreeMap::new() }
+        Self { refusal: None, refused_kind: None, uid: "uid-1", nodes: Vec::new(), objects: BTreeMap::new() }
     }
 }
 
@@ -29,6 +31,11 @@ impl Kubectl {
     pub(super) fn run(&mut self, arguments: &[&str], input: &str) -> Output {
         if let Some(refusal) = &self.refusal {
             return Output { code: Some(1), stdout: String::new(), stderr: format!("{refusal}: {input}") };
+        }
+        if let Some(kind) = self.refused_kind
+            && input.contains(kind)
+        {
+            return Output { code: Some(1), stdout: String::new(), stderr: format!("{kind} is refused") };
         }
         let answer = match arguments {
             ["get", .., "namespace", "kube-system"] => Some(json!({ "metadata": { "uid": self.uid } })),
