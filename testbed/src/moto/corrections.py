@@ -260,7 +260,21 @@ def correct_scaling_groups():
                 )
         return detach(self, group_name, instance_ids, should_decrement)
 
+    notify = backend_class.notify_terminate_instances
+
+    def notify_terminate_instances(self, instance_ids):
+        # Those that take the place of terminated members are registered with target groups, too.
+        losing = [
+            name
+            for name, group in self.autoscaling_groups.items()
+            if any(state.instance.id in instance_ids for state in group.instance_states)
+        ]
+        notify(self, instance_ids)
+        for name in losing:
+            self.update_attached_target_groups(name)
+
     group_class._set_launch_configuration = set_valid_template
+    backend_class.notify_terminate_instances = notify_terminate_instances
     backend_class.detach_instances = detach_instances
     group_class.replace_autoscaling_group_instances = launch
     autoscaling.InstanceState.launch_template = property(made_from)
