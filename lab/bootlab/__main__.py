@@ -7,28 +7,44 @@ from . import requirements
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="lab/run", description="Real machines for an emulated AWS. See lab/README.md.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="start a lab in the background")
+    root = argparse.ArgumentParser(prog="lab/run", description="Real machines for an emulated AWS. See lab/README.md.")
+    verbs = root.add_subparsers(dest="verb", required=True)
+    up_parser = verbs.add_parser("up", help="start a lab in the background")
     verbs.add_parser("down", help="end it; nothing is left")
     for verb, what in (("exec", "run a command in the lab's network"), ("on", "run a command on a machine: ID COMMAND…")):
         verbs.add_parser(verb, help=what).add_argument("command", nargs=argparse.REMAINDER)
+    trial_parser = verbs.add_parser("try", help="start a lab, and in it a cluster that lives through everything")
+    trial_parser.add_argument("--keep", action="store_true", help="leave the lab as it is at the end")
+    for parser in (up_parser, trial_parser):
+        parser.add_argument("--baked", action="store_true", help="programs of Kubernetes are in the machines' image")
+    for parser in (trial_parser, verbs.add_parser("trial")):
+        parser.add_argument("--masters", type=int, choices=(1, 3), default=1)
+        parser.add_argument("--workers", type=int, default=2)
     verbs.add_parser("inside")
-    arguments = parser.parse_args()
+    arguments = root.parse_args()
 
-    if arguments.verb == "up" and (lacks := requirements.missing()):
+    if arguments.verb in ("up", "try") and (lacks := requirements.missing()):
         print(f"SKIPPED: the boot lab needs {'; '.join(lacks)}", flush=True)
         return 0
-    from . import inside, machine, session
+    from . import inside, machine, session, trial
 
     try:
         match arguments.verb:
             case "inside":
                 inside.main()
             case "up":
-                session.start()
+                session.start(arguments.baked)
             case "down":
                 session.stop()
+            case "trial":
+                trial.main(arguments.masters, arguments.workers)
+            case "try":
+                session.start(arguments.baked)
+                counts = ["--masters", str(arguments.masters), "--workers", str(arguments.workers)]
+                status = session.execute([sys.executable, "-m", "bootlab", "trial", *counts])
+                if not arguments.keep:
+                    session.stop()
+                return status
             case "exec":
                 return session.execute(arguments.command)
             case "on":

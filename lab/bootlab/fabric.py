@@ -15,8 +15,8 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
 
 
-def set_up() -> subprocess.Popen:
-    """Makes the network of this namespace, and starts its name server."""
+def set_up() -> None:
+    """Makes the network of this namespace."""
     ip("link", "set", "lo", "up")
     ip("link", "add", BRIDGE, "type", "bridge")
     for address in (places.ROUTER, places.RESOLVER, places.AWS):
@@ -31,36 +31,6 @@ def set_up() -> subprocess.Popen:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
     places.RESOLV_CONF.write_text(f"nameserver {places.RESOLVER}\n")
     subprocess.run(["mount", "--bind", places.RESOLV_CONF, "/etc/resolv.conf"], check=True)
-    return _name_server()
-
-
-def _name_server() -> subprocess.Popen:
-    DNS.mkdir(parents=True)
-    for name in ("hosts", "leases", "dhcp"):
-        (DNS / name).touch()
-    network = places.NETWORK
-    return subprocess.Popen(
-        [
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--user=root",
-            f"--log-facility={DNS / 'log'}",
-            "--pid-file=",
-            f"--listen-address={places.RESOLVER}",
-            f"--interface={BRIDGE}",
-            "--bind-interfaces",
-            "--no-resolv",
-            "--no-hosts",
-            "--local=/#/",
-            f"--addn-hosts={DNS / 'hosts'}",
-            f"--dhcp-range={network.network_address},static,{network.netmask},1h",
-            f"--dhcp-hostsfile={DNS / 'dhcp'}",
-            f"--dhcp-leasefile={DNS / 'leases'}",
-            f"--dhcp-option=option:router,{places.ROUTER}",
-            f"--dhcp-option=option:dns-server,{places.RESOLVER}",
-        ]
-    )
 
 
 def plug_in(machine: str, mac: str) -> None:
@@ -85,21 +55,48 @@ def _plug(machine: str) -> str:
 class Directory:
     """What the name server tells: addresses by hardware address, and by name."""
 
-    def __init__(self, server: subprocess.Popen) -> None:
-        self._server = server
-        self._known = ("", "")
+    def __init__(self) -> None:
+        DNS.mkdir(parents=True)
+        self._hosts = ""
+        self._leases: set[str] = set()
+        self._start()
 
     def publish(self, view: View, balancers: dict[str, str]) -> None:
         """Takes over the names and addresses of machines, and those of load balancers."""
         instances = view.instances.values()
-        dhcp = "".join(f"{instance.mac},{instance.address}\n" for instance in instances)
+        leases = {f"{instance.mac},{instance.address}\n" for instance in instances}
         hosts = "".join(f"{instance.address} {instance.host_name}\n" for instance in instances)
         hosts += "".join(f"{address} {name}\n" for name, address in balancers.items())
-        if (dhcp, hosts) != self._known:
-            (DNS / "dhcp").write_text(dhcp)
-            (DNS / "hosts").write_text(hosts)
+        if (hosts, leases) == (self._hosts, self._leases):
+            return
+        is_released = bool(self._leases - leases)
+        self._hosts, self._leases = hosts, leases
+        if is_released:
+            # An address is another machine's at once; the server would not give it away before the lease is over.
+            self._server.kill()
+            self._server.wait()
+            self._start()
+        else:
+            self._write()
             self._server.send_signal(signal.SIGHUP)
-            self._known = (dhcp, hosts)
+
+    def _write(self) -> None:
+        (DNS / "hosts").write_text(self._hosts)
+        (DNS / "dhcp").write_text("".join(sorted(self._leases)))
+
+    def _start(self) -> None:
+        self._write()
+        (DNS / "leases").write_text("")
+        network = places.NETWORK
+        options = [
+            "--keep-in-foreground --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts --local=/#/",
+            f"--listen-address={places.RESOLVER} --interface={BRIDGE} --bind-interfaces",
+            f"--addn-hosts={DNS / 'hosts'} --log-facility={DNS / 'log'}",
+            f"--dhcp-range={network.network_address},static,{network.netmask},12h --dhcp-authoritative",
+            f"--dhcp-hostsfile={DNS / 'dhcp'} --dhcp-leasefile={DNS / 'leases'}",
+            f"--dhcp-option=option:router,{places.ROUTER} --dhcp-option=option:dns-server,{places.RESOLVER}",
+        ]
+        self._server = subprocess.Popen(["dnsmasq", *" ".join(options).split()])
 
 
 class Routes:

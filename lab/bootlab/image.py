@@ -42,13 +42,18 @@ def layers() -> list[Path]:
     return [places.CACHE / "layer", _debian()]
 
 
-def make() -> None:
-    """Makes the layers, as far as they are not there."""
+def make(is_baked: bool) -> None:
+    """Makes the layers, as far as they are not there; with the programs of Kubernetes, if the image is to be baked."""
     places.CACHE.mkdir(parents=True, exist_ok=True)
     if not _debian().exists():
         _make_debian()
     # Cheap, so it is made anew every time.
-    _make_layer(places.CACHE / "layer")
+    layer = places.CACHE / "layer"
+    _make_layer(layer)
+    _unpack_programs()
+    if is_baked:
+        # kops-node fetches only what is not there already, or is something else (docs/nodes.md).
+        shutil.copytree(places.programs(), layer / "opt/kops/bin", copy_function=os.link)
 
 
 def _debian() -> Path:
@@ -81,7 +86,6 @@ def _make_layer(layer: Path) -> None:
     # systemd gives a machine without an id a new one.
     _write(layer / "etc/machine-id", "")
     _make_images(layer / "opt/lab/images")
-    _unpack_programs(layer / "opt/kops/bin")
 
 
 def _write(path: Path, text: str) -> None:
@@ -98,20 +102,17 @@ def _make_images(folder: Path) -> None:
     oci.write_image(folder / "app.tar", [f"docker.io/{APP}"], ["/bin/busybox", "sh", "-c", serve], busybox)
 
 
-def _unpack_programs(folder: Path) -> None:
-    """Programs that the state store does not hold are looked for in this folder (docs/nodes.md)."""
-    unpacked = places.programs()
-    unpacked.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(parents=True)
+def _unpack_programs() -> None:
+    """Puts the programs of Kubernetes and etcd where they can be published from (`kops create assets`)."""
+    folder = places.programs()
+    folder.mkdir(parents=True, exist_ok=True)
     for name in KUBERNETES:
         packed, plain = (kubernetes_source() / f"{name}{end}" for end in (".xz", ""))
         source = plain if plain.exists() else packed
-        program = unpacked / name
+        program = folder / name
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             with source.open("rb") if source is plain else lzma.open(source) as text, program.open("wb") as out:
                 shutil.copyfileobj(text, out)
             program.chmod(0o755)
-        os.link(program, folder / name)
     for name in ("etcd", "etcdctl"):
-        shutil.copy2(_debian() / "usr/bin" / name, unpacked / name)
-        os.link(unpacked / name, folder / name)
+        shutil.copy2(_debian() / "usr/bin" / name, folder)

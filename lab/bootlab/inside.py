@@ -10,7 +10,7 @@ from .world import World, say
 
 def main() -> None:
     """Runs until it is killed."""
-    name_server = fabric.set_up()
+    fabric.set_up()
     testbed = subprocess.Popen(
         [places.PROJECT / "target/debug/kops-testbed", f"{places.AWS}:80"], stdout=subprocess.PIPE, text=True
     )
@@ -19,7 +19,7 @@ def main() -> None:
         raise SystemExit("the emulated AWS did not start")
     threading.Thread(target=_keep, args=(testbed,), daemon=True).start()
     aws = Aws()
-    world = World(aws, name_server, image.layers())
+    world = World(aws, image.layers())
     service = metadata.server(aws, world.at)
     threading.Thread(target=service.serve_forever, daemon=True).start()
     session.READY.touch()

@@ -31,6 +31,7 @@ def client_environment() -> dict[str, str]:
     return {
         "PATH": f"{tools}:{os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin')}",
         "HOME": str(CLIENT),
+        "KOPS_LAB_CACHE": str(CACHE),
         "AWS_ENDPOINT_URL": ENDPOINT,
         "AWS_ACCESS_KEY_ID": "lab",
         "AWS_SECRET_ACCESS_KEY": "lab",

@@ -15,6 +15,7 @@ COMMANDS = {
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "losetup": "mount",
+    "strip": "binutils",
     "sysctl": "procps",
 }
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
@@ -35,6 +36,9 @@ def missing() -> list[str]:
         lacks.append(f"the packages {' '.join(packages)} (apt-get install --no-install-recommends …)")
     if not importlib.util.find_spec("moto") or not importlib.util.find_spec("boto3"):
         lacks.append("moto (pip install 'moto[server]')")
+    built = places.PROJECT / "target/debug"
+    if not all((built / name).exists() for name in ("kops", "kops-node", "kops-testbed")):
+        lacks.append("the project's programs (cargo build --workspace)")
     source = kubernetes_source()
     absent = [name for name in KUBERNETES if not any((source / f"{name}{end}").exists() for end in ("", ".xz"))]
     if absent:

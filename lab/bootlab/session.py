@@ -20,10 +20,10 @@ class Failed(Exception):
     """The lab did not start."""
 
 
-def start() -> None:
+def start(is_baked: bool) -> None:
     """Starts a lab in the background; an old one ends."""
     stop()
-    image.make()
+    image.make(is_baked)
     places.CLIENT.mkdir(parents=True)
     with LOG.open("wb") as log:
         outer = subprocess.Popen(

@@ -1,6 +1,5 @@
 """Makes real what the emulated AWS shows, again and again."""
 
-import subprocess
 import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,10 +21,10 @@ def say(text: str) -> None:
 class World:
     """Machines, volumes, load balancers, routes and names."""
 
-    def __init__(self, aws: Aws, name_server: subprocess.Popen, layers: list[Path]) -> None:
+    def __init__(self, aws: Aws, layers: list[Path]) -> None:
         self._aws = aws
         self._layers = layers
-        self._directory = fabric.Directory(name_server)
+        self._directory = fabric.Directory()
         self._routes = fabric.Routes()
         self._balancers = Balancers()
         self._volumes = Volumes()

@@ -1,0 +1,139 @@
+"""A cluster under trial: the commands that people run, and what is looked at while they work."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+from . import image, machine, places
+from .aws import Aws
+
+KUBERNETES = "1.20.2"
+# Machines are what image.py makes, whatever this image is on AWS.
+IMAGE = "136693071363/debian-12-amd64-20260701-2100"
+
+# What a machine is asked when a trial is broken.
+TELL = """
+/opt/kops/bin/kops-node status
+systemctl list-units --failed --no-legend --no-pager
+grep kops: /var/log/cloud-init-output.log | tail -n 3
+journalctl -u kops-node -n 10 --no-pager --output=cat
+journalctl -p warning -n 10 --no-pager --output=short
+"""
+
+
+class Broken(Exception):
+    """Something is not as it has to be."""
+
+
+def eventually(what: str, seconds: float, check: Callable[[], object]):
+    """The first answer that is true. What fails for a while is asked again."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            if answer := check():
+                return answer
+            last = answer
+        except (Broken, OSError, ValueError) as error:
+            last = error
+        time.sleep(0.25)
+    raise Broken(f"{what}: not within {seconds:.0f} s ({last})")
+
+
+def run(*command: str | Path, text: str | None = None, seconds: float = 300) -> str:
+    """What a command says; one that fails breaks the trial."""
+    words = " ".join(str(word) for word in command)
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        said = b"".join(part for part in (error.stdout, error.stderr) if part).decode()
+        raise Broken(f"{words}: not done within {seconds:.0f} s\n{said}") from None
+    if done.returncode != 0:
+        raise Broken(f"{words}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Cluster:
+    """A cluster by its name."""
+
+    def __init__(self, name: str, masters: int, workers: int) -> None:
+        self.name = name
+        self.masters = masters
+        self.workers = workers
+        self.aws = Aws()
+
+    def kops(self, *arguments: str | Path, seconds: float = 300) -> str:
+        return run("kops", *arguments, seconds=seconds)
+
+    def create(self) -> None:
+        zones = [f"{places.REGION}{letter}" for letter in "abc"[: self.masters]]
+        self.kops("create", "state-store", places.STATE_STORE)
+        node = places.RUN / "kops-node"
+        run("strip", "-o", node, places.PROJECT / "target/debug/kops-node")
+        self.kops("create", "assets", node)
+        self.kops("create", "assets", "--kubernetes-version", KUBERNETES, places.programs())
+        settings = [
+            # There is no image of it.
+            "kubeDNS.enabled=false",
+            # The box's, and not the machine's: control groups, space on the disk, limits of connections.
+            "kubelet.cgroupDriver=cgroupfs",
+            "kubelet.evictionHard=memory.available<100Mi,nodefs.available<1%,imagefs.available<1%",
+            "kubeProxy.conntrackMaxPerCore=0",
+            "kubeProxy.conntrackMin=0",
+        ]
+        self.kops(
+            *("create", "cluster", "--name", self.name, "--yes"),
+            *("--zones", ",".join(zones), "--master-zones", ",".join(zones), "--node-count", str(self.workers)),
+            *("--kubernetes-version", KUBERNETES, "--image", IMAGE, "--networking", "kubenet"),
+            *("--api-loadbalancer-type", "public", "--api-loadbalancer-class", "network"),
+            *[option for setting in settings for option in ("--set", f"cluster.spec.{setting}")],
+        )
+
+    def instances(self, role: str) -> dict[str, str]:
+        """The addresses of running machines, by id."""
+        filters = [
+            {"Name": "instance-state-name", "Values": ["running"]},
+            {"Name": "tag:KubernetesCluster", "Values": [self.name]},
+            {"Name": "tag-key", "Values": [f"k8s.io/role/{role}"]},
+        ]
+        groups = self.aws.ec2.describe_instances(Filters=filters)["Reservations"]
+        return {item["InstanceId"]: item["PrivateIpAddress"] for group in groups for item in group["Instances"]}
+
+    def log_in(self) -> None:
+        """Lets kubectl use the cluster, through its load balancer."""
+        (balancer,) = self.aws.look().balancers
+        self.kops("export", "kubeconfig", self.name, "--admin", "--api-server", f"https://{balancer.name}")
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        return run("kubectl", "--request-timeout=10s", *arguments, text=text)
+
+    def api_is_ready(self) -> bool:
+        return self.kubectl("get", "--raw", "/readyz") == "ok"
+
+    def nodes(self) -> dict[str, bool]:
+        """Whether the nodes are ready, by name."""
+        nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
+        conditions = {node["metadata"]["name"]: node["status"].get("conditions", []) for node in nodes}
+        return {
+            name: any(one["type"] == "Ready" and one["status"] == "True" for one in those)
+            for name, those in conditions.items()
+        }
+
+    def is_whole(self) -> bool:
+        """Whether all machines are ready nodes, and there is no other node."""
+        machines = self.instances("master").keys() | self.instances("node").keys()
+        nodes = self.nodes()
+        return len(machines) == self.masters + self.workers and nodes.keys() == machines and all(nodes.values())
+
+    def image_of_app(self) -> str:
+        return f"docker.io/{image.APP}"
+
+    def tell(self) -> str:
+        """What every machine waits for, and the end of its journal, for those who look for a fault."""
+        told = []
+        for folder in sorted((places.RUN / "machines").iterdir()):
+            done = subprocess.run([*machine.enter(folder.name), "sh", "-c", TELL], capture_output=True, text=True)
+            told.append(f"--- {folder.name}\n{done.stdout}{done.stderr}")
+        return "\n".join(told)

@@ -1,0 +1,203 @@
+"""The life of a cluster, with nothing faked but AWS: it is made, used, updated, hurt and deleted."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+
+from . import places
+from .cluster import Broken, Cluster, eventually
+
+NODE_PORT = 30080
+APP = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      terminationGracePeriodSeconds: 5
+      tolerations:
+      - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 5}
+      - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 5}
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: app}}}
+      containers:
+      - name: app
+        image: IMAGE
+        ports: [{containerPort: 8080}]
+        readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+---
+apiVersion: policy/v1beta1
+kind: PodDisruptionBudget
+metadata: {name: app}
+spec:
+  minAvailable: 2
+  selector: {matchLabels: {app: app}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app}
+spec:
+  type: NodePort
+  selector: {app: app}
+  ports: [{port: 80, targetPort: 8080, nodePort: NODE_PORT}]
+"""
+
+started = time.monotonic()
+
+
+@contextmanager
+def step(what: str):
+    """Tells how long a step took."""
+    begun = time.monotonic()
+    yield
+    print(f"{time.monotonic() - started:7.1f} s  {what} ({time.monotonic() - begun:.1f} s)", flush=True)
+
+
+class Client:
+    """Asks the service again and again."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.answers = 0
+        self.failures: list[str] = []
+
+    def __enter__(self) -> "Client":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._stopped.wait(0.1):
+            try:
+                ask(self._cluster)
+                self.answers += 1
+            except Broken as error:
+                self.failures.append(f"{time.monotonic() - started:.1f} s: {error}")
+
+
+def ask(cluster: Cluster) -> str:
+    """What the service answers, the name of a pod. A worker that takes no connection is passed over, as load balancers do."""
+    refused = Broken("there is no worker")
+    for address in cluster.instances("node").values():
+        try:
+            with urllib.request.urlopen(f"http://{address}:{NODE_PORT}/", timeout=5) as answer:
+                return answer.read().decode().strip()
+        except OSError as error:
+            refused = Broken(f"{address}: {error}")
+    raise refused
+
+
+def expect(is_so: bool, what: str) -> None:
+    if not is_so:
+        raise Broken(what)
+
+
+def live(cluster: Cluster) -> None:
+    with step("the cluster is created"):
+        cluster.create()
+        cluster.log_in()
+    with step("the API is ready"):
+        eventually("the API", 180, cluster.api_is_ready)
+    with step("all nodes are ready"):
+        eventually("all nodes", 180, cluster.is_whole)
+    with step("it validates"):
+        cluster.kops("validate", "cluster", "--name", cluster.name, "--wait", "2m")
+    use(cluster)
+    update(cluster)
+    lose_a_master(cluster)
+    delete(cluster)
+
+
+def use(cluster: Cluster) -> None:
+    with step("a deployment runs"):
+        manifest = APP.replace("IMAGE", cluster.image_of_app()).replace("NODE_PORT", str(NODE_PORT))
+        cluster.kubectl("apply", "-f", "-", text=manifest)
+        cluster.kubectl("rollout", "status", "deployment/app", "--timeout=120s")
+    with step("its service answers, from more than one pod"):
+        answers: set[str] = set()
+
+        def asked() -> bool:
+            answers.add(ask(cluster))
+            return len(answers) > 1
+
+        eventually("the service", 60, asked)
+
+
+def update(cluster: Cluster) -> None:
+    """Every machine is replaced, and nobody who uses the service notices."""
+    before = cluster.instances("master").keys() | cluster.instances("node").keys()
+    with step("another template"):
+        groups = cluster.kops("get", "instancegroups", "--name", cluster.name, "-o", "yaml")
+        groups = groups.replace("\n  nodeLabels:\n", "\n  nodeLabels:\n    lab: changed\n")
+        manifest = places.RUN / "groups.yaml"
+        manifest.write_text(groups)
+        cluster.kops("replace", "-f", manifest)
+        cluster.kops("update", "cluster", "--name", cluster.name, "--yes")
+    with Client(cluster) as client, step("rolling update"):
+        cluster.kops("rolling-update", "cluster", "--name", cluster.name, "--yes", seconds=900)
+    print(f"           {client.answers} requests answered meanwhile, {len(client.failures)} failed", flush=True)
+    expect(not client.failures, "requests failed:\n" + "\n".join(client.failures[:10]))
+    expect(client.answers > 0, "no request was made")
+    after = cluster.instances("master").keys() | cluster.instances("node").keys()
+    expect(not before & after, f"not replaced: {before & after}")
+    expect(cluster.is_whole(), "not all nodes are ready after the update")
+
+
+def lose_a_master(cluster: Cluster) -> None:
+    """The power of a machine of the control plane fails. Its successor is the same member, with the same data."""
+    held = volumes(cluster)
+    lost = min(cluster.instances("master"))
+    first_process = int((places.RUN / "machines" / lost / "pid").read_text())
+    os.kill(first_process, signal.SIGKILL)
+    with step(f"{lost} lost its power and has a successor"):
+        eventually("the successor", 60, lambda: lost not in cluster.instances("master") and len(cluster.instances("master")) == cluster.masters)
+    with step("it is ready, with its predecessor's volumes"):
+        eventually("all nodes", 180, cluster.is_whole)
+        now = volumes(cluster)
+        expect(now.keys() == held.keys() and lost not in now.values(), f"volumes are held by {now}")
+    with step("the deployment is still there"):
+        cluster.kubectl("rollout", "status", "deployment/app", "--timeout=60s")
+        ask(cluster)
+
+
+def volumes(cluster: Cluster) -> dict[str, str]:
+    """The machines that hold etcd's volumes, by volume."""
+    filters = [{"Name": "tag:KubernetesCluster", "Values": [cluster.name]}, {"Name": "tag-key", "Values": ["k8s.io/etcd/*"]}]
+    found = cluster.aws.ec2.describe_volumes(Filters=filters)["Volumes"]
+    return {volume["VolumeId"]: volume["Attachments"][0]["InstanceId"] for volume in found if volume["Attachments"]}
+
+
+def delete(cluster: Cluster) -> None:
+    with step("the cluster is deleted"):
+        cluster.kops("delete", "cluster", "--name", cluster.name, "--yes")
+    with step("no machine runs, and nothing is left"):
+        eventually("the end of all machines", 30, lambda: not any((places.RUN / "machines").iterdir()))
+        eventually("the end of all volumes", 30, lambda: not any((places.RUN / "volumes").iterdir()))
+        view = cluster.aws.look()
+        expect(not view.instances and not view.volumes and not view.balancers, f"left: {view}")
+        left = cluster.aws.ec2.describe_vpcs(Filters=[{"Name": "tag:KubernetesCluster", "Values": [cluster.name]}])["Vpcs"]
+        expect(not left, f"left: {left}")
+
+
+def main(masters: int, workers: int) -> None:
+    cluster = Cluster("lab.k8s.local", masters, workers)
+    try:
+        live(cluster)
+    except Broken as error:
+        print(cluster.tell())
+        print(f"FAILED after {time.monotonic() - started:.1f} s: {error}")
+        sys.exit(1)
+    print(f"PASSED with {masters} of the control plane and {workers} workers in {time.monotonic() - started:.1f} s")
