@@ -35,6 +35,8 @@ pub trait StateBacked: Resource {
     /// The file as a resource. One whose location names its contents is the cluster's own
     /// ([`Dependent`](crate::resource::Ownership::Dependent)): older ones stay.
     fn from_state_object(object: StateObject) -> Self;
+    /// Where the configuration lies of the machines that are made from this resource, if it makes any.
+    fn node_config(&self) -> Option<&str>;
     /// The keyset's name, if this resource is one. What is in it never shows in a plan.
     fn keyset(&self) -> Option<&str>;
     /// The keyset as a resource.

@@ -60,6 +60,14 @@ impl StateBacked for AwsResource {
         Self::ManagedFile(ManagedFile { ownership, object })
     }
 
+    fn node_config(&self) -> Option<&str> {
+        let Self::LaunchTemplate(template) = self else { return None };
+        // As the script names it, `config_path='/…/igconfig/…/<sha256>.yaml'`.
+        let (_, path) = template.user_data.split_once("config_path='")?;
+        let (path, _) = path.split_once('\'')?;
+        path.find("igconfig/").and_then(|start| path.get(start..))
+    }
+
     fn keyset(&self) -> Option<&str> {
         match self {
             Self::Keypair(keypair) => Some(&keypair.name),

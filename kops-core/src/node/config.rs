@@ -332,6 +332,26 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
     }
 
     #[test]
+    fn changes_are_told_by_setting() {
+        let old = config("nodes");
+        let mut new = old.clone();
+        new.kubelet.0.insert("maxPods".to_owned(), 200.into());
+        new.labels.insert("tier".to_owned(), "x".repeat(99));
+        let asset = |name: &str| Asset { name: name.into(), sha256: "1".into(), key: "k".into() };
+        new.assets = vec![asset("kubelet")];
+        new.taints.clear();
+        assert_eq!(old.changes(&old), Vec::<String>::new());
+        insta::assert_snapshot!(old.changes(&new).join("\n"), @r#"
+        assets.kubelet.key: <none> -> k
+        assets.kubelet.name: <none> -> kubelet
+        assets.kubelet.sha256: <none> -> 1
+        kubelet.maxPods: 100 -> 200
+        labels.tier: <none> -> xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        taints: ["a=b:NoSchedule"] -> <none>
+        "#);
+    }
+
+    #[test]
     fn what_is_written_is_read() {
         let config = config("master");
         let (object, _) = config.to_state_object().unwrap();

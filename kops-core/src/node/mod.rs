@@ -4,6 +4,7 @@
 //! which the machines' user data names: another configuration is another template version, and so "needs update".
 
 mod catalog;
+mod changes;
 mod cloud;
 mod config;
 mod labels;

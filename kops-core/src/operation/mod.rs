@@ -5,6 +5,7 @@ mod dump;
 mod error;
 mod group;
 mod instances;
+mod node_changes;
 mod reconcile;
 mod roll;
 mod running;

@@ -262,7 +262,7 @@ impl<R: Resource> Draft<R> {
     }
 
     fn push(&mut self, id: &ResourceId, action: Action<R>, reason: String) {
-        self.steps.push(Step { id: id.clone(), action, reason, after: Vec::new() });
+        self.steps.push(Step { id: id.clone(), action, reason, details: Vec::new(), after: Vec::new() });
     }
 }
 

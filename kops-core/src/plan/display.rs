@@ -91,6 +91,7 @@ fn show_step<R: Resource>(f: &mut fmt::Formatter<'_>, step: &Step<R>) -> fmt::Re
         writeln!(f, "  \t{}", step.reason)?;
     }
     step.action.changes().iter().try_for_each(|change| show_change(f, change))?;
+    step.details.iter().try_for_each(|line| writeln!(f, "  \t{:<20}\t {line}", ""))?;
     writeln!(f)
 }
 

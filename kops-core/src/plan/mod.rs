@@ -152,6 +152,9 @@ pub struct Step<R> {
     pub action: Action<R>,
     /// Why, for people.
     pub reason: String,
+    /// What the change comes to where its fields do not show it, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
     /// The positions of the steps that have to be done before.
     pub after: Vec<usize>,
 }
@@ -253,6 +256,15 @@ impl<R: Resource> Plan<R> {
     #[must_use]
     pub fn with_warnings(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(warnings);
+        self
+    }
+
+    /// Adds what changes come to where their fields do not show it.
+    #[must_use]
+    pub fn with_details(mut self, mut details: BTreeMap<ResourceId, Vec<String>>) -> Self {
+        for step in &mut self.steps {
+            step.details.extend(details.remove(&step.id).unwrap_or_default());
+        }
         self
     }
 
