@@ -49,6 +49,8 @@ def main() -> int:
                 return session.execute(arguments.command)
             case "on":
                 name, *command = arguments.command
+                if name not in machine.running():
+                    raise session.Failed(f"there is no machine {name}, only: {' '.join(machine.running())}")
                 return session.execute([*machine.enter(name), *command])
     except session.Failed as error:
         print(f"error: {error}", file=sys.stderr)

@@ -133,7 +133,7 @@ class Cluster:
     def tell(self) -> str:
         """What every machine waits for, and the end of its journal, for those who look for a fault."""
         told = []
-        for folder in sorted((places.RUN / "machines").iterdir()):
-            done = subprocess.run([*machine.enter(folder.name), "sh", "-c", TELL], capture_output=True, text=True)
-            told.append(f"--- {folder.name}\n{done.stdout}{done.stderr}")
+        for name in machine.running():
+            done = subprocess.run([*machine.enter(name), "sh", "-c", TELL], capture_output=True, text=True)
+            told.append(f"--- {name}\n{done.stdout}{done.stderr}")
         return "\n".join(told)

@@ -75,6 +75,11 @@ def _only_child(process: subprocess.Popen) -> int:
     raise RuntimeError(f"{shlex.join(process.args)} ended with {process.returncode}")
 
 
+def running() -> list[str]:
+    """The names of all machines."""
+    return sorted(pid.parent.name for pid in (places.RUN / "machines").glob("*/pid"))
+
+
 def enter(name: str) -> list[str]:
     """What runs a command on a machine, with the command after it."""
     pid = (places.RUN / "machines" / name / "pid").read_text()

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 
-from . import places
+from . import machine, places
 from .cluster import Broken, Cluster, eventually
 
 NODE_PORT = 30080
@@ -184,7 +184,7 @@ def delete(cluster: Cluster) -> None:
     with step("the cluster is deleted"):
         cluster.kops("delete", "cluster", "--name", cluster.name, "--yes")
     with step("no machine runs, and nothing is left"):
-        eventually("the end of all machines", 30, lambda: not any((places.RUN / "machines").iterdir()))
+        eventually("the end of all machines", 30, lambda: not machine.running())
         eventually("the end of all volumes", 30, lambda: not any((places.RUN / "volumes").iterdir()))
         view = cluster.aws.look()
         expect(not view.instances and not view.volumes and not view.balancers, f"left: {view}")
