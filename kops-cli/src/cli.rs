@@ -8,7 +8,7 @@ use crate::verb::{
     completion, create, create_assets, create_cluster, create_group, create_keypair, create_secret,
     create_ssh_key, create_state_store, delete_cluster, delete_group, delete_instance, delete_secret,
     delete_ssh_key, distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, reconcile,
-    replace, rolling_update, toolbox_dump, update, upgrade, validate,
+    replace, rolling_update, simulate_roll, toolbox_dump, update, upgrade, validate,
 };
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
@@ -69,6 +69,9 @@ pub(crate) enum Verb {
     /// Replace machines that are out of date, without hurting what runs on them
     #[command(subcommand)]
     RollingUpdate(RollingUpdateVerb),
+    /// Show what would happen, tried on a copy of the cluster
+    #[command(subcommand)]
+    Simulate(SimulateVerb),
     /// Update a cluster and replace its machines, the control plane first
     #[command(subcommand)]
     Reconcile(ReconcileVerb),
@@ -145,6 +148,12 @@ pub(crate) enum RollingUpdateVerb {
 pub(crate) enum ReconcileVerb {
     /// Update a cluster and replace its machines, the control plane first
     Cluster(reconcile::ReconcileArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimulateVerb {
+    /// Replace a copy of the machines that are out of date
+    RollingUpdate(simulate_roll::SimulateRollArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -67,6 +67,16 @@ fn a_rolling_update_replaces_what_is_out_of_date_and_nothing_else() {
     change_nodes(&bench, "t3.medium", "m5.large");
     insta::assert_snapshot!("roll_preview", bench.kops(&["rolling-update", "cluster", NAME]).ok());
 
+    let simulated = bench.kops(&["simulate", "rolling-update", NAME]).ok();
+    assert_eq!(simulated.stdout.matches("  terminate instance ").count(), 2, "{simulated}");
+    assert!(simulated.stdout.starts_with("AFTER       STEP\n"), "{simulated}");
+    assert!(simulated.stderr.contains("2 instances would be replaced"), "{simulated}");
+    let json = bench.kops(&["simulate", "rolling-update", NAME, "-o", "json"]).ok();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap()["blocked"],
+        serde_json::json!([])
+    );
+
     let other = bench.kops(&["rolling-update", "cluster", NAME, "--instance-group-roles", "master"]).ok();
     assert!(other.stderr.contains("No rolling-update required"), "{other}");
     let unknown = bench.kops(&["rolling-update", "cluster", NAME, "--instance-group", "node"]);

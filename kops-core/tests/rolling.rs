@@ -9,9 +9,10 @@ use std::time::Duration;
 use fixture::{Sim, Trouble, run};
 use kops_core::manifest::{CountOrPercent, Role};
 use kops_core::rolling::{
-    Action, Failure, GroupPolicy, Pauses, Policy, Replace, RollError, RollEvent, StuckDrain,
+    Action, Assumptions, Failure, GroupPolicy, Pauses, Policy, Replace, RollError, RollEvent, RollOptions,
+    RollTarget, Simulation, StuckDrain, observe, simulate,
 };
-use kops_core::sim::{BudgetLimit, Fault, Faults, Workload};
+use kops_core::sim::{BudgetLimit, Fault, Faults, PodTimes, Workload};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -126,6 +127,58 @@ fn a_shrinking_group_drains_first() {
         sim.assert_nothing_broken();
         assert_eq!(sim.group("nodes-a").await.desired, 1);
         assert_eq!(sim.group("nodes-a").await.instances.len(), 1);
+    });
+}
+
+/// What a simulated update of the cluster would do, with the times that the cluster has.
+async fn simulated(sim: &Sim) -> Simulation {
+    let api = sim.cloud.cluster(&sim.scope);
+    let target = RollTarget { scope: &sim.scope, fleet: &sim.cloud, cluster: Some(&api) };
+    let seen = observe(target).await.unwrap();
+    let pods = PodTimes { start: Duration::from_secs(10), grace: Duration::from_secs(5) };
+    let assumptions = Assumptions { pods, ..Assumptions::learned_from(&seen) };
+    let role = |group: &str| sim.role_of_group(group);
+    simulate(&seen, role, &RollOptions::new(sim.policy()), assumptions, sim.now()).await.unwrap()
+}
+
+#[test]
+fn a_simulation_does_what_the_update_then_does() {
+    run(async {
+        let sim = typical();
+        sim.settle().await;
+        for group in ["cp-b", "bastions", "nodes-a", "nodes-b"] {
+            sim.new_template(group).await;
+        }
+        let calls = sim.cloud.calls();
+        let simulation = simulated(&sim).await;
+        assert_eq!(sim.cloud.calls() - calls, 4, "it looks once and touches nothing");
+        assert_eq!((&simulation.stopped, simulation.blocked.len()), (&None, 0));
+        assert_eq!(simulation.shortfalls, []);
+        let predicted: Vec<_> = simulation
+            .steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Terminate { instance, .. } => Some(instance.clone()),
+                _ => None,
+            })
+            .collect();
+        let report = sim.roll(&sim.policy()).await.unwrap();
+        assert_eq!(report.terminated, predicted);
+        assert_eq!(report.took, simulation.took);
+        assert_eq!(report.evicted, simulation.evicted);
+    });
+}
+
+#[test]
+fn a_simulation_shows_what_will_be_in_the_way() {
+    run(async {
+        let sim = stuck();
+        sim.settle().await;
+        sim.new_template("nodes").await;
+        let simulation = simulated(&sim).await;
+        assert_eq!(simulation.blocked.len(), 1);
+        let stopped = simulation.stopped.unwrap();
+        assert!(stopped.contains("default/db keeps pod"), "{stopped}");
     });
 }
 

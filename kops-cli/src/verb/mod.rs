@@ -27,6 +27,7 @@ pub(crate) mod promote_keypair;
 pub(crate) mod reconcile;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
+pub(crate) mod simulate_roll;
 pub(crate) mod toolbox_dump;
 pub(crate) mod update;
 pub(crate) mod upgrade;
@@ -35,7 +36,7 @@ mod version;
 
 use crate::cli::{
     Cli, CreateArgs, CreateVerb, DeleteVerb, DistrustVerb, ExportVerb, PromoteVerb, ReconcileVerb,
-    RollingUpdateVerb, ToolboxVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
+    RollingUpdateVerb, SimulateVerb, ToolboxVerb, UpdateVerb, UpgradeVerb, ValidateVerb, Verb,
 };
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -74,6 +75,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context).await,
         Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context).await,
         Verb::Lock(verb) => lock::run(verb, &context).await,
+        Verb::Simulate(SimulateVerb::RollingUpdate(args)) => simulate_roll::run(args, &context).await,
         Verb::Toolbox(ToolboxVerb::Dump(args)) => toolbox_dump::run(args, &context).await,
         Verb::Version => Ok(version::run(&context)),
         Verb::Completion(args) => Ok(completion::run(&args, &context)),

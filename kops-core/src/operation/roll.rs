@@ -3,9 +3,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Access, Kops, OperationError, Run};
 use crate::apply::{ApplyOptions, Event};
 use crate::lease::Purpose;
+use crate::manifest::InstanceGroup;
 use crate::provider::Provider;
 use crate::rolling::{
-    Policy, Preview, RollEvent, RollObserver, RollOptions, RollReport, RollTarget, preview, roll,
+    Assumptions, Policy, Preview, RollEvent, RollObserver, RollOptions, RollReport, RollTarget, Simulation,
+    preview, roll, simulate,
 };
 
 impl<P: Provider> Kops<P> {
@@ -32,6 +34,24 @@ impl<P: Provider> Kops<P> {
         let running = self.running(cluster, access).await?;
         let seen = self.look(&running).await?;
         Ok(preview(&seen, policy, self.clock.now()))
+    }
+
+    /// What a rolling update would do, tried on a copy of the cluster as it is: order, duration, and what would be short.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// The manifests or the cloud cannot be read, or the Kubernetes API refuses to be read.
+    pub async fn simulate_roll(
+        &self,
+        cluster: &str,
+        options: &RollOptions,
+        access: Access,
+    ) -> Result<Simulation, OperationError> {
+        let running = self.running(cluster, access).await?;
+        let seen = self.look(&running).await?;
+        let role = |group: &str| running.completed.group(group).map(InstanceGroup::role).unwrap_or_default();
+        let assumptions = Assumptions::learned_from(&seen);
+        Ok(simulate(&seen, role, options, assumptions, self.clock.now()).await?)
     }
 
     /// Replaces the machines that have to go, without hurting what runs on them, under the cluster's lease. After an interruption of any kind the

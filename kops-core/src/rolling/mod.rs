@@ -14,6 +14,7 @@ mod mark;
 mod observation;
 mod policy;
 mod preview;
+mod simulation;
 
 pub use decide::decide;
 pub use decision::{Action, Decision, Failure, Outcome, WhyWaiting};
@@ -24,3 +25,4 @@ pub use mark::{CORDONED_FOR_UPDATE, Mark, NEEDS_UPDATE, SCHEDULED_FOR_UPDATE};
 pub use observation::{ClusterView, Observation, Snapshot, State};
 pub use policy::{GroupPolicy, Limits, Pauses, Policy, Replace, StuckDrain};
 pub use preview::{GroupPreview, Preview, Reason, preview};
+pub use simulation::{Assumptions, Shortfall, SimulatedStep, Simulation, simulate};

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 
 use super::fault;
 use super::file::Saved;
-use super::world::World;
+use super::kubernetes::Kubernetes;
+use super::world::{Adopted, World};
 use super::{Fault, Faults, MemberState, OpenSimError, SimCluster, SimOptions, Simulated, Workload};
 use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
 use crate::error::ErrorClass;
@@ -86,6 +87,14 @@ impl<R: Simulated> SimCloud<R> {
         inner.world.advance(now, &self.options);
         let members = inner.world.members.values();
         members.map(|member| (member.clone(), member.state(now, self.options.boot_time))).collect()
+    }
+
+    pub(super) fn adopt(&self, cluster: &str, adopted: Adopted<R>) {
+        self.lock().world.adopt(cluster, adopted);
+    }
+
+    pub(super) fn adopt_kubernetes(&self, cluster: &str, kubernetes: Kubernetes) {
+        self.lock().world.kubernetes.insert(cluster.to_owned(), kubernetes);
     }
 
     /// Runs a workload in a cluster, as if somebody had applied its manifests. One of the same name is replaced.

@@ -1,5 +1,7 @@
 //! What runs in a simulated cluster: nodes follow instances, pods follow workloads. Synchronous and deterministic.
 
+mod copied;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -17,15 +19,15 @@ use crate::resource::Handle;
 /// How long after its instance a node is deleted by the cloud controller, if nobody did before.
 const CLOUD_CONTROLLER: Duration = Duration::from_secs(60);
 
-/// The label that tells a workload's pods.
-const APP: &str = "app";
-
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kubernetes {
     nodes: BTreeMap<String, SimNode>,
     /// By uid, which is a number that counts up.
     pods: BTreeMap<u64, SimPod>,
     workloads: Vec<Workload>,
+    /// Budgets of a cluster that this is a copy of.
+    #[serde(default)]
+    copied: Vec<DisruptionBudget>,
     named: u64,
     /// Whether enough of the control plane runs.
     serving: bool,
@@ -154,10 +156,13 @@ impl Kubernetes {
     }
 
     fn follow_machines(&mut self, machines: &[Machine<'_>], now: Timestamp, options: &SimOptions) {
+        let names: HashMap<Handle, String> =
+            self.nodes.iter().map(|(name, node)| (node.instance.clone(), name.clone())).collect();
         let mut there: BTreeMap<String, &Member> = BTreeMap::new();
         for Machine { member, role, version } in machines.iter().filter(|m| m.role != Role::Bastion) {
             let registered = later(member.launched, options.boot_time);
-            let name = format!("node-{}", member.handle);
+            let name = names.get(&member.handle).cloned();
+            let name = name.unwrap_or_else(|| format!("node-{}", member.handle));
             let dies_first = member.terminated.is_some_and(|at| at <= registered);
             if registered <= now && !dies_first && !self.nodes.contains_key(&name) {
                 let ready_from = later(registered, options.join_time);
@@ -329,13 +334,19 @@ impl Kubernetes {
         node.is_some_and(|node| node.is_ready(now)) && pod.ready_from.is_some_and(|from| from <= now)
     }
 
+    /// The labels of each workload's pods.
+    fn labels(&self) -> HashMap<&str, &BTreeMap<String, String>> {
+        self.workloads.iter().map(|workload| (workload.name.as_str(), &workload.labels)).collect()
+    }
+
     pub(super) fn pods(&self, now: Timestamp) -> Vec<Pod> {
+        let labels = self.labels();
         let pods = self.pods.values().map(|pod| {
             let ready = self.is_pod_ready(pod, now);
             Pod {
                 id: pod.id.clone(),
                 node: pod.node.clone(),
-                labels: BTreeMap::from([(APP.to_owned(), pod.workload.clone())]),
+                labels: labels.get(pod.workload.as_str()).map(|&labels| labels.clone()).unwrap_or_default(),
                 phase: if pod.node.is_some() { Phase::Running } else { Phase::Pending },
                 ready,
                 unready_containers: if ready { Vec::new() } else { vec![pod.workload.clone()] },
@@ -350,7 +361,9 @@ impl Kubernetes {
     }
 
     pub(super) fn budgets(&self, now: Timestamp) -> Vec<DisruptionBudget> {
-        self.workloads.iter().filter_map(|workload| self.budget(workload, now)).collect()
+        let of_workloads = self.workloads.iter().filter_map(|workload| self.budget(workload, now));
+        let copied = self.copied.iter().map(|budget| self.copied_budget(budget, now));
+        of_workloads.chain(copied).collect()
     }
 
     fn budget(&self, workload: &Workload, now: Timestamp) -> Option<DisruptionBudget> {
@@ -363,10 +376,7 @@ impl Kubernetes {
         Some(DisruptionBudget {
             namespace: workload.namespace.clone(),
             name: workload.name.clone(),
-            selector: LabelSelector {
-                match_labels: BTreeMap::from([(APP.to_owned(), workload.name.clone())]),
-                match_expressions: Vec::new(),
-            },
+            selector: LabelSelector { match_labels: workload.labels.clone(), match_expressions: Vec::new() },
             disruptions_allowed: current_healthy.saturating_sub(desired_healthy),
             current_healthy,
             desired_healthy,
@@ -396,8 +406,19 @@ impl Kubernetes {
         let ready = self.is_pod_ready(found, now);
         let workload =
             self.workloads.iter().find(|w| w.name == found.workload && w.namespace == pod.namespace);
+        let own = workload.and_then(|workload| self.budget(workload, now));
+        let covers = |budget: &&DisruptionBudget| {
+            let labels = workload.map(|workload| &workload.labels);
+            budget.namespace == pod.namespace && labels.is_some_and(|labels| budget.selector.matches(labels))
+        };
+        let copied = self.copied.iter().filter(covers).map(|budget| self.copied_budget(budget, now));
+        let budgets: Vec<_> = own.into_iter().chain(copied).collect();
+        if !found.deleting && budgets.len() > 1 {
+            let message = "this pod has more than one disruption budget, which Kubernetes does not support";
+            return Eviction::Blocked { message: message.to_owned() };
+        }
         if !found.deleting
-            && let Some(budget) = workload.and_then(|workload| self.budget(workload, now))
+            && let Some(budget) = budgets.first()
         {
             let spared = !ready && budget.current_healthy >= budget.desired_healthy;
             if budget.disruptions_allowed == 0 && !spared {

@@ -8,6 +8,7 @@
 
 mod cloud;
 mod cluster;
+mod copied;
 mod fault;
 mod file;
 mod fleet;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use cloud::SimCloud;
 pub use cluster::SimCluster;
+pub use copied::{Copied, PodTimes};
 pub use fault::{Fault, Faults};
 pub use file::OpenSimError;
 pub use group::{GroupSpec, Member, MemberState};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct Workload {
     /// The namespace.
     pub namespace: String,
-    /// The name, which is also the pods' label `app`.
+    /// The name.
     pub name: String,
+    /// The labels of the pods.
+    pub labels: BTreeMap<String, String>,
     /// How many pods.
     pub replicas: u32,
     /// How long a pod takes from being scheduled to being ready.
@@ -31,11 +34,14 @@ pub enum BudgetLimit {
 }
 
 impl Workload {
-    /// Pods in the namespace `default` that start within 10 s and end within 5 s, without a budget.
+    /// Pods in the namespace `default`, labelled `app` by the name, that start within 10 s and end within 5 s, without a
+    /// budget.
     pub fn new(name: impl Into<String>, replicas: u32) -> Self {
+        let name = name.into();
         Self {
             namespace: "default".to_owned(),
-            name: name.into(),
+            labels: BTreeMap::from([("app".to_owned(), name.clone())]),
+            name,
             replicas,
             start_time: Duration::from_secs(10),
             grace: Duration::from_secs(5),

@@ -56,6 +56,16 @@ pub(super) struct World<R> {
     clusters_moved: Option<Timestamp>,
 }
 
+/// A scaling group with the instances that it has already.
+pub(super) struct Adopted<R> {
+    pub(super) spec: GroupSpec,
+    pub(super) desired: u32,
+    pub(super) group: (Handle, R),
+    /// What its instances are made from: the current version, and what earlier ones were.
+    pub(super) template: (Handle, R, u64, BTreeMap<u64, R>),
+    pub(super) members: Vec<Member>,
+}
+
 impl<R: Simulated> Record<R> {
     pub(super) fn version(&self) -> u64 {
         self.version
@@ -378,6 +388,28 @@ impl<R: Simulated> World<R> {
         if let Some(size) = self.sizes.get_mut(group) {
             size.desired = size.desired.saturating_sub(1);
         }
+    }
+
+    pub(super) fn adopt(&mut self, cluster: &str, adopted: Adopted<R>) {
+        self.touch();
+        let (template, resource, version, past) = adopted.template;
+        let (group, of_group) = adopted.group;
+        let bound = BTreeMap::from([(adopted.spec.template.clone(), template.clone())]);
+        let record = |resource, bound, version, past| Record {
+            cluster: cluster.to_owned(),
+            resource,
+            bound,
+            version,
+            past,
+            going: false,
+            visible_from: 0,
+        };
+        self.records.insert(template, record(resource, BTreeMap::new(), version, past));
+        self.records.insert(group.clone(), record(of_group, bound, 1, BTreeMap::new()));
+        let mut size = Size::of(&adopted.spec);
+        size.desired = adopted.desired;
+        self.sizes.insert(group, size);
+        self.members.extend(adopted.members.into_iter().map(|member| (member.handle.clone(), member)));
     }
 
     /// Puts a resource there under a new handle.
