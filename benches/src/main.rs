@@ -1,11 +1,12 @@
-//! Measures, and prints a table for each: `cargo run --release -p kops-benches [planning|calls|command PATH]`.
+//! Measures, and prints a table for each: `cargo run --release -p kops-benches [planning|deciding|calls|command PATH]`.
 //!
-//! `planning` needs nothing; `calls` needs moto (PyPI) and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `command`
+//! `planning` and `deciding` need nothing; `calls` needs moto (PyPI) and any AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `command`
 //! takes a built `kops`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod calls;
 mod command;
+mod deciding;
 mod fleet;
 mod planning;
 mod process;
@@ -20,11 +21,13 @@ fn main() -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
             planning::run()?;
+            deciding::run()?;
             runtime.block_on(calls::run())
         }
         ["planning"] => planning::run(),
+        ["deciding"] => deciding::run(),
         ["calls"] => runtime.block_on(calls::run()),
         ["command", path] => command::run(path),
-        _ => Err("usage: kops-benches [planning | calls | command PATH]".into()),
+        _ => Err("usage: kops-benches [planning | deciding | calls | command PATH]".into()),
     }
 }

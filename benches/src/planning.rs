@@ -64,7 +64,7 @@ fn observed(resource: &AwsResource) -> Observed<AwsResource> {
 }
 
 /// A result, and the milliseconds that it took.
-fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let begun = Instant::now();
     let result = work();
     (result, begun.elapsed().as_secs_f64() * 1000.0)
