@@ -12,6 +12,7 @@ use crate::fleet::{Instance, ScalingGroup};
 use crate::inventory::Inventory;
 use crate::manifest::versions::KubernetesVersion;
 use crate::manifest::{CompletedCluster, Role, complete};
+use crate::pki::PkiError;
 use crate::provider::{Desired, Provider};
 use crate::resource::{Resource, ResourceId};
 use crate::rolling::{ClusterView, Observation};
@@ -66,7 +67,12 @@ impl<P: Provider> Kops<P> {
             // A provider that shows no machines rolls none either.
             Err(OperationError::NoFleet) => Ok(None),
             // Nothing proves that they do.
-            Ok(_) | Err(OperationError::NoClusterApi { .. }) => Ok(Some(applied)),
+            Ok(_)
+            | Err(
+                OperationError::NoClusterApi { .. }
+                | OperationError::NoApiAddress { .. }
+                | OperationError::Pki(PkiError::NotFound(_)),
+            ) => Ok(Some(applied)),
             Err(error) => Err(error),
         }
     }
