@@ -26,7 +26,7 @@ MASKED = (
     "systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service "
     "systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount "
     "sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount "
-    "systemd-logind.service getty.target systemd-timesyncd.service "
+    "systemd-logind.service dbus-org.freedesktop.login1.service getty.target systemd-timesyncd.service "
     "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer e2scrub_reap.service "
     # kops-node has a unit of this name.
     "etcd.service"

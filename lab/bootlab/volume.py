@@ -19,8 +19,9 @@ class Volumes:
     def __init__(self) -> None:
         FOLDER.mkdir(parents=True)
         self._devices: dict[str, str] = {}
-        # Who has each attached volume, and as what. A machine has it until it is gone, whatever AWS says by then.
-        self._holders: dict[str, tuple[str, str]] = {}
+        # Who has each attached volume, as what, and since which start of the machine. A machine has it until it is gone,
+        # whatever AWS says by then.
+        self._holders: dict[str, tuple[str, str, int]] = {}
 
     def publish(self, view: View, machines: dict[str, Machine]) -> None:
         """Makes and deletes volumes, and shows them where they are attached."""
@@ -39,16 +40,18 @@ class Volumes:
             for instance in view.instances.values()
             for device, volume in instance.devices.items()
         }
-        for volume, (holder, device) in list(self._holders.items()):
-            if holder not in machines:
+        for volume, (holder, device, start) in list(self._holders.items()):
+            machine = machines.get(holder)
+            if machine is None or machine.pid != start:
                 del self._holders[volume]
             elif wanted.get(volume) != (holder, device):
-                _inside(machines[holder], device).unlink(missing_ok=True)
+                _inside(machine, device).unlink(missing_ok=True)
                 del self._holders[volume]
         for volume, (holder, device) in wanted.items():
-            if volume in self._devices and volume not in self._holders and holder in machines:
-                if self._show(volume, machines[holder], device):
-                    self._holders[volume] = (holder, device)
+            machine = machines.get(holder)
+            if machine and volume in self._devices and volume not in self._holders:
+                if self._show(volume, machine, device):
+                    self._holders[volume] = (holder, device, machine.pid)
 
     def _show(self, volume: str, machine: Machine, device: str) -> bool:
         # A machine that has just been switched on has no /dev of its own yet.
