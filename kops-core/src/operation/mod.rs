@@ -1,5 +1,7 @@
 //! What can be done with clusters: each is one call, cancellable, and reports to an observer.
 
+#[cfg(feature = "kube")]
+mod connect;
 mod delete;
 mod dump;
 mod error;

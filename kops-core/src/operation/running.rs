@@ -1,22 +1,11 @@
-#[cfg(feature = "kube")]
-use std::time::Duration;
+use tokio::sync::OnceCell;
 
 use super::{Kops, OperationError, scope};
 use crate::cloud::Scope;
-#[cfg(feature = "kube")]
-use crate::cluster_api::KubeClient;
 use crate::cluster_api::{ClusterApi, Server};
 use crate::manifest::CompletedCluster;
-#[cfg(feature = "kube")]
-use crate::pki::{KUBERNETES_CA, Leaf};
 use crate::provider::Provider;
-#[cfg(feature = "kube")]
-use crate::rolling::RollError;
 use crate::rolling::{Observation, RollTarget, observe};
-
-/// How long the certificate of a run holds: no rolling update should take longer.
-#[cfg(feature = "kube")]
-const RUN_LIFETIME: Duration = Duration::from_hours(24);
 
 /// What is asked about a running cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +23,7 @@ pub(super) struct Running {
     pub(super) scope: Scope,
     pub(super) access: Access,
     /// The connection to its API, once there is one.
-    #[cfg(feature = "kube")]
-    client: tokio::sync::OnceCell<KubeClient>,
+    connection: OnceCell<Box<dyn ClusterApi>>,
 }
 
 /// A cluster's Kubernetes API: the provider's own, or over the network.
@@ -49,13 +37,7 @@ impl<P: Provider> Kops<P> {
         let loaded = self.registry.load(cluster).await?;
         let completed = self.completed(&loaded)?;
         let scope = scope(&completed.cluster);
-        Ok(Running {
-            completed,
-            scope,
-            access,
-            #[cfg(feature = "kube")]
-            client: tokio::sync::OnceCell::new(),
-        })
+        Ok(Running { completed, scope, access, connection: OnceCell::new() })
     }
 
     /// Where clients reach a cluster's Kubernetes API.
@@ -67,7 +49,7 @@ impl<P: Provider> Kops<P> {
         self.server(&running).await
     }
 
-    async fn server(&self, running: &Running) -> Result<Server, OperationError> {
+    pub(super) async fn server(&self, running: &Running) -> Result<Server, OperationError> {
         let address = self.provider.api_address(&running.scope).await?;
         let none = || OperationError::NoApiAddress { cluster: running.scope.cluster.clone() };
         let name = running.completed.cluster.spec.master_public_name.clone().unwrap_or_default();
@@ -99,29 +81,14 @@ impl<P: Provider> Kops<P> {
     async fn cluster_api<'a>(&'a self, running: &'a Running) -> Result<Api<'a>, OperationError> {
         match self.provider.own_cluster(&running.scope) {
             Some(api) => Ok(Api::Own(api)),
-            None => Ok(Api::Remote(self.connection(running).await?)),
+            None => {
+                Ok(Api::Remote(running.connection.get_or_try_init(|| self.connect(running)).await?.as_ref()))
+            }
         }
     }
 
-    #[cfg(feature = "kube")]
-    async fn connection<'a>(&self, running: &'a Running) -> Result<&'a dyn ClusterApi, OperationError> {
-        let client = running.client.get_or_try_init(|| self.connect(running)).await?;
-        Ok(client)
-    }
-
-    /// Issues a certificate for this run, which nobody but its memory ever has.
-    #[cfg(feature = "kube")]
-    async fn connect(&self, running: &Running) -> Result<KubeClient, OperationError> {
-        let server = self.server(running).await?;
-        let authority = self.keystore().keyset(&running.scope.cluster, KUBERNETES_CA).await?;
-        let leaf = Leaf::admin("kops", RUN_LIFETIME);
-        let credential = authority.authority()?.issue(&leaf, self.clock.now())?;
-        let trusted = authority.trusted().map(|pair| &pair.certificate);
-        Ok(KubeClient::new(&server, trusted, &credential).map_err(RollError::from)?)
-    }
-
     #[cfg(not(feature = "kube"))]
-    async fn connection<'a>(&self, running: &'a Running) -> Result<&'a dyn ClusterApi, OperationError> {
+    async fn connect(&self, running: &Running) -> Result<Box<dyn ClusterApi>, OperationError> {
         Err(OperationError::NoClusterApi { cluster: running.scope.cluster.clone() })
     }
 
