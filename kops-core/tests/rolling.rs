@@ -332,7 +332,6 @@ fn a_hundred_workers_are_replaced_ten_times_faster_than_one_after_another() {
 }
 
 #[test]
-#[ignore = "takes most of a minute without optimization"]
 fn a_thousand_workers_take_about_as_long_as_a_hundred() {
     run(async {
         let (took, serial) = scale(5, 200).await;
