@@ -34,6 +34,15 @@ fn a_created_cluster_is_valid_and_supported() {
 }
 
 #[test]
+fn what_would_be_something_else_than_asked_is_refused() {
+    let mut completed = valid();
+    let api = completed.cluster.spec.api.as_mut().unwrap();
+    api.load_balancer.as_mut().unwrap().use_for_internal_api = Some(true);
+    let found = unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(found, @"cluster.spec.api.loadBalancer.useForInternalApi: machines reach the API without its load balancer (write `useForInternalApi: false`)");
+}
+
+#[test]
 fn names_and_versions() {
     insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "Demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `Demo` is not a domain name (write a domain name such as demo.k8s.local)");
     insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `demo` has no domain (write a domain name such as demo.k8s.local)");

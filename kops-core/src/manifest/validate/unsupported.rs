@@ -25,6 +25,12 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
         let hint = "write `loadBalancer: {type: Public}` instead";
         found.add_with_hint("spec.api.dns", "without a hosted zone there are no names for the API", hint);
     }
+    let balancer = spec.api.as_ref().and_then(|api| api.load_balancer.as_ref());
+    if balancer.is_some_and(|balancer| balancer.use_for_internal_api == Some(true)) {
+        let hint = "write `useForInternalApi: false`";
+        let message = "machines reach the API without its load balancer";
+        found.add_with_hint("spec.api.loadBalancer.useForInternalApi", message, hint);
+    }
     if spec.dns_zone.is_some() {
         found.add("spec.dnsZone", "hosted zones are not supported yet");
     }
