@@ -54,8 +54,8 @@ impl<P: Provider> Kops<P> {
         Ok(simulate(&seen, role, options, assumptions, self.clock.now()).await?)
     }
 
-    /// Replaces the machines that have to go, without hurting what runs on them, under the cluster's lease. After an interruption of any kind the
-    /// same call goes on from there.
+    /// Replaces the machines that have to go, without hurting what runs on them, under the cluster's lease. After an
+    /// interruption of any kind the same call goes on from there.
     ///
     /// # Errors
     /// Another run is changing the cluster, a node cannot be drained, nothing changes for too long, or a call fails for good.

@@ -19,7 +19,8 @@ use crate::tags;
 /// The tag that EC2 gives to what was made from a launch template.
 const TEMPLATE_VERSION: &str = "aws:ec2launchtemplate:version";
 
-/// Four calls but for page turns; one more for each group with outdated instances, and one for each that has fewer than it should.
+/// Four calls but for page turns; one more for each group with outdated instances, and one for each that has fewer
+/// than it should.
 pub(super) async fn groups(api: &Api, scope: &Scope) -> Result<Vec<ScalingGroup>, CloudError> {
     // Machines first: one that is launched between the two reads would look as if it had been taken out of its group.
     let (machines, templates) =
