@@ -144,6 +144,18 @@ fn an_edit_becomes_a_change_of_the_scaling_group() {
 }
 
 #[test]
+fn a_preview_tells_what_changes_on_the_machines() {
+    let bench = applied();
+    let edit = ["edit", "ig", "nodes", "--name", NAME];
+    let more = editor(&bench, "more", "sed -i 's/^spec:/spec:\\n  kubelet: {maxPods: 200}/' \"$1\"");
+    let output = bench.command(&edit).env("EDITOR", more).output().unwrap();
+    bench.said(&edit, &output).ok();
+    let preview = bench.kops(&["update", "cluster", NAME]).ok().stdout;
+    let told: Vec<&str> = preview.lines().filter(|line| line.contains("maxPods")).map(str::trim).collect();
+    assert_eq!(told, ["kubelet.maxPods: <none> -> 200"], "{preview}");
+}
+
+#[test]
 fn a_faulty_edit_is_shown_again_and_never_lost() {
     let bench = created();
     let edit = ["edit", "ig", "nodes", "--name", NAME];

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kops_core::inventory::Inventory;
 use kops_core::manifest::{self, Manifest, Recommendations};
@@ -6,6 +6,7 @@ use kops_core::node::NodeProgram;
 use kops_core::plan::{Purpose, plan};
 use kops_core::ssh::PublicKey;
 use kops_core::state::Key;
+use kops_core::state_object::StateBacked;
 
 use super::*;
 use crate::facts::SharedVpc;
@@ -253,6 +254,15 @@ fn user_data_is_short_and_names_contents_by_hash() {
 fn ids_of_configs(resources: &[AwsResource]) -> Vec<String> {
     let ids = resources.iter().map(|resource| resource.id().to_string());
     ids.filter(|id| id.starts_with("ManagedFile/igconfig/")).collect()
+}
+
+#[test]
+fn templates_tell_which_configuration_their_machines_have() {
+    let resources = model_of(&gossip());
+    let told = resources.iter().filter_map(StateBacked::node_config);
+    let told: BTreeSet<String> = told.map(|location| format!("ManagedFile/{location}")).collect();
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), ids_of_configs(&resources));
+    assert_eq!(ids_of_configs(&resources).len(), 2);
 }
 
 #[test]
