@@ -201,6 +201,6 @@ async fn the_fleet_on_aws_keeps_the_laws() {
     roll(&bench).await;
     let address = bench.kops.api_server(CLUSTER).await.unwrap();
     assert!(address.url.starts_with("https://") && address.url.contains("elb"), "{address:?}");
-    assert_eq!(address.name, "api.fleet.k8s.local");
+    assert_eq!(address.name, "api.internal.fleet.k8s.local");
     testbed.assert_no_gaps();
 }

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use kops_core::kubeconfig::{ClusterAccess, Kubeconfig, User};
-use kops_core::pki::{KUBERNETES_CA, Leaf};
+use kops_core::kubeconfig::{ApiAddress, Kubeconfig, User};
+use kops_core::pki::Leaf;
 
 use crate::context::{Context, holder, kubeconfig_paths};
 use crate::duration;
@@ -44,21 +44,20 @@ pub(crate) struct ExportKubeconfigArgs {
 
 pub(crate) async fn run(args: ExportKubeconfigArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.cluster_name(args.cluster.as_deref())?;
-    let keystore = context.keystore(&name).await?;
-    let tls_server_name = format!("api.internal.{name}");
-    let server = match (args.api_server, args.internal) {
-        (Some(url), _) if url.contains("://") => url,
-        (Some(host), _) => format!("https://{host}"),
-        (None, true) => format!("https://{tls_server_name}"),
-        (None, false) => context.kops(&name, None).await?.api_server(&name).await?.url,
+    let kops = context.kops(&name, None).await?;
+    let address = match (args.api_server, args.internal) {
+        (Some(address), _) => ApiAddress::Given(address),
+        (None, true) => ApiAddress::Internal,
+        (None, false) => ApiAddress::Public,
     };
     let user = match (args.admin, args.user) {
-        (Some(lifetime), _) => User::Certificate(keystore.admin(&name, &holder().name, lifetime).await?),
+        (Some(lifetime), _) => {
+            User::Certificate(kops.keystore().admin(&name, &holder().name, lifetime).await?)
+        }
         (None, Some(user)) => User::Named(user),
         (None, None) => User::Unchanged,
     };
-    let authorities = keystore.keyset(&name, KUBERNETES_CA).await?.trusted_pem();
-    let access = ClusterAccess { name: name.clone(), server, tls_server_name, authorities, user };
+    let access = kops.cluster_access(&name, address, user).await?;
     let path = args.kubeconfig.map_or_else(file_of_kubectl, Ok)?;
     let mut has_user = true;
     Kubeconfig::change_file(&path, |config| {

@@ -48,7 +48,7 @@ impl Kubeconfig {
     /// # Errors
     /// [`User::Named`] has no entry. Nothing is changed then.
     pub fn merge(&mut self, access: &ClusterAccess) -> Result<(), KubeconfigError> {
-        let ClusterAccess { name, server, tls_server_name, authorities, user } = access;
+        let ClusterAccess { name, server, authorities, user } = access;
         let user = match user {
             User::Named(user) if !self.has_user(user) => return Err(KubeconfigError::NoUser(user.clone())),
             User::Named(user) => user,
@@ -63,8 +63,8 @@ impl Kubeconfig {
             }
         };
         let reached = [
-            ("server", json!(server)),
-            ("tls-server-name", json!(tls_server_name)),
+            ("server", json!(server.url)),
+            ("tls-server-name", json!(server.name)),
             ("certificate-authority-data", base64(authorities)),
         ];
         self.set("clusters", "cluster", name, &OTHER_TRUST, reached);

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 pub use error::KubeconfigError;
 
+use crate::cluster_api::Server;
 use crate::pki::Credential;
 use crate::yaml::{self, Reading};
 
@@ -24,14 +25,23 @@ use crate::yaml::{self, Reading};
 pub struct ClusterAccess {
     /// The cluster's name, and that of its context.
     pub name: String,
-    /// Its API's URL.
-    pub server: String,
-    /// The name by which the server proves itself, whatever the URL says.
-    pub tls_server_name: String,
+    /// Its API.
+    pub server: Server,
     /// The certificates of the authorities that are trusted, in PEM.
     pub authorities: String,
     /// As whom.
     pub user: User,
+}
+
+/// By which address a cluster's API is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiAddress {
+    /// The one that the cloud gives its clients: a load balancer's, or a machine's.
+    Public,
+    /// Its name inside the cluster's network.
+    Internal,
+    /// This host or URL.
+    Given(String),
 }
 
 /// As whom a cluster is reached.

@@ -12,8 +12,7 @@ fn now() -> Timestamp {
 fn access(user: User) -> ClusterAccess {
     ClusterAccess {
         name: "demo.k8s.local".to_owned(),
-        server: "https://lb.example.com".to_owned(),
-        tls_server_name: "api.internal.demo.k8s.local".to_owned(),
+        server: Server::of("demo.k8s.local", "lb.example.com"),
         authorities: "CERTIFICATES".to_owned(),
         user,
     }

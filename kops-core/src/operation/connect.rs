@@ -15,7 +15,7 @@ const RUN_LIFETIME: Duration = Duration::from_hours(24);
 impl<P: Provider> Kops<P> {
     /// Issues a certificate for this run, which nobody but its memory ever has.
     pub(super) async fn connect(&self, running: &Running) -> Result<Box<dyn ClusterApi>, OperationError> {
-        let server = self.server(running).await?;
+        let server = self.server(&running.scope).await?;
         let authority = self.keystore().keyset(&running.scope.cluster, KUBERNETES_CA).await?;
         let leaf = Leaf::admin("kops", RUN_LIFETIME);
         let credential = authority.authority()?.issue(&leaf, self.clock.now())?;

@@ -7,6 +7,7 @@ mod dump;
 mod error;
 mod group;
 mod instances;
+mod kubeconfig;
 mod node_changes;
 mod reconcile;
 mod roll;

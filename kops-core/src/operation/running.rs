@@ -40,20 +40,10 @@ impl<P: Provider> Kops<P> {
         Ok(Running { completed, scope, access, connection: OnceCell::new() })
     }
 
-    /// Where clients reach a cluster's Kubernetes API.
-    ///
-    /// # Errors
-    /// The manifests or the cloud cannot be read, or it has no address yet.
-    pub async fn api_server(&self, cluster: &str) -> Result<Server, OperationError> {
-        let running = self.running(cluster, Access::CloudOnly).await?;
-        self.server(&running).await
-    }
-
-    pub(super) async fn server(&self, running: &Running) -> Result<Server, OperationError> {
-        let address = self.provider.api_address(&running.scope).await?;
-        let none = || OperationError::NoApiAddress { cluster: running.scope.cluster.clone() };
-        let name = running.completed.cluster.spec.master_public_name.clone().unwrap_or_default();
-        Ok(Server { url: format!("https://{}", address.ok_or_else(none)?), name })
+    pub(super) async fn server(&self, scope: &Scope) -> Result<Server, OperationError> {
+        let address = self.provider.api_address(scope).await?;
+        let none = || OperationError::NoApiAddress { cluster: scope.cluster.clone() };
+        Ok(Server::of(&scope.cluster, &address.ok_or_else(none)?))
     }
 
     /// Does something with a running cluster's scaling groups and its Kubernetes API.

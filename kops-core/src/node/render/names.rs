@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use crate::cluster_api::Server;
 use crate::node::NodeConfig;
 
 const BEGIN: &str = "# Begin host entries managed by kops - do not edit";
@@ -22,7 +23,7 @@ pub struct Member {
 impl NodeConfig {
     /// The name by which machines reach the API.
     pub fn internal_api_name(&self) -> String {
-        format!("api.internal.{}", self.cluster)
+        Server::internal_name(&self.cluster)
     }
 
     /// The name of an etcd member.
