@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Scope};
-use crate::resource::Handle;
+use crate::manifest::Role;
+use crate::resource::{Handle, Resource, ResourceId};
 
 /// A version of the template that a group's instances are made from, as the provider writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +19,27 @@ impl fmt::Display for TemplateVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What a scaling group keeps running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// The instance group that it is made for.
+    pub instance_group: String,
+    /// What its instances are for.
+    pub role: Role,
+    /// The fewest instances.
+    pub min: u32,
+    /// The most instances.
+    pub max: u32,
+    /// What instances are made from.
+    pub template: ResourceId,
+}
+
+/// A resource type of which some are scaling groups.
+pub trait Scaling: Resource {
+    /// What a scaling group keeps running; nothing for any other resource.
+    fn group(&self) -> Option<GroupSpec>;
 }
 
 /// A scaling group with its instances.
@@ -113,7 +135,7 @@ pub enum Capacity {
 /// - **F3** A member tells which template version it was made from, and what has changed since.
 /// - **F4** Nothing here drains: whoever terminates has drained before, also when a group is to shrink. Shrinking
 ///   is done instance by instance with [`Capacity::Shrink`] for that reason, never by lowering a size and letting
-///   the provider choose.
+///   the provider choose. Updates keep it too: they drain what a smaller or deleted group is to lose.
 ///
 /// Every verb may be repeated: detaching what is detached and terminating what is gone are fine.
 #[async_trait]

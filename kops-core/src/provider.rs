@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::cloud::{Cloud, CloudError, Scope};
 use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Scaling};
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential};
 use crate::node::Catalog;
 use crate::state_object::StateBacked;
@@ -39,7 +39,7 @@ pub struct Desired<R> {
 #[async_trait]
 pub trait Provider: Send + Sync + fmt::Debug {
     /// What the cloud holds.
-    type Resource: StateBacked;
+    type Resource: StateBacked + Scaling;
 
     /// Where resources are observed, made and deleted.
     fn cloud(&self) -> &dyn Cloud<Resource = Self::Resource>;

@@ -215,7 +215,7 @@ fn small_world(field: i64) -> Vec<Toy> {
     let net = Toy::new("net", []).with("free", field);
     let template = Toy::new("template", [net.id()]).with("version", field);
     let mut group = Toy::new("group", [template.id(), net.id()]);
-    group.group = Some(kops_core::sim::GroupSpec {
+    group.group = Some(kops_core::fleet::GroupSpec {
         instance_group: "group".into(),
         role: kops_core::manifest::Role::Node,
         min: 2,

@@ -1,13 +1,14 @@
+use kops_core::fleet::{GroupSpec, Scaling};
 use kops_core::manifest::Role;
 use kops_core::resource::{Ownership, ResourceId};
-use kops_core::sim::{GroupSpec, Member, Simulated};
+use kops_core::sim::{Member, Simulated};
 
 use crate::model::kubernetes_version;
 use crate::tags;
 
 use super::{AutoscalingGroup, AwsResource, Instance, kind};
 
-impl Simulated for AwsResource {
+impl Scaling for AwsResource {
     fn group(&self) -> Option<GroupSpec> {
         let Self::AutoscalingGroup(group) = self else { return None };
         let has = |role: Role| tags::roles(role).iter().any(|tag| group.tags.contains_key(*tag));
@@ -20,7 +21,9 @@ impl Simulated for AwsResource {
             template: ResourceId::new(kind::LAUNCH_TEMPLATE, &group.launch_template),
         })
     }
+}
 
+impl Simulated for AwsResource {
     fn kubernetes_version(&self) -> Option<String> {
         let Self::LaunchTemplate(template) = self else { return None };
         kubernetes_version(&template.user_data).map(str::to_owned)

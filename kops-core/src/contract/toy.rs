@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::fleet::{GroupSpec, Scaling};
 use crate::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
-use crate::sim::{GroupSpec, Member, Simulated};
+use crate::sim::{Member, Simulated};
 
 /// A resource that is whatever a test says. A field whose name starts with `fixed` needs a replacement to
 /// change, one that starts with `version` a new version, one that starts with `kept` cannot be changed.
@@ -91,11 +92,13 @@ impl Resource for Toy {
     }
 }
 
-impl Simulated for Toy {
+impl Scaling for Toy {
     fn group(&self) -> Option<GroupSpec> {
         self.group.clone()
     }
+}
 
+impl Simulated for Toy {
     fn kubernetes_version(&self) -> Option<String> {
         self.fields.get("versionOfKubernetes")?.as_str().map(str::to_owned)
     }

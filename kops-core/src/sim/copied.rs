@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::cloud::SimCloud;
-use super::group::{GroupSpec, Member};
+use super::group::Member;
 use super::kubernetes::Kubernetes;
 use super::world::Adopted;
 use super::{SimOptions, Simulated};
-use crate::fleet::{InstanceState, Membership, ScalingGroup};
+use crate::fleet::{GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
 use crate::manifest::Role;
 use crate::resource::{FieldRule, Handle, Kind, Ownership, Resource, ResourceId, Tie};
 use crate::rolling::{ClusterView, Observation};
@@ -147,14 +147,16 @@ impl Resource for Copied {
     }
 }
 
-impl Simulated for Copied {
+impl Scaling for Copied {
     fn group(&self) -> Option<GroupSpec> {
         match self {
             Self::Group(spec) => Some(spec.clone()),
             Self::Template { .. } | Self::Machine(_) => None,
         }
     }
+}
 
+impl Simulated for Copied {
     fn kubernetes_version(&self) -> Option<String> {
         None
     }

@@ -5,23 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, later};
-use crate::manifest::Role;
-use crate::resource::{Handle, ResourceId};
-
-/// What a scaling group keeps running.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupSpec {
-    /// The instance group that it is made for.
-    pub instance_group: String,
-    /// What its instances are for.
-    pub role: Role,
-    /// The fewest instances.
-    pub min: u32,
-    /// The most instances.
-    pub max: u32,
-    /// What instances are made from.
-    pub template: ResourceId,
-}
+use crate::fleet::GroupSpec;
+use crate::resource::Handle;
 
 /// What an instance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

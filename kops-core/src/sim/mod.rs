@@ -25,16 +25,14 @@ pub use cluster::SimCluster;
 pub use copied::{Copied, PodTimes};
 pub use fault::{Fault, Faults};
 pub use file::OpenSimError;
-pub use group::{GroupSpec, Member, MemberState};
+pub use group::{Member, MemberState};
 pub use workload::{BudgetLimit, Workload};
 
 use crate::clock::{Clock, SystemClock};
-use crate::resource::Resource;
+use crate::fleet::Scaling;
 
-/// A resource type that can be simulated: it says which of its resources are scaling groups.
-pub trait Simulated: Resource {
-    /// What a scaling group launches; nothing for any other resource.
-    fn group(&self) -> Option<GroupSpec>;
+/// A resource type that can be simulated.
+pub trait Simulated: Scaling {
     /// The version of Kubernetes on instances that are launched from it, if it is what a scaling group launches from.
     fn kubernetes_version(&self) -> Option<String>;
     /// How an instance of `group` (launched from `template`, if that still exists) appears in an inventory.

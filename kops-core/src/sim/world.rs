@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::group::Size;
 use super::kubernetes::{Kubernetes, Machine};
-use super::{GroupSpec, Member, SimOptions, Simulated};
+use super::{Member, SimOptions, Simulated};
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
+use crate::fleet::GroupSpec;
 use crate::inventory::{Inventory, Observed};
 use crate::manifest::Role;
 use crate::plan::diff;
