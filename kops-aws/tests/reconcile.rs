@@ -2,77 +2,51 @@
 //! when.
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
-use std::sync::Arc;
-use std::time::Duration;
+#[path = "support/simulated.rs"]
+mod simulated;
 
-use kops_aws::provider::SimProvider;
-use kops_aws::resource::AwsResource;
 use kops_core::apply::{ApplyOptions, Quiet};
-use kops_core::clock::{ManualClock, Timestamp};
-use kops_core::cloud::Scope;
 use kops_core::cluster_api::ClusterApi;
-use kops_core::create::{self, Options};
+use kops_core::create::Options;
 use kops_core::fleet::{Fleet, InstanceState};
 use kops_core::manifest::Role;
 use kops_core::manifest::versions::KubernetesVersion;
-use kops_core::operation::{Kops, OperationError, Pass, Run};
+use kops_core::operation::{OperationError, Pass, Run};
 use kops_core::rolling::RollEvent;
-use kops_core::sim::{BudgetLimit, Fault, Faults, SimCloud, SimOptions, Workload};
-use kops_core::state::MemoryStore;
+use kops_core::sim::{Fault, Faults};
+use simulated::{CLUSTER, World};
 use tokio_util::sync::CancellationToken;
 
-const CLUSTER: &str = "skew.k8s.local";
 const OLD: &str = "1.34.10";
 const NEW: &str = "1.35.7";
 
-struct World {
-    kops: Kops<SimProvider>,
-    clock: Arc<ManualClock>,
-    scope: Scope,
+/// A cluster whose version goes up.
+struct Upgraded(World);
+
+impl std::ops::Deref for Upgraded {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
 }
 
-impl World {
-    /// A cluster that runs.
+impl Upgraded {
+    /// A cluster of the old version that runs.
     async fn new(zones: &[&str]) -> Self {
-        let clock = Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH));
-        let cloud = SimCloud::new(SimOptions { clock: clock.clone(), ..SimOptions::default() });
-        let kops = Kops::with_clock(SimProvider::new(cloud), Arc::new(MemoryStore::new()), clock.clone());
+        let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
         let options = Options {
-            name: CLUSTER.to_owned(),
-            cloud_provider: "aws".to_owned(),
-            state_store: "memory".to_owned(),
-            zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
-            control_plane_zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            zones: zones.clone(),
+            control_plane_zones: zones,
             kubernetes_version: Some(OLD.to_owned()),
-            admin_access: vec!["203.0.113.0/24".parse().unwrap()],
             ..Options::default()
         };
-        kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
-        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
-        let world = Self { kops, clock, scope };
-        world.update().await;
-        let one = BudgetLimit::MaxUnavailable(1);
-        world.cloud().deploy(CLUSTER, Workload::new("web", 4).with_budget(one));
-        world.pass_time().await;
-        world
-    }
-
-    fn cloud(&self) -> &SimCloud<AwsResource> {
-        self.kops.provider().simulated()
-    }
-
-    async fn pass_time(&self) {
-        for _ in 0..20 {
-            self.clock.advance(Duration::from_secs(10));
-            self.cloud().groups(&self.scope).await.unwrap();
-        }
+        Self(World::running(options).await)
     }
 
     /// Says whether workers were held.
-    async fn update(&self) -> bool {
-        let cancel = CancellationToken::new();
-        let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
-        let updated = self.kops.update(CLUSTER, run, |_| {}).await.unwrap();
+    async fn updated(&self) -> bool {
+        let updated = self.update(&ApplyOptions::default()).await.unwrap();
         updated.report.into_result().unwrap();
         updated.plan.warnings().iter().any(|warning| warning.starts_with("workers stay at"))
     }
@@ -135,7 +109,7 @@ impl World {
 
 #[tokio::test]
 async fn the_control_plane_goes_first_and_then_the_workers() {
-    let world = World::new(&["us-east-1a", "us-east-1b", "us-east-1c"]).await;
+    let world = Upgraded::new(&["us-east-1a", "us-east-1b", "us-east-1c"]).await;
     world.assert_all_at(OLD).await;
     world.upgrade().await;
     let passes = world.reconcile().await.unwrap();
@@ -151,11 +125,11 @@ async fn the_control_plane_goes_first_and_then_the_workers() {
 
 #[tokio::test]
 async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
-    let world = World::new(&["us-east-1a"]).await;
+    let world = Upgraded::new(&["us-east-1a"]).await;
     world.upgrade().await;
-    assert!(world.update().await);
+    assert!(world.updated().await);
     world.assert_skew("after the update").await;
-    assert!(world.update().await, "held as long as it takes");
+    assert!(world.updated().await, "held as long as it takes");
     let cancel = CancellationToken::new();
     let options = world.kops.roll_options(CLUSTER).await.unwrap();
     let rolled = world.kops.rolling_update(
@@ -167,15 +141,15 @@ async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
     );
     assert_eq!(rolled.await.unwrap().terminated.len(), 1, "workers are as their template says");
     world.pass_time().await;
-    assert!(!world.update().await);
+    assert!(!world.updated().await);
     world.assert_skew("after the control plane").await;
 }
 
 #[tokio::test]
 async fn an_api_that_does_not_answer_proves_nothing() {
-    let world = World::new(&["us-east-1a"]).await;
+    let world = Upgraded::new(&["us-east-1a"]).await;
     world.upgrade().await;
-    assert!(world.update().await);
+    assert!(world.updated().await);
     let cloud = world.cloud();
     for group in cloud.groups(&world.scope).await.unwrap() {
         group
@@ -185,9 +159,9 @@ async fn an_api_that_does_not_answer_proves_nothing() {
             .for_each(|i| cloud.kill(&i.id));
     }
     // The only machine of the control plane is on its way, with the new version and without an API.
-    assert!(world.update().await);
+    assert!(world.updated().await);
     world.pass_time().await;
-    assert!(!world.update().await);
+    assert!(!world.updated().await);
 }
 
 /// Killed at every single call, and at that moment every group of workers launches a machine.
@@ -195,7 +169,7 @@ async fn an_api_that_does_not_answer_proves_nothing() {
 async fn no_kubelet_is_ever_newer_than_an_api_server() {
     let mut tried = 0;
     for nth in 1.. {
-        let world = World::new(&["us-east-1a"]).await;
+        let world = Upgraded::new(&["us-east-1a"]).await;
         world.upgrade().await;
         let before = world.cloud().calls();
         world.cloud().set_faults(Faults::at(nth, Fault::Crash));
