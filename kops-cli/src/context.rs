@@ -10,6 +10,7 @@ use kops_aws::provider::{AwsProvider, SimProvider};
 use kops_aws::resource::AwsResource;
 use kops_aws::s3::Credentials;
 use kops_aws::{S3Options, S3StateStore};
+use kops_core::apply::ApplyOptions;
 use kops_core::clock::SystemClock;
 use kops_core::kubeconfig::{Kubeconfig, current_cluster};
 use kops_core::lease::{Holder, Leases};
@@ -26,6 +27,9 @@ use crate::terminal::Terminal;
 
 /// Any provider of AWS resources, real or simulated.
 pub(crate) type AnyProvider = Arc<dyn Provider<Resource = AwsResource>>;
+
+/// How often simulated machines are looked at.
+pub(crate) const SIMULATED_POLL: Duration = Duration::from_millis(200);
 
 /// What a verb works with.
 #[derive(Debug)]
@@ -82,6 +86,15 @@ impl<'a> Context<'a> {
     /// Whether the cloud is a simulated one.
     pub(crate) fn is_simulated(&self) -> bool {
         self.simulation().is_some()
+    }
+
+    /// How plans are carried out: the library's defaults. What is simulated is quick, and looked at more often.
+    pub(crate) fn apply_options(&self) -> ApplyOptions {
+        let mut options = ApplyOptions::default();
+        if let Some(drain) = options.drain.as_mut().filter(|_| self.is_simulated()) {
+            drain.poll = SIMULATED_POLL;
+        }
+        options
     }
 
     /// The state store's URL.

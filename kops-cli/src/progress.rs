@@ -7,7 +7,9 @@ use kops_core::apply::{Event, Observer};
 use kops_core::cloud::Outcome;
 use kops_core::lease::LeaseRecord;
 use kops_core::plan::Verb;
+use kops_core::rolling::RollObserver;
 
+use crate::roll_progress::RollProgress;
 use crate::terminal::Terminal;
 
 /// Writes one line for each step that ends, fails or has to wait.
@@ -16,12 +18,14 @@ pub(crate) struct Progress<'a> {
     terminal: &'a Terminal,
     done: AtomicUsize,
     all: AtomicUsize,
+    draining: RollProgress<'a>,
 }
 
 impl<'a> Progress<'a> {
     /// Writes to the terminal's status stream.
     pub(crate) fn new(terminal: &'a Terminal) -> Self {
-        Self { terminal, done: AtomicUsize::new(0), all: AtomicUsize::new(0) }
+        let draining = RollProgress::new(terminal);
+        Self { terminal, done: AtomicUsize::new(0), all: AtomicUsize::new(0), draining }
     }
 }
 
@@ -34,6 +38,7 @@ impl Observer for Progress<'_> {
                 self.all.store(all, Ordering::Relaxed);
                 self.done.store(0, Ordering::Relaxed);
             }
+            Event::StepDraining { draining, .. } => self.draining.on_event(draining),
             Event::StepDone { id, verb, outcome, handle } => {
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
                 let all = self.all.load(Ordering::Relaxed);

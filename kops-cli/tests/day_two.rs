@@ -175,6 +175,22 @@ fn another_group_is_made_in_an_editor_or_without() {
 }
 
 #[test]
+fn a_smaller_group_drains_what_it_loses() {
+    let bench = running();
+    let manifest = bench.kops(&["get", "ig", "nodes", "--name", NAME, "-o", "yaml"]).ok().stdout;
+    let lines = manifest.lines().filter(|line| !line.contains("creationTimestamp"));
+    let smaller = lines.collect::<Vec<_>>().join("\n").replace("Size: 2", "Size: 1");
+    bench.kops(&["replace", "-f", &bench.write("nodes.yaml", &smaller)]).ok();
+    insta::assert_snapshot!("smaller_preview", bench.kops(&["update", "cluster", NAME]).ok());
+    let updated = bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+    let told = |verb: &str| updated.stderr.lines().filter(|line| line.starts_with(verb)).count();
+    assert_eq!((told("cordon node"), told("terminate instance")), (1, 1), "{updated}");
+    let nothing = bench.kops(&["update", "cluster", NAME]).ok();
+    assert!(nothing.stderr.contains("No changes"), "{nothing}");
+    bench.kops(&["validate", "cluster", NAME, "--wait", "2m", "--interval", "1s"]).ok();
+}
+
+#[test]
 fn without_the_kubernetes_api_machines_are_still_replaced() {
     let bench = started();
     let rolled = bench.kops(&[&ROLL[..], &["--cloudonly"]].concat()).ok();

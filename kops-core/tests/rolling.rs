@@ -413,6 +413,7 @@ proptest! {
         sizes in (1..5_u32, 1..5_u32),
         members in prop_oneof![Just(1_usize), Just(3)],
         (surge, unavailable) in limits(),
+        shrink in prop::option::of(1..5_u32),
         replicas in 2..8_u32,
         (calm, troubles) in any::<bool>().prop_flat_map(|calm| (Just(calm), troubles(calm))),
     ) {
@@ -437,7 +438,12 @@ proptest! {
                 group.rolling_update.max_surge = Some(CountOrPercent::Count(surge));
                 group.rolling_update.max_unavailable = Some(CountOrPercent::Count(unavailable));
             }
+            for group in policy.groups.iter_mut().filter(|group| group.name == "nodes-a") {
+                group.shrink_to = shrink;
+            }
             update_through(&sim, &policy, troubles, calm).await;
+            let size = shrink.unwrap_or(sizes.0).min(sizes.0);
+            assert_eq!(sim.group("nodes-a").await.desired, size);
             sim.assert_clean().await;
             sim.assert_nothing_broken();
         });

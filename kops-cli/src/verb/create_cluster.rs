@@ -147,7 +147,15 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
     })?;
     let kops = context.kops(&name, None).await?;
     if yes {
-        return update::apply(&kops, &name, None, output.unwrap_or(Output::Table), context).await;
+        return update::apply(
+            &kops,
+            &name,
+            None,
+            &context.apply_options(),
+            output.unwrap_or(Output::Table),
+            context,
+        )
+        .await;
     }
     let plan = kops.plan_update(&name).await?;
     context.terminal.status("Previewing changes that will be made:\n");

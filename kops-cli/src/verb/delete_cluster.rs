@@ -53,7 +53,7 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
             context.terminal.status("Must specify --yes to unregister the cluster");
             return Ok(ExitStatus::Done);
         }
-        carry_out(context, async |run| kops.unregister(&name, run).await).await?;
+        carry_out(context, &context.apply_options(), async |run| kops.unregister(&name, run).await).await?;
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
     }
@@ -70,7 +70,8 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
         context.terminal.status("\nMust specify --yes to delete cluster");
         return Ok(ExitStatus::Done);
     }
-    let deleted = carry_out(context, async |run| kops.delete(&plan, run).await).await?;
+    let deleted =
+        carry_out(context, &context.apply_options(), async |run| kops.delete(&plan, run).await).await?;
     context.terminal.status(format_args!(
         "\nDeleted cluster: \"{name}\" ({} resources; a search of the cloud finds nothing left)",
         deleted.resources.len()

@@ -1,13 +1,14 @@
 use std::io::Write;
 
 use clap::Args;
+use kops_core::operation::Run;
 
 use super::delete_cluster::rows;
 use super::update::carry_out;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 
-/// Delete an instance group: its scaling group, its machines and its manifest.
+/// Delete an instance group: its scaling group, its machines, which are drained first, and its manifest.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteGroupArgs {
     /// Name of the instance group
@@ -15,6 +16,9 @@ pub(crate) struct DeleteGroupArgs {
     /// Delete without asking
     #[arg(short, long)]
     yes: bool,
+    /// Terminate its machines undrained, without asking the Kubernetes API
+    #[arg(long)]
+    cloudonly: bool,
 }
 
 pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -24,12 +28,19 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
     let plan = kops.plan_delete_group(&name, &group).await?;
     context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
     context.terminal.data(rows(&plan));
-    context.terminal.warning("its machines are terminated at once, without being drained");
+    let mut options = context.apply_options();
+    if args.cloudonly {
+        options.drain = None;
+        context.terminal.warning("its machines are terminated at once: pods on them are killed");
+    } else {
+        plan.steps().iter().flat_map(|step| &step.details).for_each(|line| context.terminal.status(line));
+    }
     if !args.yes && !confirmed(&group, context)? {
         context.terminal.status("\nMust specify --yes to delete instancegroup");
         return Ok(ExitStatus::Done);
     }
-    let report = carry_out(context, async |run| kops.delete_group(&plan, &group, run).await).await?;
+    let work = async |run: Run<'_>| kops.delete_group(&plan, &group, run).await;
+    let report = carry_out(context, &options, work).await?;
     report.into_result()?;
     context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));
     Ok(ExitStatus::Done)

@@ -1,6 +1,6 @@
 use clap::Args;
 use kops_aws::resource::AwsResource;
-use kops_core::operation::{Access, Pass};
+use kops_core::operation::{Access, Pass, Run};
 use kops_core::plan::Plan;
 
 use super::rolling_update::options_of;
@@ -43,8 +43,8 @@ pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<Ex
     let review = |plan: &Plan<AwsResource>| {
         plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
     };
-    let passes =
-        carry_out(context, async |run| kops.reconcile(&name, &options, run, &progress, review).await).await?;
+    let work = async |run: Run<'_>| kops.reconcile(&name, &options, run, &progress, review).await;
+    let passes = carry_out(context, &context.apply_options(), work).await?;
     kops.remember(&name).await?;
     let replaced: usize = passes.iter().map(|pass| pass.rolled.terminated.len()).sum();
     let updated: usize = passes.iter().map(|pass| pass.updated.len()).sum();

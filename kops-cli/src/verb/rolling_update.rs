@@ -13,7 +13,7 @@ use kops_core::rolling::{
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Output;
-use crate::context::{AnyProvider, Context};
+use crate::context::{AnyProvider, Context, SIMULATED_POLL};
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
 use crate::interrupt::until_interrupted;
@@ -189,7 +189,7 @@ pub(super) async fn options_of(
 ) -> Result<RollOptions, CliError> {
     let mut options = kops.roll_options(name).await?;
     if context.is_simulated() {
-        options.poll = Duration::from_millis(200);
+        options.poll = SIMULATED_POLL;
     }
     Ok(options)
 }

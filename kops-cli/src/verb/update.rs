@@ -31,6 +31,9 @@ pub(crate) struct UpdateArgs {
         value_name = "table|json"
     )]
     output: Output,
+    /// Take machines away undrained where a group gets smaller or goes, without asking the Kubernetes API
+    #[arg(long)]
+    cloudonly: bool,
     /// Save the plan to a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "yes"])]
     out: Option<PathBuf>,
@@ -53,7 +56,11 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
     };
     let kops = context.kops(&name, None).await?;
     if args.yes {
-        return apply(&kops, &name, saved, args.output, context).await;
+        let mut options = context.apply_options();
+        if args.cloudonly {
+            options.drain = None;
+        }
+        return apply(&kops, &name, saved, &options, args.output, context).await;
     }
     let plan = match saved {
         Some(plan) => {
@@ -92,6 +99,7 @@ pub(crate) async fn apply(
     kops: &Kops<AnyProvider>,
     cluster: &str,
     saved: Option<Plan<AwsResource>>,
+    options: &ApplyOptions,
     form: Output,
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -101,7 +109,7 @@ pub(crate) async fn apply(
             context.terminal.status("No changes need to be applied");
         }
     };
-    let Updated { plan, report } = carry_out(context, async |run| match saved {
+    let Updated { plan, report } = carry_out(context, options, async |run| match saved {
         None => kops.update(cluster, run, review).await,
         Some(plan) => {
             review(&plan);
@@ -131,11 +139,13 @@ pub(crate) async fn apply(
 }
 
 /// Runs something that can be stopped: the first interrupt lets it finish what it began, the second ends it at once.
-pub(crate) async fn carry_out<T>(context: &Context<'_>, work: impl AsyncFnOnce(Run<'_>) -> T) -> T {
+pub(crate) async fn carry_out<T>(
+    context: &Context<'_>,
+    options: &ApplyOptions,
+    work: impl AsyncFnOnce(Run<'_>) -> T,
+) -> T {
     let progress = Progress::new(context.terminal);
-    let options = ApplyOptions::default();
-    let work =
-        async |cancel: &CancellationToken| work(Run { options: &options, observer: &progress, cancel }).await;
+    let work = async |cancel: &CancellationToken| work(Run { options, observer: &progress, cancel }).await;
     until_interrupted(work).await
 }
 

@@ -9,6 +9,7 @@ use crate::error::ErrorClass;
 use crate::lease::LeaseRecord;
 use crate::plan::{Summary, Verb};
 use crate::resource::{Handle, ResourceId};
+use crate::rolling::RollEvent;
 
 /// Something that happened. Holds no secret (law C13).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,6 +33,13 @@ pub enum Event {
         id: ResourceId,
         /// What is done to it.
         verb: Verb,
+    },
+    /// Machines are being drained that the step takes away.
+    StepDraining {
+        /// The resource.
+        id: ResourceId,
+        /// How far that is.
+        draining: Box<RollEvent>,
     },
     /// A call failed in a way that can pass, and will be repeated.
     StepRetrying {

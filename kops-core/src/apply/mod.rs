@@ -8,6 +8,7 @@ mod event;
 mod retry;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 pub use engine::apply;
 pub use event::{Event, Observer, Quiet};
@@ -17,6 +18,7 @@ use serde::Serialize;
 use crate::cloud::{CloudError, Outcome};
 use crate::plan::Verb;
 use crate::resource::{Handle, ResourceId};
+use crate::rolling::StuckDrain;
 
 /// How a plan is carried out. The defaults are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,12 +27,30 @@ pub struct ApplyOptions {
     pub concurrency: NonZeroUsize,
     /// When a failed call is tried again.
     pub retry: RetryPolicy,
+    /// How machines are drained whose group is to be smaller or gone (law F4); none to take them away as they are, for
+    /// a cluster whose API is out of order.
+    pub drain: Option<Drain>,
+}
+
+/// How the machines are drained that a group loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// What happens when one cannot be drained.
+    pub stuck: StuckDrain,
+    /// How often it is looked whether something has changed.
+    pub poll: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { stuck: StuckDrain::default(), poll: Duration::from_secs(5) }
+    }
 }
 
 impl Default for ApplyOptions {
     fn default() -> Self {
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-        Self { concurrency: CONCURRENCY, retry: RetryPolicy::default() }
+        Self { concurrency: CONCURRENCY, retry: RetryPolicy::default(), drain: Some(Drain::default()) }
     }
 }
 

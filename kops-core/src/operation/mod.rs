@@ -3,6 +3,7 @@
 #[cfg(feature = "kube")]
 mod connect;
 mod delete;
+mod draining;
 mod dump;
 mod error;
 mod group;
@@ -20,6 +21,7 @@ mod validate;
 use std::sync::Arc;
 
 pub use delete::Deleted;
+use draining::Draining;
 pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
 pub use instances::{ClusterInstance, InstanceStatus};
@@ -32,10 +34,10 @@ pub use validate::Validation;
 use crate::apply::{ApplyOptions, Event, Observer, Report, apply};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Scope;
-use crate::lease::{Holder, Lease, LeaseRecord, Leases, Purpose};
+use crate::lease::{self, Holder, Lease, LeaseRecord, Leases};
 use crate::manifest::Cluster;
 use crate::pki::Keystore;
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::provider::Provider;
 use crate::state::{Registry, StateStore};
 use crate::state_object::WithStateObjects;
@@ -115,7 +117,7 @@ impl<P: Provider> Kops<P> {
     pub async fn exclusively<T>(
         &self,
         cluster: &str,
-        purpose: Purpose,
+        purpose: lease::Purpose,
         run: Run<'_>,
         work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
     ) -> Result<T, OperationError> {
@@ -129,7 +131,7 @@ impl<P: Provider> Kops<P> {
     async fn acquire(
         &self,
         cluster: &str,
-        purpose: Purpose,
+        purpose: lease::Purpose,
         run: Run<'_>,
     ) -> Result<(Lease, CancellationToken), OperationError> {
         let watching = |lease: &LeaseRecord| {
@@ -141,7 +143,15 @@ impl<P: Provider> Kops<P> {
 
     /// Carries out a plan under a lease that is held already. What failed or was cancelled is in the report.
     pub(crate) async fn carry_out(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Report {
-        apply(&self.cloud(), plan, run.options, &*self.clock, run.observer, run.cancel).await
+        let Run { options, observer, cancel } = run;
+        match plan.purpose() {
+            Purpose::Update => {
+                let cloud = Draining::new(self, self.cloud(), run);
+                apply(&cloud, plan, options, &*self.clock, observer, cancel).await
+            }
+            // Pods of a cluster that goes as a whole have nowhere to go.
+            Purpose::Delete => apply(&self.cloud(), plan, options, &*self.clock, observer, cancel).await,
+        }
     }
 }
 

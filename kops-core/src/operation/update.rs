@@ -39,8 +39,8 @@ impl<P: Provider> Kops<P> {
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
         let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
-        let details = self.node_changes(&plan, &resources).await;
-        let plan = plan.with_details(details);
+        let (changes, losses) = futures::join!(self.node_changes(&plan, &resources), self.losses(&plan));
+        let plan = plan.with_details(changes).with_details(losses?);
         Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings)), held))
     }
 

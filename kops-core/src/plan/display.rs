@@ -67,13 +67,8 @@ impl<R: Resource> fmt::Display for PlanDisplay<'_, R> {
 fn show_step<R: Resource>(f: &mut fmt::Formatter<'_>, step: &Step<R>) -> fmt::Result {
     match &step.action {
         Action::Delete { current } => {
-            return writeln!(
-                f,
-                "  {:<40} {:<24} {}",
-                step.id.to_string(),
-                current.handle.as_str(),
-                step.reason
-            );
+            writeln!(f, "  {:<40} {:<24} {}", step.id.to_string(), current.handle.as_str(), step.reason)?;
+            return step.details.iter().try_for_each(|line| writeln!(f, "  {:<40} {line}", ""));
         }
         Action::NewVersion { .. } => writeln!(f, "  {}  (new version)", step.id)?,
         Action::Create { .. } | Action::Update { .. } | Action::Replace { .. } => {

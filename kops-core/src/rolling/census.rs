@@ -70,6 +70,8 @@ pub(super) struct Group<'a> {
     pub(super) limits: Limits,
     /// How many are to be there in the end.
     pub(super) size: u32,
+    /// Whether the update ends only when those that stay serve: not if it makes none of them.
+    pub(super) has_to_serve: bool,
     pub(super) members: Vec<Member<'a>>,
 }
 
@@ -104,6 +106,9 @@ impl Group<'_> {
 
     /// Whether nothing is left to do and all that should serve do.
     pub(super) fn is_settled(&self) -> bool {
+        if !self.has_to_serve {
+            return self.members.iter().all(|member| !member.is_left());
+        }
         let kept = self.members.iter().filter(|member| member.fate == Fate::Keep || member.skipped);
         let serving = kept.filter(|member| member.attached && !member.going);
         let (mut all, mut available) = (0, 0);
@@ -217,7 +222,8 @@ fn groups<'a>(
             size = to;
             choose_surplus(&mut members, to_usize(to));
         }
-        Some(Group { policy: group, scaling, limits: group.limits(size), size, members })
+        let has_to_serve = policy.replace != Replace::Nothing;
+        Some(Group { policy: group, scaling, limits: group.limits(size), size, has_to_serve, members })
     });
     groups.collect()
 }
@@ -232,6 +238,7 @@ fn is_replaced(replace: &Replace, instance: &Instance, attached: bool, node: Opt
         Replace::Outdated => outdated(),
         Replace::LaunchedBefore(moment) => instance.launched < *moment || outdated(),
         Replace::Only(these) => these.contains(&instance.id),
+        Replace::Nothing => false,
     }
 }
 

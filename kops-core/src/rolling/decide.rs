@@ -265,7 +265,8 @@ impl Round<'_> {
             let allowed = cost == 0 || available >= required + cost;
             let closes = member.node.is_some_and(is_open) && member.available;
             let cornered = closes && room.is_last();
-            let begins = begun < bound
+            // What is too many may all go at once: nothing has to come for it.
+            let begins = (begun < bound || member.fate == Fate::Remove)
                 && allowed
                 && !cornered
                 && (cost == 0 || !*unhealthy.get_or_insert_with(|| self.is_unhealthy(census)));

@@ -66,6 +66,8 @@ pub enum Replace {
     LaunchedBefore(Timestamp),
     /// These alone.
     Only(BTreeSet<Handle>),
+    /// None: groups that are too large shrink, and nothing else is waited for.
+    Nothing,
 }
 
 /// What happens when a node cannot be drained.
@@ -79,6 +81,12 @@ pub enum StuckDrain {
     Skip(Duration),
     /// After this time its pods are deleted without asking any budget. The only policy that can break one.
     ForceAfter(Duration),
+}
+
+impl Default for StuckDrain {
+    fn default() -> Self {
+        Self::Fail(Duration::from_secs(15 * 60))
+    }
 }
 
 /// How many machines of a group may be added and missing at a time.
@@ -96,7 +104,7 @@ impl Policy {
         Self {
             groups,
             replace: Replace::Outdated,
-            stuck: StuckDrain::Fail(Duration::from_secs(15 * 60)),
+            stuck: StuckDrain::default(),
             min_ready: Duration::from_secs(10),
             patience: Duration::from_secs(15 * 60),
             pauses: Pauses::default(),
