@@ -58,6 +58,11 @@ pub trait ClusterApi: Send + Sync + fmt::Debug + fmt::Display {
     /// As [`nodes`](Self::nodes).
     async fn disruption_budgets(&self) -> Result<Vec<DisruptionBudget>, ClusterApiError>;
 
+    /// Waits until something has happened that is worth another look: a node has changed since nodes were last read, or a
+    /// pod is gone since pods were. Where that cannot be told it waits for ever: a way to look sooner, and no reason not to
+    /// look again after a time. Dropping the future is safe.
+    async fn changed(&self);
+
     /// Changes a node in one request, so that a cordon and the mark that tells whose it is are never apart.
     /// A node that is gone is fine.
     ///

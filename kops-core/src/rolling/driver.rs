@@ -1,5 +1,6 @@
 //! Looks, asks [`decide`], does what it says, and looks again.
 
+use std::future::pending;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -213,7 +214,7 @@ impl Driver<'_> {
             match decision.outcome {
                 Outcome::Done => return (report, Ok(None)),
                 Outcome::Failed(failure) => return (report, Ok(Some(failure))),
-                Outcome::Going => self.pause(pause).await,
+                Outcome::Going => self.rest(pause).await,
             }
         }
     }
@@ -289,6 +290,21 @@ impl Driver<'_> {
         let census = census::take(&State::default(), &seen, &self.options.policy, self.clock.now());
         self.carry_out(release(&census), &mut State::default(), &mut RollReport::default()).await?;
         Ok(())
+    }
+
+    /// Pauses, less long if the cluster says that something has changed.
+    async fn rest(&self, pause: Duration) {
+        let least = pause.min(SOON);
+        self.pause(least).await;
+        let changed = async {
+            match self.target.cluster {
+                Some(api) => api.changed().await,
+                None => pending().await,
+            }
+        };
+        match select(Box::pin(self.pause(pause - least)), Box::pin(changed)).await {
+            Either::Left(_) | Either::Right(_) => {}
+        }
     }
 
     async fn pause(&self, pause: Duration) {

@@ -100,6 +100,11 @@ impl<R: Simulated> ClusterApi for SimCluster<'_, R> {
         self.list("disruption budgets", Kubernetes::budgets).await
     }
 
+    /// Nothing tells before somebody looks: simulated time may stand still until then.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
     async fn patch_node(&self, node: &str, patch: &NodePatch) -> Result<(), ClusterApiError> {
         self.change("patch", format!("node {node}"), |kubernetes, _| kubernetes.patch(node, patch)).await
     }

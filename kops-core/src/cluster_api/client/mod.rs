@@ -4,6 +4,7 @@ mod convert;
 mod policy;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::fmt;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct KubeClient {
     client: Client,
     server: String,
     policy: policy::Served,
+    nodes_seen: watch::Seen,
+    pods_seen: watch::Seen,
 }
 
 impl fmt::Debug for KubeClient {
@@ -75,10 +78,20 @@ impl KubeClient {
             ..AuthInfo::default()
         };
         let client = Client::try_from(config).map_err(|error| unusable(Box::new(error)))?;
-        Ok(Self { client, server: server.url.clone(), policy: policy::Served::default() })
+        Ok(Self {
+            client,
+            server: server.url.clone(),
+            policy: policy::Served::default(),
+            nodes_seen: watch::Seen::default(),
+            pods_seen: watch::Seen::default(),
+        })
     }
 
     fn nodes_api(&self) -> Api<KubeNode> {
+        Api::all(self.client.clone())
+    }
+
+    fn pods_api(&self) -> Api<KubePod> {
         Api::all(self.client.clone())
     }
 
@@ -86,8 +99,12 @@ impl KubeClient {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Everything that a listing has, page by page.
-    async fn all<K>(&self, api: &Api<K>, what: &'static str) -> Result<Vec<K>, ClusterApiError>
+    /// Everything that a listing has, page by page, and its version.
+    async fn all<K>(
+        &self,
+        api: &Api<K>,
+        what: &'static str,
+    ) -> Result<(Vec<K>, Option<String>), ClusterApiError>
     where
         K: Clone + DeserializeOwned + fmt::Debug,
     {
@@ -98,7 +115,7 @@ impl KubeClient {
             items.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(items),
+                None => return Ok((items, page.metadata.resource_version)),
             }
         }
     }
@@ -160,17 +177,23 @@ fn has_code(error: &kube::Error, code: u16) -> bool {
 #[async_trait]
 impl ClusterApi for KubeClient {
     async fn nodes(&self) -> Result<Vec<Node>, ClusterApiError> {
-        let nodes = self.all(&self.nodes_api(), "nodes").await?;
+        let (nodes, version) = self.all(&self.nodes_api(), "nodes").await?;
+        self.nodes_seen.note(version);
         Ok(nodes.into_iter().map(convert::node).collect())
     }
 
     async fn pods(&self) -> Result<Vec<Pod>, ClusterApiError> {
-        let pods = self.all(&Api::<KubePod>::all(self.client.clone()), "pods").await?;
+        let (pods, version) = self.all(&self.pods_api(), "pods").await?;
+        self.pods_seen.note(version);
         Ok(pods.into_iter().map(convert::pod).collect())
     }
 
     async fn disruption_budgets(&self) -> Result<Vec<DisruptionBudget>, ClusterApiError> {
         self.policy.budgets(self).await
+    }
+
+    async fn changed(&self) {
+        watch::changed((self.nodes_api(), &self.nodes_seen), (self.pods_api(), &self.pods_seen)).await;
     }
 
     async fn patch_node(&self, node: &str, patch: &NodePatch) -> Result<(), ClusterApiError> {

@@ -46,7 +46,7 @@ impl Served {
             plural: "poddisruptionbudgets".to_owned(),
         };
         let api: Api<DynamicObject> = Api::all_with(client.client.clone(), &resource);
-        let budgets = client.all(&api, "poddisruptionbudgets").await?;
+        let (budgets, _) = client.all(&api, "poddisruptionbudgets").await?;
         Ok(budgets.into_iter().map(|budget| convert::budget(budget, version)).collect())
     }
 

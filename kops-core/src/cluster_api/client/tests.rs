@@ -322,6 +322,21 @@ async fn a_real_api_server_is_understood() {
     let after = client.pods().await.unwrap();
     assert!(after.iter().all(|pod| pod.deleting == pod.id.name.starts_with("free")), "{after:?}");
 
+    let soon = Duration::from_secs(10);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), client.changed()).await.is_err(),
+        "all has been seen"
+    );
+    let of_node = async { client.patch_node("node-1", &cordon).await.unwrap() };
+    let told = futures::join!(tokio::time::timeout(soon, client.changed()), of_node);
+    assert!(told.0.is_ok(), "a node that changes is worth a look");
+    client.nodes().await.unwrap();
+    // What a kubelet does when the pod's processes have ended.
+    let last = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    let of_pod = async { client.pods_of("default").delete("free-2", &last).await.unwrap() };
+    let told = futures::join!(tokio::time::timeout(soon, client.changed()), of_pod);
+    assert!(told.0.is_ok(), "a pod that is gone is worth a look");
+
     for _ in 0..2 {
         client.delete_node("node-1").await.unwrap();
     }
