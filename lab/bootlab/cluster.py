@@ -1,6 +1,7 @@
 """A cluster under trial: the commands that people run, and what is looked at while they work."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -90,6 +91,15 @@ class Cluster:
             *("--api-loadbalancer-type", "public", "--api-loadbalancer-class", "network"),
             *[option for setting in settings for option in ("--set", f"cluster.spec.{setting}")],
         )
+
+    def resize(self, workers: int) -> None:
+        """Another number of workers."""
+        group = self.kops("get", "instancegroups", "nodes", "--name", self.name, "-o", "yaml")
+        manifest = places.RUN / "nodes.yaml"
+        manifest.write_text(re.sub(r"((?:min|max)Size): \d+", rf"\1: {workers}", group))
+        self.kops("replace", "-f", manifest)
+        self.kops("update", "cluster", "--name", self.name, "--yes")
+        self.workers = workers
 
     def instances(self, role: str) -> dict[str, str]:
         """The addresses of running machines, by id."""

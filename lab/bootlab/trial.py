@@ -117,6 +117,7 @@ def live(cluster: Cluster) -> None:
         cluster.kops("validate", "cluster", "--name", cluster.name, "--wait", "2m")
     use(cluster)
     update(cluster)
+    resize(cluster)
     lose_a_master(cluster)
     delete(cluster)
 
@@ -154,6 +155,18 @@ def update(cluster: Cluster) -> None:
     after = cluster.instances("master").keys() | cluster.instances("node").keys()
     expect(not before & after, f"not replaced: {before & after}")
     expect(cluster.is_whole(), "not all nodes are ready after the update")
+
+
+def resize(cluster: Cluster) -> None:
+    """The group of workers gets smaller, whose machine is drained first, and larger again."""
+    workers = cluster.workers
+    with Client(cluster) as client:
+        for what, size in (("a smaller group", workers - 1), ("a larger group", workers)):
+            with step(what):
+                cluster.resize(size)
+                eventually("all nodes", 180, cluster.is_whole)
+    print(f"           {client.answers} requests answered meanwhile, {len(client.failures)} failed", flush=True)
+    expect(not client.failures, "requests failed:\n" + "\n".join(client.failures[:10]))
 
 
 def lose_a_master(cluster: Cluster) -> None:
