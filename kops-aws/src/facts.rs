@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
+use kops_core::addon::Addon;
 use kops_core::digest::sha256_hex;
 use kops_core::manifest::CompletedCluster;
 use kops_core::node::{Architecture, Asset, Catalog, NodeProgram};
@@ -32,6 +33,8 @@ pub struct Facts {
     pub node_programs: BTreeMap<String, NodeProgram>,
     /// The programs of Kubernetes and etcd that machines fetch from the state store, by the same names.
     pub node_assets: BTreeMap<String, Vec<Asset>>,
+    /// The add-ons that the cluster's users bring.
+    pub addons: Vec<Addon>,
 }
 
 /// A machine image.
@@ -120,7 +123,15 @@ impl Facts {
             ssh_public_key,
             node_programs: ARCHITECTURES.map(|(name, _)| (name.to_owned(), simulated_program())).into(),
             node_assets: BTreeMap::new(),
+            addons: Vec::new(),
         }
+    }
+
+    /// The same, with the add-ons that the cluster's users bring.
+    #[must_use]
+    pub fn with_addons(mut self, addons: &[Addon]) -> Self {
+        self.addons = addons.to_vec();
+        self
     }
 
     /// The same, with what has been published for the cluster's machines.

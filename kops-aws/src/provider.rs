@@ -55,7 +55,7 @@ impl Provider for SimProvider {
         let region = input.cluster.region().unwrap_or_default();
         let state = simulated_location(input.state_store, region);
         let facts = Facts::simulated(input.cluster, state, public_key(input.ssh_keys)?);
-        resources(input, &facts)
+        resources(input, &facts.with_addons(input.addons))
     }
 
     fn fleet(&self) -> Option<&dyn Fleet> {
@@ -176,7 +176,8 @@ mod aws {
             let key = public_key(input.ssh_keys)?;
             let state = self.location(input.state_store).await?;
             let facts = self.cloud.facts(input.cluster, state, key).await?;
-            resources(input, &facts.with_programs(input.cluster, input.programs))
+            let facts = facts.with_programs(input.cluster, input.programs).with_addons(input.addons);
+            resources(input, &facts)
         }
 
         fn fleet(&self) -> Option<&dyn Fleet> {

@@ -14,6 +14,7 @@ use kops_core::manifest::versions::KubernetesVersion;
 use kops_core::operation::{OperationError, Pass, Run};
 use kops_core::rolling::RollEvent;
 use kops_core::sim::{Fault, Faults};
+use kops_core::state::layout;
 use simulated::{CLUSTER, World};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,11 @@ impl Upgraded {
         let updated = self.update(&ApplyOptions::default()).await.unwrap();
         updated.report.into_result().unwrap();
         updated.plan.warnings().iter().any(|warning| warning.starts_with("workers stay at"))
+    }
+
+    async fn channel(&self) -> Vec<u8> {
+        let key = layout::bootstrap_channel(CLUSTER).unwrap();
+        self.kops.registry().store().get(&key).await.unwrap().unwrap().bytes
     }
 
     async fn upgrade(&self) {
@@ -126,10 +132,12 @@ async fn the_control_plane_goes_first_and_then_the_workers() {
 #[tokio::test]
 async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
     let world = Upgraded::new(&["us-east-1a"]).await;
+    let addons = world.channel().await;
     world.upgrade().await;
     assert!(world.updated().await);
     world.assert_skew("after the update").await;
     assert!(world.updated().await, "held as long as it takes");
+    assert_eq!(world.channel().await, addons, "add-ons are made for the version of the whole control plane");
     let cancel = CancellationToken::new();
     let options = world.kops.roll_options(CLUSTER).await.unwrap();
     let rolled = world.kops.rolling_update(
@@ -143,6 +151,7 @@ async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
     world.pass_time().await;
     assert!(!world.updated().await);
     world.assert_skew("after the control plane").await;
+    assert_ne!(world.channel().await, addons);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Manifests, planner, state and simulated cloud of kops for Rust. Knows no cloud by name.
 
+pub mod addon;
 pub mod apply;
 pub mod clock;
 pub mod cloud;
@@ -7,8 +8,10 @@ pub mod cluster_api;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod create;
+mod differences;
 pub mod digest;
 pub mod error;
+pub mod flags;
 pub mod fleet;
 pub mod inventory;
 pub mod kubeconfig;

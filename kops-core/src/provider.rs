@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::addon::Addon;
 use crate::cloud::{Cloud, CloudError, Scope};
 use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
@@ -24,6 +25,8 @@ pub struct ModelInput<'a> {
     pub state_store: &'a str,
     /// What machines can fetch from there.
     pub programs: &'a Catalog,
+    /// The add-ons that the cluster's users bring.
+    pub addons: &'a [Addon],
 }
 
 /// What a cluster should consist of.

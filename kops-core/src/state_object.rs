@@ -65,6 +65,7 @@ where
     async fn observe_files(&self, scope: &Scope) -> Result<Vec<Observed<C::Resource>>, StateError> {
         let prefix = layout::cluster(&scope.cluster)?;
         let keysets = layout::keysets(&scope.cluster)?;
+        let read = [layout::completed(&scope.cluster)?, layout::bootstrap_channel(&scope.cluster)?];
         let mut files = Vec::new();
         for entry in self.store.list(&prefix).await? {
             let Some(location) = prefix.rest(&entry.key) else { continue };
@@ -76,10 +77,10 @@ where
                 });
                 continue;
             }
-            let content_addressed = layout::is_node_config(location);
+            let content_addressed = layout::is_content_addressed(location);
             let contents = if content_addressed {
                 String::new()
-            } else if entry.key == layout::completed(&scope.cluster)? {
+            } else if read.contains(&entry.key) {
                 let object = self.store.get(&entry.key).await?;
                 object.map(|o| String::from_utf8_lossy(&o.bytes).into_owned()).unwrap_or_default()
             } else {

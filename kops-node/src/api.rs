@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
+use kops_core::addon::ObjectId;
 use kops_core::node::render;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::error::{Done, NodeError};
 use crate::system::System;
@@ -46,10 +46,37 @@ impl Api<'_> {
         serde_json::from_str(&text).map(Some).map_err(|_| NodeError::waiting(step, "kubectl gave no JSON"))
     }
 
-    /// Makes objects what they should be.
-    pub(crate) async fn apply(&self, step: &str, objects: &[Value]) -> Done {
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-        self.kubectl(step, &["apply", "-f", "-"], &list.to_string()).await.map(drop)
+    /// Makes objects, written as YAML or JSON, what they should be. The API merges them itself, so that what others have
+    /// set in other fields stays, and large ones need no copy of themselves.
+    pub(crate) async fn apply(&self, step: &str, objects: &str) -> Done {
+        let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager=kops", "-f", "-"];
+        self.kubectl(step, &arguments, objects).await.map(drop)
+    }
+
+    /// Sets an annotation (`key=value`), or removes it (`key-`).
+    pub(crate) async fn annotate(&self, step: &str, what: &[&str], annotation: &str) -> Done {
+        let arguments = [&["annotate", "--overwrite"][..], what, &[annotation]].concat();
+        self.kubectl(step, &arguments, "").await.map(drop)
+    }
+
+    /// Deletes an object as long as it has a label. If there is none, or no such kind any more, it is gone already.
+    pub(crate) async fn delete_labelled(&self, step: &str, id: &ObjectId, label: &str) -> Done {
+        let (kind, name) = (id.resource_type(), format!("metadata.name={}", id.name));
+        let mut arguments = vec![
+            "delete",
+            "--ignore-not-found",
+            "--wait=false",
+            &kind,
+            "-l",
+            label,
+            "--field-selector",
+            &name,
+        ];
+        arguments.extend(id.namespace.iter().flat_map(|namespace| ["-n", namespace]));
+        match self.kubectl(step, &arguments, "").await {
+            Err(error) if error.reason.contains("doesn't have a resource type") => Ok(()),
+            deleted => deleted.map(drop),
+        }
     }
 
     /// All nodes.

@@ -89,7 +89,7 @@ impl Invitation<'_> {
         // kubectl's words could quote what it was given.
         let refused =
             |error: NodeError| NodeError { reason: error.reason.replace(token.secret(), "…"), ..error };
-        self.api.apply(STEP, &[object]).await.map_err(refused)
+        self.api.apply(STEP, &object.to_string()).await.map_err(refused)
     }
 }
 

@@ -5,6 +5,7 @@
 //! nothing that is right. Steps that do not depend on each other run side by side, and one that fails stops none of
 //! the others. [`Node`] knows the cloud, the state store and the machine's programs only as traits.
 
+mod addons;
 mod api;
 mod certificates;
 mod disk;
@@ -15,7 +16,6 @@ mod invitation;
 mod join;
 mod node;
 mod nodes;
-mod objects;
 mod program;
 mod status;
 mod system;

@@ -10,12 +10,13 @@ use kops_core::node::{Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
 use kops_core::pki::Keystore;
 use kops_core::state::StateStore;
 
+use crate::addons::Addons;
 use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::invitation::Invitation;
 use crate::system::System;
-use crate::{certificates, disk, host, join, nodes, objects, program, unit};
+use crate::{addons, certificates, disk, host, join, nodes, program, unit};
 
 /// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
 const DOWNLOADS: usize = 3;
@@ -65,15 +66,15 @@ impl Node {
             problems.extend(unit::ensure(&plan.units, self.system.as_ref(), &self.root).await.err());
         }
         if problems.is_empty() && self.config.role == Role::ControlPlane {
-            problems.extend(self.lead(&plan).await);
+            problems.extend(self.lead().await);
         }
         problems
     }
 
     /// What the control plane does in the cluster once its API answers. Any of its machines may: each looks first.
-    async fn lead(&self, plan: &NodePlan) -> Vec<NodeError> {
-        let cluster = match objects::cluster(self.api()).await {
-            Ok(cluster) => cluster,
+    async fn lead(&self) -> Vec<NodeError> {
+        let applied = match addons::applied(self.api()).await {
+            Ok(applied) => applied,
             Err(error) => return vec![error],
         };
         let invitation = Invitation {
@@ -83,12 +84,10 @@ impl Node {
             clock: self.clock.as_ref(),
             api: self.api(),
         };
-        let (applied, invited, nodes) = futures::join!(
-            objects::ensure(&plan.objects, &cluster, self.api(), &self.root),
-            invitation.ensure(),
-            self.peers_and_nodes(),
-        );
-        [applied, invited].into_iter().filter_map(Result::err).chain(nodes).collect()
+        let addons = self.addons();
+        let (applied, invited, nodes) =
+            futures::join!(addons.ensure(&applied), invitation.ensure(), self.peers_and_nodes());
+        applied.into_iter().chain([invited]).filter_map(Result::err).chain(nodes).collect()
     }
 
     async fn peers_and_nodes(&self) -> Vec<NodeError> {
@@ -101,6 +100,17 @@ impl Node {
     async fn nodes(&self, peers: &[Peer]) -> Vec<NodeError> {
         let results = nodes::ensure(&self.config, peers, self.cloud.as_ref(), self.api()).await;
         results.into_iter().filter_map(Result::err).collect()
+    }
+
+    async fn changed_addons(&self) -> Vec<NodeError> {
+        match addons::applied(self.api()).await {
+            Ok(applied) => self.addons().ensure(&applied).await.into_iter().filter_map(Result::err).collect(),
+            Err(error) => vec![error],
+        }
+    }
+
+    fn addons(&self) -> Addons<'_> {
+        Addons { cluster: &self.config.cluster, store: self.store.as_ref(), api: self.api() }
     }
 
     fn api(&self) -> Api<'_> {
@@ -141,7 +151,7 @@ impl Node {
     }
 
     /// Looks again at what changes by itself: where the API and the etcd members are, and, on the control plane, which
-    /// nodes there are. Returns what could not be done.
+    /// nodes there are and which add-ons hold. Returns what could not be done.
     pub async fn refresh(&self) -> Vec<NodeError> {
         let cluster = &self.config.cluster;
         let leads = self.config.role == Role::ControlPlane;
@@ -153,7 +163,8 @@ impl Node {
         };
         let mut problems: Vec<NodeError> = self.names(&peers, &volumes).err().into_iter().collect();
         if leads {
-            problems.extend(self.nodes(&peers).await);
+            let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
+            problems.extend(nodes.into_iter().chain(addons));
         }
         problems
     }

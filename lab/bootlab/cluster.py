@@ -76,8 +76,9 @@ class Cluster:
         self.kops("create", "assets", node)
         self.kops("create", "assets", "--kubernetes-version", KUBERNETES, places.programs())
         settings = [
-            # There is no image of it.
+            # There are no images of them.
             "kubeDNS.enabled=false",
+            "cloudControllerManager.enabled=false",
             # The box's, and not the machine's: control groups, space on the disk, limits of connections.
             "kubelet.cgroupDriver=cgroupfs",
             "kubelet.evictionHard=memory.available<100Mi,nodefs.available<1%,imagefs.available<1%",

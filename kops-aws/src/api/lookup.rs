@@ -64,6 +64,7 @@ pub(super) async fn facts(
         ssh_public_key,
         node_programs: BTreeMap::new(),
         node_assets: BTreeMap::new(),
+        addons: Vec::new(),
     })
 }
 

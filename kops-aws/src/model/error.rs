@@ -1,3 +1,4 @@
+use kops_core::addon::AddonError;
 use kops_core::node::NodeConfigError;
 use kops_core::state::InvalidKey;
 use kops_core::yaml::WriteError;
@@ -87,6 +88,9 @@ pub enum ModelError {
         /// Why.
         source: NodeConfigError,
     },
+    /// The add-ons cannot be made of the manifest.
+    #[error(transparent)]
+    Addon(#[from] AddonError),
     /// The cluster's name cannot be part of a key.
     #[error("the cluster's name gives no key in the state store")]
     Key(#[from] InvalidKey),

@@ -35,8 +35,8 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
             .map_err(|source| ModelError::NodeConfig { group: group.name().to_owned(), source })?;
         resources.push(AwsResource::LaunchTemplate(Box::new(template(context, group, &config, &sha256)?)));
         resources.push(AwsResource::AutoscalingGroup(Box::new(scaling_group(context, group)?)));
-        resources
-            .push(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object: config }));
+        let file = ManagedFile { ownership: Ownership::Managed, object: config, after: BTreeSet::new() };
+        resources.push(AwsResource::ManagedFile(file));
     }
     Ok(resources)
 }
@@ -123,7 +123,7 @@ fn template(
         tags: group_tags(context, group),
         tenancy: spec.tenancy.clone(),
         user_data,
-        after: BTreeSet::from([ResourceId::new(kind::MANAGED_FILE, &config.location)]),
+        after: BTreeSet::from([ManagedFile::id_of(config)]),
     })
 }
 

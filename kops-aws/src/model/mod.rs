@@ -3,6 +3,7 @@
 //! [`model`] is pure: the same inputs give the same resources, byte for byte. It decides names, tags and contents as
 //! kops does; `docs/differences.md` lists where it does not, and why.
 
+mod addons;
 mod api;
 mod error;
 mod groups;
@@ -16,6 +17,8 @@ mod user_data;
 
 pub(crate) use user_data::kubernetes_version;
 mod volumes;
+
+use std::collections::BTreeSet;
 
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
 use kops_core::pki::keyset_names;
@@ -42,6 +45,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(volumes::build(&context)?);
     resources.extend(api::build(&context));
     resources.extend(groups::build(&context)?);
+    resources.extend(addons::build(&context)?);
     resources.extend(keypairs(&context));
     resources.push(completed_manifest(&context)?);
     resources.sort_by_cached_key(Resource::id);
@@ -130,5 +134,9 @@ fn completed_manifest(context: &Context<'_>) -> Result<AwsResource, ModelError> 
         contents: write([&manifest])?,
         content_addressed: false,
     };
-    Ok(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object }))
+    Ok(AwsResource::ManagedFile(ManagedFile {
+        ownership: Ownership::Managed,
+        object,
+        after: BTreeSet::new(),
+    }))
 }

@@ -29,20 +29,13 @@ const REGISTRY: [&str; 7] = [
     "ecr:ListImages",
 ];
 
-/// What the cloud controller, the volume driver and the cluster autoscaler look at. No part of it can be limited to
-/// one cluster's resources.
-const LOOK: [&str; 30] = [
-    "autoscaling:DescribeAutoScalingGroups",
-    "autoscaling:DescribeAutoScalingInstances",
-    "autoscaling:DescribeLaunchConfigurations",
-    "autoscaling:DescribeScalingActivities",
-    "autoscaling:DescribeTags",
+/// What the cloud controller, the volume driver and kops-node look at. No part of it can be limited to one cluster's
+/// resources.
+const LOOK: [&str; 22] = [
     "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeImages",
     "ec2:DescribeInstanceTopology",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeInstances",
-    "ec2:DescribeLaunchTemplateVersions",
     "ec2:DescribeRegions",
     "ec2:DescribeRouteTables",
     "ec2:DescribeSecurityGroups",
@@ -52,7 +45,6 @@ const LOOK: [&str; 30] = [
     "ec2:DescribeVolumes",
     "ec2:DescribeVolumesModifications",
     "ec2:DescribeVpcs",
-    "ec2:GetInstanceTypesFromInstanceRequirements",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancerAttributes",
     "elasticloadbalancing:DescribeLoadBalancerPolicies",
@@ -65,9 +57,7 @@ const LOOK: [&str; 30] = [
 ];
 
 /// What they change of the cluster's own.
-const CHANGE: [&str; 31] = [
-    "autoscaling:SetDesiredCapacity",
-    "autoscaling:TerminateInstanceInAutoScalingGroup",
+const CHANGE: [&str; 29] = [
     "ec2:AttachVolume",
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:DeleteSecurityGroup",

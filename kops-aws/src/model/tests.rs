@@ -15,7 +15,7 @@ const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL5x5QvIH3KAUKycdG0bG0DChDCRm8womEMjFknuysTs admin@example.com";
 
 /// A cluster with a control-plane group and an etcd member in each of the first `masters` zones of three.
-fn cluster(name: &str, masters: usize, more: &str) -> CompletedCluster {
+pub(super) fn cluster(name: &str, masters: usize, more: &str) -> CompletedCluster {
     let zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"];
     let members: Vec<_> = zones[..masters]
         .iter()
@@ -96,8 +96,8 @@ fn ids(resources: &[AwsResource]) -> String {
     let ids = resources.iter().map(|resource| {
         let id = resource.id().to_string();
         match id.strip_suffix(".yaml").and_then(|id| id.rsplit_once('/')) {
-            Some((start, _hash)) => format!("{start}/<sha256>.yaml"),
-            None => id,
+            Some((start, hash)) if hash.len() == 64 => format!("{start}/<sha256>.yaml"),
+            _ => id,
         }
     });
     ids.collect::<Vec<_>>().join("\n")

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use kops_core::resource::{Kind, Ownership, ResourceId};
 use kops_core::state_object::{StateBacked, StateObject};
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,16 @@ pub struct ManagedFile {
     /// What is stored, and where.
     #[serde(flatten)]
     pub object: StateObject,
+    /// What must be there before whoever reads the file.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub after: BTreeSet<ResourceId>,
+}
+
+impl ManagedFile {
+    /// The id of the file that holds `object`.
+    pub fn id_of(object: &StateObject) -> ResourceId {
+        ResourceId::new(kind::MANAGED_FILE, &object.location)
+    }
 }
 
 impl Part for ManagedFile {
@@ -29,7 +41,7 @@ impl Part for ManagedFile {
     }
 
     fn requires(&self) -> Vec<ResourceId> {
-        Vec::new()
+        self.after.iter().cloned().collect()
     }
 
     fn rules(&self) -> Rules {
@@ -57,7 +69,7 @@ impl StateBacked for AwsResource {
 
     fn from_state_object(object: StateObject) -> Self {
         let ownership = if object.content_addressed { Ownership::Dependent } else { Ownership::Managed };
-        Self::ManagedFile(ManagedFile { ownership, object })
+        Self::ManagedFile(ManagedFile { ownership, object, after: BTreeSet::new() })
     }
 
     fn node_config(&self) -> Option<&str> {

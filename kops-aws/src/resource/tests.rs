@@ -243,6 +243,7 @@ fn samples() -> Vec<AwsResource> {
                 contents: "a: b\n".into(),
                 content_addressed: false,
             },
+            after: BTreeSet::from([ResourceId::new(kind::MANAGED_FILE, "addons/a.yaml")]),
         }),
         AwsResource::Keypair(Keypair { name: name.clone(), ownership }),
         AwsResource::Instance(Box::new(Instance {

@@ -44,7 +44,7 @@ impl Difference {
 }
 
 /// Every difference there is.
-pub(crate) const DIFFERENCES: [Difference; 9] = [
+pub(crate) const DIFFERENCES: [Difference; 10] = [
     Difference {
         what: "node termination handler",
         reason: "There is no node termination handler: no queue, no event rules, no lifecycle hooks, no permissions and tags for them.",
@@ -68,6 +68,17 @@ pub(crate) const DIFFERENCES: [Difference; 9] = [
             &["target_group_arns", "aws_lb_target_group.kops-controller-"],
             &["aws_security_group_rule.kops-controller-elb-to-cp "],
             &["node-template/label/kops.k8s.io/kops-controller-pki"],
+        ],
+    },
+    Difference {
+        what: "cluster autoscaler",
+        reason: "There is no cluster autoscaler, and nothing else on the machines looks at scaling groups or changes them.",
+        cases: &[],
+        paths: &[
+            &["aws_iam_role_policy.masters", " autoscaling:"],
+            &["aws_iam_role_policy.masters", " ec2:DescribeImages "],
+            &["aws_iam_role_policy.masters", " ec2:DescribeLaunchTemplateVersions "],
+            &["aws_iam_role_policy.masters", " ec2:GetInstanceTypesFromInstanceRequirements "],
         ],
     },
     Difference {

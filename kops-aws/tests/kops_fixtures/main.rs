@@ -84,6 +84,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
         ssh_public_key: Some(PublicKey::parse(KEY).unwrap()),
         node_programs: BTreeMap::from([("x86_64".to_owned(), NodeProgram::new("0".repeat(64), &program))]),
         node_assets: BTreeMap::new(),
+        addons: Vec::new(),
     }
 }
 
@@ -149,18 +150,20 @@ fn every_difference_is_in_the_table() {
     let report = report.join("\n");
     let _ = writeln!(std::io::stderr(), "{report}");
     insta::assert_snapshot!(report, @r"
-    minimal-dns-none: 568 attributes match, 107 differ
+    minimal-dns-none: 558 attributes match, 117 differ
       64 only in kops: node termination handler
       31 only in kops: kops-controller
+      10 only in kops: cluster autoscaler
       1 only ours: state store permissions of workers
       2 only ours: joining
       1 only ours: names without a hosted zone
       2 only ours: kops-node program
       4 only in kops: IPv6
       2 only in kops: Terraform's own settings
-    shared_subnet: 403 attributes match, 86 differ
+    shared_subnet: 393 attributes match, 96 differ
       64 only in kops: node termination handler
       5 only in kops: kops-controller
+      10 only in kops: cluster autoscaler
       4 only ours: state store permissions of workers
       2 only ours: joining
       1 only ours: names without a hosted zone

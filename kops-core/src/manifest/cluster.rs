@@ -32,6 +32,9 @@ impl Cluster {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterSpec {
+    /// Kubernetes objects that are applied to the cluster beside kops's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addons: Vec<AddonSpec>,
     /// More address ranges of an existing network.
     #[serde(rename = "additionalNetworkCIDRs", skip_serializing_if = "Vec::is_empty")]
     pub additional_network_cidrs: Vec<Ipv4Net>,
@@ -149,6 +152,23 @@ pub struct ClusterSpec {
     /// Where machines are placed and how names are resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
+}
+
+/// Kubernetes objects that are applied to a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AddonSpec {
+    /// The file of the objects, in the cluster's state store (`s3://bucket/…/calico.yaml`).
+    pub manifest: String,
+}
+
+impl AddonSpec {
+    /// What the add-on is called: the name of its file, without its ending.
+    pub fn name(&self) -> &str {
+        let file = self.manifest.rsplit('/').next().unwrap_or_default();
+        let endings = [".yaml", ".yml", ".json"];
+        endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file)
+    }
 }
 
 /// A field that is only there or not.

@@ -46,7 +46,6 @@ const METADATA: &[(&str, Treatment)] = &[
 /// Fields of a cluster. `[]` stands for an element of a list.
 const CLUSTER: &[(&str, Treatment)] = &[
     ("spec.DisableSubnetTags", Refused("subnets are always tagged")),
-    ("spec.addons", Refused("add-ons of a cluster are not supported yet; apply them with kubectl")),
     ("spec.api.loadBalancer.accessLog", Refused(LOAD_BALANCER)),
     ("spec.api.loadBalancer.securityGroupOverride", Refused(LOAD_BALANCER)),
     ("spec.api.loadBalancer.sslCertificate", Refused(LOAD_BALANCER)),
@@ -198,7 +197,7 @@ mod tests {
 
     /// The fields of kops's v1alpha2, of 1.10 and of today.
     const OF_CLUSTERS: &str = "
-        DisableSubnetTags additionalNetworkCIDRs additionalPolicies additionalSans addons api api.dns api.loadBalancer
+        DisableSubnetTags additionalNetworkCIDRs additionalPolicies additionalSans addons[].manifest api api.dns api.loadBalancer
         api.loadBalancer.accessLog api.loadBalancer.additionalSecurityGroups api.loadBalancer.class
         api.loadBalancer.crossZoneLoadBalancing api.loadBalancer.idleTimeoutSeconds
         api.loadBalancer.securityGroupOverride api.loadBalancer.sslCertificate api.loadBalancer.sslPolicy

@@ -15,7 +15,7 @@ mod fields;
 mod instance_group;
 mod metadata;
 mod network;
-mod ranges;
+pub(crate) mod ranges;
 mod read;
 mod report;
 mod settings;
@@ -28,7 +28,7 @@ mod write;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
-pub use cluster::{Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
+pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};

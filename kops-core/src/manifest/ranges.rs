@@ -1,8 +1,18 @@
 //! Address ranges: what is split from what.
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 
 use super::{Subnet, SubnetType};
+
+/// Which address of the services' range is that of the cluster's DNS.
+pub(crate) const CLUSTER_DNS: u32 = 10;
+
+/// The n-th address of a range.
+pub(crate) fn nth(range: Ipv4Net, n: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(range.network().to_bits().saturating_add(n))
+}
 
 /// Gives every subnet without an address range one out of the network's, as kops does.
 ///

@@ -1,53 +1,13 @@
 //! What has changed between two configurations of machines, in words.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
-
 use super::NodeConfig;
-
-/// As much of a value as fits beside another one.
-const SHOWN: usize = 60;
+use crate::differences::differences;
 
 impl NodeConfig {
     /// What `new` has otherwise, one line a setting, sorted (`kubelet.maxPods: 110 -> 200`).
     pub fn changes(&self, new: &Self) -> Vec<String> {
-        let (old, new) = (settings(self), settings(new));
-        let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        let changed = all.into_iter().filter(|path| old.get(*path) != new.get(*path));
-        let text = |value: Option<&String>| value.map_or_else(|| "<none>".to_owned(), |value| shorten(value));
-        changed.map(|path| format!("{path}: {} -> {}", text(old.get(path)), text(new.get(path)))).collect()
-    }
-}
-
-fn shorten(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.to_owned(),
-    }
-}
-
-/// All settings by their paths.
-fn settings(config: &NodeConfig) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    // A configuration has string keys alone, and always serialises.
-    collect(String::new(), &serde_json::to_value(config).unwrap_or_default(), &mut all);
-    all
-}
-
-fn collect(path: String, value: &Value, all: &mut BTreeMap<String, String>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| collect(below(key), value, all)),
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            for (index, item) in items.iter().enumerate() {
-                // What has a name goes by it, wherever it stands in the list.
-                let key = item["name"].as_str().map_or_else(|| index.to_string(), str::to_owned);
-                collect(below(&key), item, all);
-            }
-        }
-        Value::String(text) => drop(all.insert(path, text.clone())),
-        Value::Null => {}
-        other => drop(all.insert(path, other.to_string())),
+        // A configuration has string keys alone, and always serialises.
+        let value = |config: &Self| serde_json::to_value(config).unwrap_or_default();
+        differences(&value(self), &value(new))
     }
 }

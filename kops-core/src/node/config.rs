@@ -47,9 +47,6 @@ pub struct NodeConfig {
     /// The settings of the control plane's programs, by kops's names of them; only for machines that run them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub control_plane: BTreeMap<String, Settings>,
-    /// The settings of the cluster's DNS; only for machines that run the control plane.
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub dns: Settings,
     /// The members of etcd clusters that the group's machine runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<EtcdMembership>,
@@ -139,7 +136,6 @@ impl NodeConfig {
             ("kubeAPIServer", &spec.kube_api_server),
             ("kubeControllerManager", &spec.kube_controller_manager),
             ("kubeScheduler", &spec.kube_scheduler),
-            ("cloudControllerManager", &spec.cloud_controller_manager),
         ];
         let control_plane = control_plane.into_iter().filter(|_| is_control_plane);
         Self {
@@ -165,7 +161,6 @@ impl NodeConfig {
             control_plane: control_plane
                 .filter_map(|(name, settings)| Some((name.to_owned(), settings.clone()?)))
                 .collect(),
-            dns: overlay([spec.kube_dns.as_ref().filter(|_| is_control_plane)]),
             etcd: etcd(completed, group.name()),
             state: None,
             assets: Vec::new(),
@@ -187,19 +182,7 @@ impl NodeConfig {
     /// # Errors
     /// [`NodeConfigError::Read`].
     pub fn read(text: &str) -> Result<Self, NodeConfigError> {
-        let documents = yaml::read(text).map_err(|error| NodeConfigError::Read(error.to_string()))?;
-        let [document] = documents.as_slice() else {
-            return Err(NodeConfigError::Read(format!("{} documents instead of one", documents.len())));
-        };
-        let reading = yaml::Reading::<Self>::of(document, "");
-        let wrong = reading.findings.iter().find_map(|finding| match &finding.fault {
-            yaml::Fault::Invalid { message, .. } => Some(format!("{}: {message}", finding.path)),
-            _ => None,
-        });
-        match (reading.value, wrong) {
-            (Some(config), None) => Ok(config),
-            (_, wrong) => Err(NodeConfigError::Read(wrong.unwrap_or_else(|| "it is empty".to_owned()))),
-        }
+        yaml::read_one(text).map_err(NodeConfigError::Read)
     }
 
     /// The configuration as a file that is stored under its own hash, and that hash.

@@ -9,8 +9,6 @@ pub(super) struct NodeRelease {
     minor: u32,
     /// The image that holds a pod's namespaces (`cmd/kubeadm/app/constants`, `PauseVersion`).
     pub(super) pause: &'static str,
-    /// The image of CoreDNS (`CoreDNSVersion` there).
-    pub(super) coredns: &'static str,
     /// Whether the kubelet's configuration file knows runtime endpoint (since 1.27), taints (1.23) and provider id;
     /// before, they are flags, and `--container-runtime=remote` is needed too (until 1.24).
     pub(super) kubelet_file_is_complete: bool,
@@ -25,25 +23,24 @@ const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// In ascending order. A version between two rows is served by the older one.
 const RELEASES: [NodeRelease; 8] = [
-    release(20, "3.2", "coredns:1.7.0", false, false, MASTER),
-    release(30, "3.9", "coredns/coredns:v1.11.1", true, false, CONTROL_PLANE),
-    release(31, "3.10", "coredns/coredns:v1.11.3", true, true, CONTROL_PLANE),
-    release(32, "3.10", "coredns/coredns:v1.11.3", true, true, CONTROL_PLANE),
-    release(33, "3.10", "coredns/coredns:v1.12.0", true, true, CONTROL_PLANE),
-    release(34, "3.10.1", "coredns/coredns:v1.12.1", true, true, CONTROL_PLANE),
-    release(35, "3.10.1", "coredns/coredns:v1.12.1", true, true, CONTROL_PLANE),
-    release(36, "3.10.1", "coredns/coredns:v1.12.1", true, true, CONTROL_PLANE),
+    release(20, "3.2", false, false, MASTER),
+    release(30, "3.9", true, false, CONTROL_PLANE),
+    release(31, "3.10", true, true, CONTROL_PLANE),
+    release(32, "3.10", true, true, CONTROL_PLANE),
+    release(33, "3.10", true, true, CONTROL_PLANE),
+    release(34, "3.10.1", true, true, CONTROL_PLANE),
+    release(35, "3.10.1", true, true, CONTROL_PLANE),
+    release(36, "3.10.1", true, true, CONTROL_PLANE),
 ];
 
 const fn release(
     minor: u32,
     pause: &'static str,
-    coredns: &'static str,
     kubelet_file_is_complete: bool,
     fail_cgroup_v1: bool,
     control_plane_taint: &'static str,
 ) -> NodeRelease {
-    NodeRelease { minor, pause, coredns, kubelet_file_is_complete, fail_cgroup_v1, control_plane_taint }
+    NodeRelease { minor, pause, kubelet_file_is_complete, fail_cgroup_v1, control_plane_taint }
 }
 
 impl NodeRelease {

@@ -1,3 +1,4 @@
+use super::UserAddonError;
 use crate::apply::Incomplete;
 use crate::cloud::CloudError;
 use crate::error::{ErrorClass, Retry};
@@ -32,6 +33,9 @@ pub enum OperationError {
     /// It cannot be told which programs machines can fetch.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The add-ons that the manifest names cannot be had.
+    #[error(transparent)]
+    Addon(#[from] UserAddonError),
     /// No plan could be made.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -108,8 +112,10 @@ impl OperationError {
             Self::Cloud(error) => error.class,
             Self::Pki(error) => error.class(),
             Self::Catalog(error) => error.class(),
+            Self::Addon(UserAddonError::Store(error)) => error.class(),
             Self::Roll(error) => error.class(),
             Self::Invalid(_)
+            | Self::Addon(_)
             | Self::Plan(_)
             | Self::Upgrade(_)
             | Self::NoFleet

@@ -1,5 +1,6 @@
 //! What can be done with clusters: each is one call, cancellable, and reports to an observer.
 
+mod addons;
 #[cfg(feature = "kube")]
 mod connect;
 mod delete;
@@ -20,6 +21,7 @@ mod validate;
 
 use std::sync::Arc;
 
+pub use addons::UserAddonError;
 pub use delete::Deleted;
 use draining::Draining;
 pub use dump::{Dump, DumpedNode, DumpedResource};

@@ -3,7 +3,8 @@
 //! of the control plane may run it: until then they are *held*.
 //!
 //! The cluster's completed manifest in the state store says which version workers have. It follows the user's only when
-//! every machine of the control plane does, so no machine of the control plane is ever older than it.
+//! every machine of the control plane does, so no machine of the control plane is ever older than it. Add-ons follow with
+//! it: they are made for the version that the whole control plane runs.
 
 use std::collections::BTreeSet;
 
@@ -38,9 +39,10 @@ impl<P: Provider> Kops<P> {
             self.of_workers(completed, loaded, &desired).await?,
             self.of_workers(&before, loaded, &held).await?,
         );
-        let is_record = |resource: &P::Resource| is_record(resource, completed.name());
-        let resources = desired.resources.into_iter().filter(|r| !ours.contains(&r.id()) && !is_record(r));
-        let held = held.resources.into_iter().filter(|r| theirs.contains(&r.id()) || is_record(r));
+        let is_held =
+            |resource: &P::Resource| is_record(resource, completed.name()) || is_of_addons(resource);
+        let resources = desired.resources.into_iter().filter(|r| !ours.contains(&r.id()) && !is_held(r));
+        let held = held.resources.into_iter().filter(|r| theirs.contains(&r.id()) || is_held(r));
         let wanted = completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default();
         let warning = format!(
             "workers stay at Kubernetes {version} until every machine of the control plane runs {wanted}: \
@@ -98,6 +100,11 @@ fn is_record<R: StateBacked>(resource: &R, cluster: &str) -> bool {
     resource.state_object().is_some_and(|file| {
         layout::completed(cluster).is_ok_and(|record| location(&file.location) == Ok(record))
     })
+}
+
+/// Whether a resource is an add-on, or says which there are.
+fn is_of_addons<R: StateBacked>(resource: &R) -> bool {
+    resource.state_object().is_some_and(|file| layout::is_of_addons(&file.location))
 }
 
 /// The version that workers have, as recorded.

@@ -39,8 +39,12 @@ impl<P: Provider> Kops<P> {
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
         let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
-        let (changes, losses) = futures::join!(self.node_changes(&plan, &resources), self.losses(&plan));
-        let plan = plan.with_details(changes).with_details(losses?);
+        let (changes, addons, losses) = futures::join!(
+            self.node_changes(&plan, &resources),
+            self.addon_changes(&plan, &resources),
+            self.losses(&plan),
+        );
+        let plan = plan.with_details(changes).with_details(addons).with_details(losses?);
         Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings)), held))
     }
 
@@ -63,6 +67,7 @@ impl<P: Provider> Kops<P> {
             ssh_keys: &loaded.ssh_keys,
             state_store: &store.to_string(),
             programs: &Catalog::load(store.as_ref()).await?,
+            addons: &self.user_addons(&completed.cluster.spec).await?,
         };
         Ok(self.provider.desired(input).await?)
     }

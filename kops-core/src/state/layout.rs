@@ -63,9 +63,31 @@ pub fn node_config(cluster: &str, role: Role, group: &str, sha256: &str) -> Resu
     self::cluster(cluster)?.join("igconfig")?.join(role)?.join(group)?.leaf(&format!("{sha256}.yaml"))
 }
 
-/// Whether `location`, a key without its cluster, is that of a node configuration.
-pub fn is_node_config(location: &str) -> bool {
-    location.starts_with("igconfig/")
+/// Where the cluster's add-ons lie.
+pub fn addons(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("addons")
+}
+
+/// The objects of an add-on, named by their own hash.
+pub fn addon(cluster: &str, name: &str, sha256: &str) -> Result<Key, InvalidKey> {
+    addons(cluster)?.join(name)?.leaf(&format!("{sha256}.yaml"))
+}
+
+/// Which content of which add-on holds.
+pub fn bootstrap_channel(cluster: &str) -> Result<Key, InvalidKey> {
+    addons(cluster)?.leaf("bootstrap-channel.yaml")
+}
+
+/// Whether `location`, a key without its cluster, is that of an add-on or of the channel.
+pub fn is_of_addons(location: &str) -> bool {
+    location.starts_with("addons/")
+}
+
+/// Whether `location`, a key without its cluster, names its content by hash: a node configuration, or an add-on.
+pub fn is_content_addressed(location: &str) -> bool {
+    let name = location.rsplit('/').next().and_then(|file| file.strip_suffix(".yaml")).unwrap_or_default();
+    let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash && (location.starts_with("igconfig/") || is_of_addons(location))
 }
 
 /// The certificates and private keys of one authority or client.
@@ -152,6 +174,8 @@ mod tests {
             completed(c),
             instance_group(c, "nodes"),
             node_config(c, Role::ControlPlane, "master-a", "abc123"),
+            addon(c, "coredns.addons.k8s.io", "abc123"),
+            bootstrap_channel(c),
             keyset(c, "kubernetes-ca"),
             ssh_public_key(c, "be08a0"),
             secret(c, "dockerconfig"),
@@ -165,6 +189,8 @@ mod tests {
     demo.k8s.local/cluster-completed.spec
     demo.k8s.local/instancegroup/nodes
     demo.k8s.local/igconfig/control-plane/master-a/abc123.yaml
+    demo.k8s.local/addons/coredns.addons.k8s.io/abc123.yaml
+    demo.k8s.local/addons/bootstrap-channel.yaml
     demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml
     demo.k8s.local/pki/ssh/public/admin/be08a0
     demo.k8s.local/secrets/dockerconfig
@@ -175,6 +201,18 @@ mod tests {
         for key in keys.into_iter().map(Result::unwrap) {
             let rest = cluster(c).unwrap().rest(&key).unwrap().to_owned();
             assert!(is_known(&rest), "{rest}");
+        }
+    }
+
+    #[test]
+    fn only_a_hash_stands_for_a_content() {
+        let hash = "0123456789abcdef".repeat(4);
+        for place in ["addons/coredns.addons.k8s.io", "igconfig/node/nodes"] {
+            assert!(is_content_addressed(&format!("{place}/{hash}.yaml")), "{place}");
+        }
+        let others = ["addons/coredns.addons.k8s.io/k8s-1.12.yaml", "igconfig/node/nodes/nodeupconfig.yaml"];
+        for location in others.map(str::to_owned).into_iter().chain([format!("manifests/{hash}.yaml")]) {
+            assert!(!is_content_addressed(&location), "{location}");
         }
     }
 

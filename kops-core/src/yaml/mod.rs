@@ -15,7 +15,7 @@ mod write;
 use std::fmt;
 
 pub use read::{SyntaxError, read};
-pub use reading::{Fault, Finding, Reading};
+pub use reading::{Fault, Finding, Reading, read_one};
 pub use write::{WriteError, write, write_all};
 
 /// Where something is in a text. Lines and columns (in characters) count from 1.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned, Expected, Unexpected};
 
 use super::deserialize::NodeDeserializer;
-use super::{Node, Position};
+use super::{Node, Position, read};
 
 /// Something that is wrong in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,27 @@ impl<T: DeserializeOwned> Reading<T> {
                 return Self { value, findings };
             }
         }
+    }
+}
+
+/// Reads a text that holds exactly one value. Fields that the type does not have are passed over.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn read_one<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let documents = read(text).map_err(|error| error.to_string())?;
+    let [document] = documents.as_slice() else {
+        return Err(format!("{} documents instead of one", documents.len()));
+    };
+    let reading = Reading::<T>::of(document, "");
+    let wrong = reading.findings.iter().find_map(|finding| match &finding.fault {
+        Fault::Invalid { message, .. } if finding.path.is_empty() => Some(message.clone()),
+        Fault::Invalid { message, .. } => Some(format!("{}: {message}", finding.path)),
+        _ => None,
+    });
+    match (reading.value, wrong) {
+        (Some(value), None) => Ok(value),
+        (_, wrong) => Err(wrong.unwrap_or_else(|| "it is empty".to_owned())),
     }
 }
 

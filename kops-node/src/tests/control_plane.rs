@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use kops_core::addon::{self, Addon};
 use kops_core::pki::{Certificate, KUBERNETES_CA, Keystore, Material, keyset_names};
 
 use crate::join::Join;
@@ -39,12 +40,33 @@ fn keystore(bench: &Bench) -> Keystore {
     Keystore::new(bench.store.clone(), bench.clock.clone())
 }
 
-async fn with_keysets() -> Bench {
+/// Everything that `kops update cluster` puts into the state store, with two add-ons.
+async fn updated() -> Bench {
     let bench = master().await;
     for name in keyset_names(["main"]) {
         keystore(&bench).create(CLUSTER, &name).await.unwrap();
     }
+    update(&bench, &[addon("first", &["a", "b"]), addon("second", &["c"])]).await;
     bench
+}
+
+/// Deployments of these names, in an add-on.
+fn addon(name: &str, deployments: &[&str]) -> Addon {
+    let object = |name: &&str| {
+        serde_json::json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": { "name": name, "namespace": "kube-system" },
+        })
+    };
+    Addon::new(name, deployments.iter().map(object).collect())
+}
+
+/// What an update does about add-ons.
+async fn update(bench: &Bench, addons: &[Addon]) {
+    for object in addon::state_objects(CLUSTER, addons).unwrap() {
+        bench.put(&format!("{CLUSTER}/{}", object.location), object.contents.as_bytes()).await;
+    }
 }
 
 /// Everything in the directory of certificates.
@@ -82,6 +104,10 @@ async fn a_control_plane_waits_for_its_keysets() {
     for name in keyset_names(["main"]) {
         keystore(&bench).create(CLUSTER, &name).await.unwrap();
     }
+    assert!(
+        bench.problems().await.starts_with("add-ons: demo.k8s.local/addons/bootstrap-channel.yaml is not")
+    );
+    update(&bench, &[]).await;
     assert_eq!(bench.problems().await, "");
     assert!(
         bench
@@ -93,7 +119,7 @@ async fn a_control_plane_waits_for_its_keysets() {
 
 #[tokio::test]
 async fn certificates_are_issued_once_and_their_keys_are_private() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let first = pki(&bench);
     insta::assert_snapshot!(first.keys().cloned().collect::<Vec<_>>().join("\n"), @r"
@@ -139,7 +165,7 @@ async fn certificates_are_issued_once_and_their_keys_are_private() {
 
 #[tokio::test]
 async fn certificates_are_renewed_before_they_end() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let first = pki(&bench);
     let crt = Certificate::from_pem(String::from_utf8(first["kube-scheduler.crt"].clone()).unwrap()).unwrap();
@@ -163,7 +189,7 @@ async fn certificates_are_renewed_before_they_end() {
 
 #[tokio::test]
 async fn what_another_authority_issued_is_replaced() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let first = pki(&bench);
     let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
@@ -185,7 +211,7 @@ async fn what_another_authority_issued_is_replaced() {
 
 #[tokio::test]
 async fn what_is_torn_or_foreign_is_replaced_and_nothing_secret_is_said() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let first = pki(&bench);
     let path = |name: &str| format!("{PKI}/{name}");
@@ -221,7 +247,7 @@ fn secrets(bench: &Bench) -> Vec<String> {
 
 #[tokio::test]
 async fn a_token_is_made_once_and_renewed_before_it_ends() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let (first, text) = join(&bench).await;
     assert_eq!(first.authority.as_bytes(), pki(&bench)["kubernetes-ca.crt"]);
@@ -244,7 +270,7 @@ async fn a_token_is_made_once_and_renewed_before_it_ends() {
 
 #[tokio::test]
 async fn another_authority_is_told_to_who_joins() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let (first, _) = join(&bench).await;
     let mut stored = keystore(&bench).load(CLUSTER, KUBERNETES_CA).await.unwrap();
@@ -257,8 +283,8 @@ async fn another_authority_is_told_to_who_joins() {
 /// Two machines that share the store and the API.
 #[tokio::test]
 async fn of_several_machines_one_writes_the_join_document() {
-    let bench = with_keysets().await;
-    let other = with_keysets().await;
+    let bench = updated().await;
+    let other = updated().await;
     let mut second = other.node.clone();
     (second.store, second.system) = (bench.store.clone(), bench.system.clone());
     bench.store.delete(&layout::node_join(CLUSTER).unwrap()).await.unwrap();
@@ -269,7 +295,7 @@ async fn of_several_machines_one_writes_the_join_document() {
 
 #[tokio::test]
 async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     bench.system.kubectl.lock().unwrap().refusal = Some("The connection was refused".to_owned());
     let problems = bench.problems().await;
     assert!(problems.starts_with("api: kubectl get failed: The connection"), "{problems}");
@@ -279,41 +305,111 @@ async fn an_api_that_does_not_answer_is_waited_for_and_no_token_is_said() {
     assert!(!format!("{:?}", bench.system.ran("kubectl")).contains(&join.token[7..]));
 }
 
-#[tokio::test]
-async fn objects_that_are_refused_keep_no_machine_from_joining() {
-    let bench = with_keysets().await;
-    bench.system.kubectl.lock().unwrap().refused_kind = Some("Deployment");
-    assert_eq!(bench.problems().await, "objects: kubectl apply failed: Deployment is refused\n");
-    assert_eq!(secrets(&bench).len(), 1);
-    bench.system.kubectl.lock().unwrap().refused_kind = None;
-    assert_eq!(bench.problems().await, "");
+/// The deployments that the API has, and how often anything was applied since the last look.
+fn look(bench: &Bench) -> (Vec<String>, usize) {
+    let applied = bench.system.ran("kubectl apply").len();
+    forget_what_ran(bench);
+    let kubectl = bench.system.kubectl.lock().unwrap();
+    let names = kubectl.objects.keys().filter_map(|name| name.strip_prefix("Deployment "));
+    (names.map(str::to_owned).collect(), applied)
 }
 
 #[tokio::test]
-async fn objects_are_applied_once_for_each_content_and_cluster() {
-    let mut bench = with_keysets().await;
+async fn add_ons_are_applied_once_for_each_content_and_cluster() {
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
-    let applied = |bench: &Bench| {
-        let count = bench.system.ran("kubectl apply").len();
-        forget_what_ran(bench);
-        count
-    };
-    assert_eq!(applied(&bench), 2, "the objects, and the token");
-    assert!(
-        bench.system.kubectl.lock().unwrap().objects.contains_key("ClusterRoleBinding kops:node-bootstrap")
+    assert_eq!(look(&bench), (vec!["a".into(), "b".into(), "c".into()], 3), "two add-ons, and the token");
+    assert_eq!((bench.problems().await, look(&bench).1), (String::new(), 0));
+    assert!(bench.node.refresh().await.is_empty());
+    assert_eq!(look(&bench).1, 0);
+    update(&bench, &[addon("first", &["a", "b"]), addon("second", &["c", "d"])]).await;
+    assert!(bench.node.refresh().await.is_empty());
+    assert_eq!(
+        look(&bench),
+        (vec!["a".into(), "b".into(), "c".into(), "d".into()], 1),
+        "the changed one alone"
     );
-    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 0));
-    bench.system.kubectl.lock().unwrap().uid = "uid-2";
-    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 1));
-    let mut config = (*bench.node.config).clone();
-    config.networks.cluster_domain = "other.local".to_owned();
-    bench.node.config = Arc::new(config);
-    assert_eq!((bench.problems().await, applied(&bench)), (String::new(), 1));
+    *bench.system.kubectl.lock().unwrap() = kubectl::Kubectl::default();
+    assert_eq!((bench.problems().await, look(&bench).1), (String::new(), 3), "etcd has started empty");
+}
+
+#[tokio::test]
+async fn an_add_on_that_is_refused_keeps_no_other_from_being_applied_and_no_machine_from_joining() {
+    let bench = updated().await;
+    bench.system.kubectl.lock().unwrap().refused = Some("name: a\n");
+    assert_eq!(bench.problems().await, "add-on first: kubectl apply failed: it is refused\n");
+    assert_eq!(look(&bench).0, ["c"]);
+    assert_eq!(secrets(&bench).len(), 1);
+    bench.system.kubectl.lock().unwrap().refused = None;
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(look(&bench), (vec!["a".into(), "b".into(), "c".into()], 1));
+}
+
+#[tokio::test]
+async fn what_add_ons_no_longer_have_is_deleted() {
+    let bench = updated().await;
+    let namespace =
+        serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "n" } });
+    let mut first = addon("first", &["a", "b"]);
+    first.objects.push(namespace);
+    update(&bench, &[first, addon("second", &["c"])]).await;
+    assert_eq!(bench.problems().await, "");
+    // Somebody else's by now, whatever its name.
+    let mut theirs = addon("theirs", &["c"]).objects.remove(0);
+    theirs["spec"] = serde_json::json!({});
+    bench.system.kubectl.lock().unwrap().objects.insert("Deployment c".to_owned(), theirs);
+    update(&bench, &[addon("first", &["b"])]).await;
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(look(&bench).0, ["b", "c"]);
+    let kubectl = bench.system.kubectl.lock().unwrap();
+    assert!(kubectl.objects.contains_key("Namespace n"), "it may hold what others have made");
+    assert_eq!(kubectl.annotations.keys().collect::<Vec<_>>(), ["addons.k8s.io/first"]);
+}
+
+/// Nobody knows which objects kops has applied.
+#[tokio::test]
+async fn what_kops_has_applied_is_taken_over_or_left_alone() {
+    let bench = updated().await;
+    let record = r#"{"id":"k8s-1.12","manifestHash":"abc","systemGeneration":1}"#;
+    for name in ["first", "dns-controller.addons.k8s.io"] {
+        let annotation = (format!("addons.k8s.io/{name}"), record.to_owned());
+        bench.system.kubectl.lock().unwrap().annotations.extend([annotation]);
+    }
+    assert_eq!(bench.problems().await, "");
+    assert_eq!(look(&bench).0, ["a", "b", "c"]);
+    let kubectl = bench.system.kubectl.lock().unwrap();
+    assert_ne!(kubectl.annotations["addons.k8s.io/first"], record);
+    assert_eq!(kubectl.annotations["addons.k8s.io/dns-controller.addons.k8s.io"], record);
+}
+
+/// During a rolling update machines with other configurations lead the cluster, too: all go by one channel.
+#[tokio::test]
+async fn machines_agree_on_the_add_ons() {
+    let bench = updated().await;
+    assert_eq!(bench.problems().await, "");
+    let other = updated().await;
+    let mut second = other.node.clone();
+    (second.store, second.system) = (bench.store.clone(), bench.system.clone());
+    update(&bench, &[addon("first", &["z"])]).await;
+    assert!(second.configure().await.is_empty());
+    assert_eq!(look(&bench).0, ["z"]);
+    assert_eq!((bench.problems().await, look(&bench)), (String::new(), (vec!["z".into()], 0)));
+}
+
+#[tokio::test]
+async fn a_torn_add_on_is_not_applied() {
+    let bench = updated().await;
+    let objects = addon::state_objects(CLUSTER, &[addon("first", &["a"])]).unwrap();
+    update(&bench, &[addon("first", &["a"])]).await;
+    bench.put(&format!("{CLUSTER}/{}", objects[0].location), b"apiVersion: apps/v1").await;
+    let problems = bench.problems().await;
+    assert!(problems.starts_with("add-on first: ") && problems.contains("has SHA-256 "), "{problems}");
+    assert_eq!(look(&bench).0, [""; 0]);
 }
 
 #[tokio::test]
 async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     let nodes = [
         ("i-1", "100.96.0.0/24", true),
         ("i-terminated", "100.96.1.0/24", true),
@@ -343,12 +439,16 @@ async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
     assert_eq!(ways, BTreeMap::from([("100.96.0.0/24".parse().unwrap(), "i-1".to_owned())]));
     forget_what_ran(&bench);
     assert!(bench.node.refresh().await.is_empty());
-    assert_eq!(bench.system.ran("kubectl").len(), 1, "looked, and left all as it is");
+    let looked = [
+        "kubectl get --ignore-not-found -o json nodes",
+        "kubectl get --ignore-not-found -o json namespace kube-system",
+    ];
+    assert_eq!(bench.system.ran("kubectl"), looked, "and left all as it is");
 }
 
 #[tokio::test]
 async fn a_store_that_refuses_is_told_with_what_to_do() {
-    let mut bench = with_keysets().await;
+    let mut bench = updated().await;
     let denied = Mutex::new(Some("/pki/"));
     let store = Arc::new(refusing::Refusing { inner: bench.store.clone(), denied });
     bench.node.store = store.clone();
@@ -381,7 +481,7 @@ fn files(bench: &Bench, directory: &str) -> Vec<String> {
 /// A machine may lose its power, and files their ends, at any moment.
 #[tokio::test]
 async fn whatever_file_is_torn_is_put_right() {
-    let bench = with_keysets().await;
+    let bench = updated().await;
     assert_eq!(bench.problems().await, "");
     let directories = ["/etc", "/mnt", "/opt/kops/conf", "/var"];
     let all = directories.iter().flat_map(|directory| files(&bench, directory));

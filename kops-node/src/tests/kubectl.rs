@@ -4,27 +4,22 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kops_core::yaml::{self, Reading};
 use serde_json::{Value, json};
 
 use crate::Output;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Kubectl {
     /// What it says instead of doing anything.
     pub(super) refusal: Option<String>,
-    /// A kind that it does not take.
-    pub(super) refused_kind: Option<&'static str>,
-    /// Changes when etcd starts empty.
-    pub(super) uid: &'static str,
+    /// It takes nothing that contains this.
+    pub(super) refused: Option<&'static str>,
+    /// Of the namespace kube-system; none when etcd starts empty.
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) nodes: Vec<Value>,
     /// By kind and name.
     pub(super) objects: BTreeMap<String, Value>,
-}
-
-impl Default for Kubectl {
-    fn default() -> Self {
-        Self { refusal: None, refused_kind: None, uid: "uid-1", nodes: Vec::new(), objects: BTreeMap::new() }
-    }
 }
 
 impl Kubectl {
@@ -32,18 +27,29 @@ impl Kubectl {
         if let Some(refusal) = &self.refusal {
             return Output { code: Some(1), stdout: String::new(), stderr: format!("{refusal}: {input}") };
         }
-        if let Some(kind) = self.refused_kind
-            && input.contains(kind)
-        {
-            return Output { code: Some(1), stdout: String::new(), stderr: format!("{kind} is refused") };
+        if self.refused.is_some_and(|refused| input.contains(refused)) {
+            return Output { code: Some(1), stdout: String::new(), stderr: "it is refused".to_owned() };
         }
         let answer = match arguments {
-            ["get", .., "namespace", "kube-system"] => Some(json!({ "metadata": { "uid": self.uid } })),
+            ["get", .., "namespace", "kube-system"] => {
+                Some(json!({ "metadata": { "annotations": self.annotations } }))
+            }
             ["get", .., "nodes"] => Some(json!({ "items": self.nodes })),
             ["get", .., "secret", name] => self.objects.get(&format!("Secret {name}")).map(stored),
-            ["apply", "-f", "-"] => {
+            ["apply", "--server-side", .., "-f", "-"] => {
                 self.apply(input);
                 None
+            }
+            ["annotate", "--overwrite", "namespace", "kube-system", annotation] => {
+                match annotation.split_once('=') {
+                    Some((key, value)) => drop(self.annotations.insert(key.to_owned(), value.to_owned())),
+                    None => drop(self.annotations.remove(annotation.strip_suffix('-').unwrap())),
+                }
+                None
+            }
+            ["delete", .., kind, "-l", label, "--field-selector", name] => self.delete(kind, label, name),
+            ["delete", .., kind, "-l", label, "--field-selector", name, "-n", _] => {
+                self.delete(kind, label, name)
             }
             ["label", "--overwrite", "node", name, labels @ ..] => {
                 for label in labels {
@@ -63,12 +69,23 @@ impl Kubectl {
     }
 
     fn apply(&mut self, input: &str) {
-        let list: Value = serde_json::from_str(input).unwrap();
-        for object in list["items"].as_array().unwrap() {
+        for document in yaml::read(input).unwrap() {
+            let object = Reading::<Value>::of(&document, "").value.unwrap();
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             let name = format!("{} {}", text(&object["kind"]), text(&object["metadata"]["name"]));
-            self.objects.insert(name, object.clone());
+            self.objects.insert(name, object);
         }
+    }
+
+    fn delete(&mut self, kind: &str, label: &str, name: &str) -> Option<Value> {
+        let kind = kind.split('.').next().unwrap();
+        let id = format!("{kind} {}", name.strip_prefix("metadata.name=").unwrap());
+        let (key, value) = label.split_once('=').unwrap();
+        let is_labelled = |object: &Value| object["metadata"]["labels"][key] == value;
+        if self.objects.get(&id).is_some_and(is_labelled) {
+            self.objects.remove(&id);
+        }
+        None
     }
 
     fn node(&mut self, name: &str) -> &mut Value {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::syntax::is_domain_name;
 use super::{Below, Violations, group};
-use crate::manifest::{AccessSource, Api, CompletedCluster, Role, versions};
+use crate::manifest::{AccessSource, AddonSpec, Api, CompletedCluster, Role, versions};
 
 /// The roles by which policies are given, as manifests name them.
 const ROLES: [&str; 3] = ["bastion", "master", "node"];
@@ -14,6 +14,7 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     check_version(&mut found, completed);
     check_roles(&mut found, completed);
     check_labels(&mut found, "spec.cloudLabels", &spec.cloud_labels);
+    check_addons(&mut found, &spec.addons);
     if let Some(Api { dns: Some(_), load_balancer: Some(_) }) = spec.api {
         found.add("spec.api", "`dns` and `loadBalancer` exclude each other");
     }
@@ -66,6 +67,29 @@ fn check_roles(found: &mut Below<'_>, completed: &CompletedCluster) {
     for role in [Role::ControlPlane, Role::Node] {
         if completed.groups_of(role).next().is_none() {
             found.add("spec", format!("there is no instance group of the role {role}"));
+        }
+    }
+}
+
+/// The names by which the cluster remembers add-ons, which follow a slash in its annotations.
+fn check_addons(found: &mut Below<'_>, addons: &[AddonSpec]) {
+    let is_name = |name: &str| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let at_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        name.len() <= 63
+            && name.chars().all(inside)
+            && at_end(name.chars().next())
+            && at_end(name.chars().last())
+    };
+    for (index, addon) in addons.iter().enumerate() {
+        let (path, name) = (format!("spec.addons[{index}].manifest"), addon.name());
+        if !is_name(name) {
+            let hint = "a name is made of letters, digits and `-_.`, 63 at most";
+            found.add_with_hint(path, format!("the name of the file, `{name}`, names no add-on"), hint);
+        } else if name.ends_with(".k8s.io") || name.starts_with("networking.") {
+            found.add(path, format!("`{name}` is the name of an add-on of kops"));
+        } else if addons[..index].iter().any(|other| other.name() == name) {
+            found.add(path, format!("another add-on is called `{name}`"));
         }
     }
 }

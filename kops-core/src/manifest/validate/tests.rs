@@ -1,6 +1,6 @@
 use super::*;
 use crate::create::{self, Options};
-use crate::manifest::{CountOrPercent, Networking, Role, RollingUpdate, Settings};
+use crate::manifest::{AddonSpec, CountOrPercent, Networking, Role, RollingUpdate, Settings};
 
 fn valid() -> CompletedCluster {
     let zones = ["us-x-1a", "us-x-1b", "us-x-1c"].map(str::to_owned).to_vec();
@@ -40,6 +40,52 @@ fn what_would_be_something_else_than_asked_is_refused() {
     api.load_balancer.as_mut().unwrap().use_for_internal_api = Some(true);
     let found = unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(found, @"cluster.spec.api.loadBalancer.useForInternalApi: machines reach the API without its load balancer (write `useForInternalApi: false`)");
+}
+
+fn addons(manifests: &[&str]) -> Vec<AddonSpec> {
+    manifests.iter().map(|manifest| AddonSpec { manifest: (*manifest).to_owned() }).collect()
+}
+
+#[test]
+fn add_ons_have_names_of_their_own() {
+    let long = format!("s3://bucket/{}.yaml", "x".repeat(64));
+    let manifests = [
+        "s3://bucket/a.yaml",
+        "s3://bucket/b/a.yml",
+        "s3://bucket/",
+        "s3://b/-x.json",
+        &long,
+        "s3://b/coredns.addons.k8s.io.yaml",
+    ];
+    insta::assert_snapshot!(found(|c| c.cluster.spec.addons = addons(&manifests)).replace(&"x".repeat(64), "x…"), @r"
+    cluster.spec.addons[1].manifest: another add-on is called `a`
+    cluster.spec.addons[2].manifest: the name of the file, ``, names no add-on (a name is made of letters, digits and `-_.`, 63 at most)
+    cluster.spec.addons[3].manifest: the name of the file, `-x`, names no add-on (a name is made of letters, digits and `-_.`, 63 at most)
+    cluster.spec.addons[4].manifest: the name of the file, `x…`, names no add-on (a name is made of letters, digits and `-_.`, 63 at most)
+    cluster.spec.addons[5].manifest: `coredns.addons.k8s.io` is the name of an add-on of kops
+    ");
+}
+
+#[test]
+fn what_kops_would_fetch_is_brought_instead() {
+    let found = |networking: Networking, manifests: &[&str]| {
+        let mut completed = valid();
+        completed.cluster.spec.networking = Some(networking);
+        completed.cluster.spec.addons = addons(manifests);
+        assert_eq!(validate(&completed), []);
+        unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let none = Settings::default;
+    insta::assert_snapshot!(found(Networking::Kubenet(none()), &["https://x.org/a.yaml", "kubernetes-dashboard", "s3://b/c.yaml"]), @r"
+    cluster.spec.addons[0].manifest: manifests of add-ons are not fetched from elsewhere (put the manifest in the state store and name it there)
+    cluster.spec.addons[1].manifest: add-ons are not called by their names in kops's channel (put the manifest in the state store and name it there)
+    ");
+    insta::assert_snapshot!(found(Networking::Calico(none()), &["s3://b/cilium.yaml"]), @r"cluster.spec.networking: no add-on brings calico (`curl -LO https://raw.githubusercontent.com/projectcalico/calico/VERSION/manifests/calico.yaml`, put the file in the state store, and name it in `spec.addons`)");
+    insta::assert_snapshot!(found(Networking::Cilium(none()), &[]), @r"cluster.spec.networking: no add-on brings cilium (`helm template cilium cilium/cilium --namespace kube-system > cilium.yaml`, put the file in the state store, and name it in `spec.addons`)");
+    insta::assert_snapshot!(found(Networking::Weave(none()), &[]), @r"cluster.spec.networking: this network plugin is not supported (write `kubenet: {}`, or `cni: {}` and bring the plugin in `spec.addons`)");
+    for supported in [Networking::Calico(none()), Networking::Cni(none()), Networking::Flannel(none())] {
+        assert_eq!(found(supported, &["s3://b/calico-v3.yaml"]), "");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::{Below, Violations};
-use crate::manifest::{Api, CompletedCluster, InstanceGroup, Networking, Role, Violation};
+use crate::manifest::{Api, ClusterSpec, CompletedCluster, InstanceGroup, Networking, Role, Violation};
 
 /// Finds everything that manifests can say and that no cluster is made of yet.
 ///
@@ -47,11 +47,45 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
     if spec.iam.as_ref().is_some_and(|iam| iam.legacy == Some(true)) {
         found.add_with_hint("spec.iam.legacy", "wide permissions are not supported", "write `legacy: false`");
     }
-    if let Some(networking) = &spec.networking
-        && !matches!(networking, Networking::Kubenet(_) | Networking::Cni(_) | Networking::External(_))
-    {
-        let hint = "write `kubenet: {}`, or `cni: {}` and install the plugin yourself";
-        found.add_with_hint("spec.networking", "this network plugin is not installed yet", hint);
+    check_networking(found, spec);
+    for (index, addon) in spec.addons.iter().enumerate() {
+        let is_elsewhere = ["http://", "https://"].iter().any(|start| addon.manifest.starts_with(start));
+        if is_elsewhere || !addon.manifest.contains(':') {
+            let message = if is_elsewhere {
+                "manifests of add-ons are not fetched from elsewhere"
+            } else {
+                "add-ons are not called by their names in kops's channel"
+            };
+            let path = format!("spec.addons[{index}].manifest");
+            found.add_with_hint(path, message, "put the manifest in the state store and name it there");
+        }
+    }
+}
+
+/// Plugins that come with tens of thousands of lines of their own are brought by the user.
+fn check_networking(found: &mut Below<'_>, spec: &ClusterSpec) {
+    const PATH: &str = "spec.networking";
+    let (plugin, source) = match &spec.networking {
+        None
+        | Some(
+            Networking::Kubenet(_) | Networking::Cni(_) | Networking::External(_) | Networking::Flannel(_),
+        ) => return,
+        Some(Networking::Calico(_)) => (
+            "calico",
+            "`curl -LO https://raw.githubusercontent.com/projectcalico/calico/VERSION/manifests/calico.yaml`",
+        ),
+        Some(Networking::Cilium(_)) => {
+            ("cilium", "`helm template cilium cilium/cilium --namespace kube-system > cilium.yaml`")
+        }
+        Some(_) => {
+            let hint = "write `kubenet: {}`, or `cni: {}` and bring the plugin in `spec.addons`";
+            return found.add_with_hint(PATH, "this network plugin is not supported", hint);
+        }
+    };
+    if !spec.addons.iter().any(|addon| addon.name().contains(plugin)) {
+        let message = format!("no add-on brings {plugin}");
+        let hint = format!("{source}, put the file in the state store, and name it in `spec.addons`");
+        found.add_with_hint(PATH, message, hint);
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{Certificate, Context, Keyset, NodePlan, RenderError};
+use crate::manifest::ranges::nth;
 use crate::node::Machine;
 use crate::pki::{self, Leaf, Usage};
 
@@ -136,9 +137,4 @@ pub(super) fn etcd(context: &Context<'_>, cluster: &str, members: &[String], pla
 /// The authority of etcd's clients and servers.
 pub(super) fn etcd_clients(plan: &mut NodePlan) {
     plan.keysets.push(trusted(pki::ETCD_CLIENTS_CA));
-}
-
-/// The n-th address of a range.
-pub(super) fn nth(range: ipnet::Ipv4Net, n: u32) -> Ipv4Addr {
-    Ipv4Addr::from_bits(range.network().to_bits().saturating_add(n))
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::{Context, File, NodePlan, RenderError, Unit};
+use crate::flags::SettingError;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
 const TEMPLATE: &str = "/etc/containerd/cni.template";
@@ -14,11 +15,12 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
     let contents = match context.config.containerd.get("configOverride") {
         Some(Value::String(text)) => text.clone(),
         Some(_) => {
-            return Err(RenderError::Setting {
+            return Err(SettingError {
                 component: "containerd",
                 setting: "configOverride".to_owned(),
                 reason: "it must be the text of a configuration file",
-            });
+            }
+            .into());
         }
         None => config(context),
     };

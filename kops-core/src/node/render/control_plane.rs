@@ -1,7 +1,7 @@
 use super::certificates::{self, PKI, crt, key};
-use super::flags::Flags;
 use super::unit::Service;
 use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, etcd, program};
+use crate::flags::Flags;
 use crate::pki;
 
 /// The admission plug-ins that are not on by default.

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::certificates::{self, crt, key};
-use super::flags::Flags;
 use super::unit::Service;
 use super::{Context, NodePlan, RenderError, Volume, program};
+use crate::flags::Flags;
 use crate::node::EtcdMembership;
 use crate::pki;
 

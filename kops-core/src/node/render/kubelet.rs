@@ -2,12 +2,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::certificates::{self, PKI, crt, key, nth};
+use super::certificates::{self, PKI, crt, key};
 use super::control_plane::{kubeconfig, kubeconfig_of};
-use super::flags::Flags;
 use super::unit::Service;
 use super::{BOOTSTRAP_TOKEN, Context, File, NodePlan, RenderError, program};
+use crate::flags::{Flags, SettingError};
 use crate::manifest::Settings;
+use crate::manifest::ranges::{CLUSTER_DNS, nth};
 
 const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
 /// Where workers' kubelets keep the certificate that they renew by themselves.
@@ -164,7 +165,7 @@ fn configuration(context: &Context<'_>) -> Result<Value, RenderError> {
         },
         "authorization": { "mode": "Webhook" },
         "cgroupDriver": cgroup_driver(context),
-        "clusterDNS": [nth(services, 10).to_string()],
+        "clusterDNS": [nth(services, CLUSTER_DNS).to_string()],
         "clusterDomain": config.networks.cluster_domain,
         "evictionHard": {
             "memory.available": "100Mi",
@@ -228,7 +229,7 @@ fn overlay(
         for part in place.split('.') {
             if !at.is_object() {
                 let reason = "something else is in its place";
-                return Err(RenderError::Setting { component, setting: name.clone(), reason });
+                return Err(SettingError { component, setting: name.clone(), reason }.into());
             }
             at = &mut at[part];
         }

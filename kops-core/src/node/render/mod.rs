@@ -3,30 +3,28 @@
 mod certificates;
 mod containerd;
 mod control_plane;
-mod dns;
 mod etcd;
-mod flags;
 mod kernel;
 mod kubelet;
 mod masquerade;
 mod names;
-mod objects;
 #[cfg(test)]
 mod tests;
+mod token;
 mod unit;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::release::NodeRelease;
 use super::{Machine, NodeConfig};
+use crate::flags::SettingError;
 use crate::manifest::Role;
 use crate::manifest::versions::{KubernetesVersion, VersionError};
 use crate::pki::Leaf;
 use crate::yaml::WriteError;
 
 pub use names::{Member, hosts_block, update_hosts};
-pub use objects::{TOKEN_GROUP, bootstrap_token};
+pub use token::{TOKEN_GROUP, bootstrap_token};
 
 /// Where programs from the state store are put.
 pub const PROGRAMS: &str = "/opt/kops/bin";
@@ -56,8 +54,6 @@ pub struct NodePlan {
     pub files: Vec<File>,
     /// What systemd starts.
     pub units: Vec<Unit>,
-    /// What is applied to the cluster once its API answers, as Kubernetes objects.
-    pub objects: Vec<Value>,
 }
 
 /// The disk of an etcd member.
@@ -151,15 +147,8 @@ pub enum RenderError {
         field: &'static str,
     },
     /// A setting that cannot be carried out.
-    #[error("{component} has no setting {setting:?} that machines can carry out: {reason}")]
-    Setting {
-        /// The program.
-        component: &'static str,
-        /// The setting, as the manifest has it.
-        setting: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Setting(#[from] SettingError),
 }
 
 /// What the parts of the rendering share.
@@ -185,7 +174,6 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
         certificates: Vec::new(),
         files: Vec::new(),
         units: Vec::new(),
-        objects: Vec::new(),
     };
     if config.role == Role::Bastion {
         return Ok(plan);
@@ -196,7 +184,6 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
     if config.role == Role::ControlPlane {
         etcd::render(&context, &mut plan)?;
         control_plane::render(&context, &mut plan)?;
-        plan.objects = objects::objects(&context)?;
     }
     kubelet::render(&context, &mut plan)?;
     Ok(plan)

@@ -123,23 +123,6 @@ fn versions_differ_in_little() {
 }
 
 #[test]
-fn dns_is_as_the_manifest_says() {
-    let mut config = config("1.35.7", "master-a");
-    config.dns = Settings::from([
-        ("coreDNSImage", serde_json::json!("registry.example.com/coredns:1")),
-        ("memoryLimit", serde_json::json!("50Mi")),
-        ("externalCoreFile", serde_json::json!(".:53 { }")),
-    ]);
-    let objects =
-        |config: &NodeConfig| serde_json::to_string(&render(config, &machine()).unwrap().objects).unwrap();
-    for expected in ["registry.example.com/coredns:1", "50Mi", "\"Corefile\":\".:53 { }\""] {
-        assert!(objects(&config).contains(expected), "{expected}");
-    }
-    config.dns = Settings::from([("enabled", serde_json::json!(false))]);
-    assert!(!objects(&config).contains("coredns"));
-}
-
-#[test]
 fn a_plugin_can_stand_in_for_the_kube_proxy() {
     let mut config = config("1.35.7", "nodes");
     assert!(text(&render(&config, &machine()).unwrap()).contains("kube-proxy"));
@@ -168,7 +151,7 @@ fn machines_that_are_containers_ask_for_less() {
 fn workers_hold_no_authority_and_no_secret() {
     let plan = render(&config("1.35.7", "nodes"), &machine()).unwrap();
     assert!(plan.keysets.iter().all(|keyset| keyset.key.is_none()), "{:?}", plan.keysets);
-    assert!(plan.certificates.is_empty() && plan.volumes.is_empty() && plan.objects.is_empty());
+    assert!(plan.certificates.is_empty() && plan.volumes.is_empty());
 }
 
 #[test]

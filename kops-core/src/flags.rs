@@ -1,14 +1,16 @@
+//! From the settings of a manifest to the flags of a program.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::RenderError;
 use crate::manifest::Settings;
 
-/// Settings of kops's manifests that concern pods of the control plane, which do not exist here.
-const OF_PODS: [&str; 8] = [
+/// Settings of kops's manifests that concern a program's pod, and are none of its flags.
+const OF_PODS: [&str; 9] = [
     "cpuLimit",
     "cpuRequest",
+    "enabled",
     "image",
     "logFormat",
     "memoryLimit",
@@ -25,43 +27,75 @@ const IRREGULAR: [(&str, &str); 4] = [
     ("master", "master"),
 ];
 
+/// Settings whose own settings are flags.
+const GROUPS: [&str; 1] = ["leaderElection"];
+
+/// A setting that no flag can hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{component} has no setting {setting:?} that machines can carry out: {reason}")]
+pub struct SettingError {
+    /// The program.
+    pub component: &'static str,
+    /// The setting, as the manifest has it.
+    pub setting: String,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
 /// The flags of a program.
 #[derive(Clone, Debug)]
-pub(super) struct Flags {
+pub struct Flags {
     component: &'static str,
     flags: BTreeMap<String, String>,
 }
 
 impl Flags {
-    pub(super) fn new<const N: usize>(component: &'static str, flags: [(&str, String); N]) -> Self {
+    /// Flags by their names, without the leading dashes.
+    pub fn new<const N: usize>(component: &'static str, flags: [(&str, String); N]) -> Self {
         let flags = flags.into_iter().map(|(name, value)| (name.to_owned(), value));
         Self { component, flags: flags.collect() }
     }
 
-    pub(super) fn set(&mut self, name: &str, value: impl Into<String>) {
+    /// Sets one flag.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.flags.insert(name.to_owned(), value.into());
     }
 
     /// Puts a manifest's settings over what is there.
-    pub(super) fn overlay(&mut self, settings: Option<&Settings>) -> Result<(), RenderError> {
-        for (name, value) in settings.into_iter().flat_map(|settings| &settings.0) {
-            if OF_PODS.contains(&name.as_str()) || value.is_null() {
-                continue;
-            }
-            let text = text(value).ok_or_else(|| RenderError::Setting {
-                component: self.component,
-                setting: name.clone(),
-                reason: "its value is a structure, which no flag can hold",
-            })?;
-            self.flags.insert(flag(name), text);
+    ///
+    /// # Errors
+    /// A value is a structure.
+    pub fn overlay(&mut self, settings: Option<&Settings>) -> Result<(), SettingError> {
+        settings
+            .into_iter()
+            .flat_map(|settings| &settings.0)
+            .try_for_each(|(name, value)| self.put(name, value))
+    }
+
+    fn put(&mut self, name: &str, value: &Value) -> Result<(), SettingError> {
+        if let (true, Value::Object(settings)) = (GROUPS.contains(&name), value) {
+            return settings.iter().try_for_each(|(name, value)| self.put(name, value));
         }
+        if OF_PODS.contains(&name) || value.is_null() {
+            return Ok(());
+        }
+        let text = text(value).ok_or_else(|| SettingError {
+            component: self.component,
+            setting: name.to_owned(),
+            reason: "its value is a structure, which no flag can hold",
+        })?;
+        self.flags.insert(flag(name), text);
         Ok(())
     }
 
+    /// The arguments, as a container has them.
+    pub fn arguments(&self) -> impl Iterator<Item = String> {
+        self.flags.iter().map(|(name, value)| format!("--{name}={value}"))
+    }
+
     /// The command line, as a unit's `ExecStart` has it.
-    pub(super) fn command(&self, program: &str) -> String {
-        let flags =
-            self.flags.iter().map(|(name, value)| format!(" \\\n  {}", quote(&format!("--{name}={value}"))));
+    pub fn command(&self, program: &str) -> String {
+        let flags = self.arguments().map(|argument| format!(" \\\n  {}", quote(&argument)));
         std::iter::once(program.to_owned()).chain(flags).collect()
     }
 }
@@ -105,7 +139,7 @@ fn flag(setting: &str) -> String {
 
 /// One argument, as systemd reads it: `%` and `$` stand for themselves.
 /// <https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#Command%20lines>
-pub(super) fn quote(argument: &str) -> String {
+fn quote(argument: &str) -> String {
     let escaped = argument.replace('%', "%%").replace('$', "$$");
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | ';');
     if escaped.chars().all(is_plain) {
@@ -141,6 +175,7 @@ mod tests {
             ("runtimeConfig", json!({"api/all": "true", "b": "false"})),
             ("auditLogPath", json!("/a b\"; rm $HOME %h\nExecStop=/x")),
             ("image", json!("ignored")),
+            ("leaderElection", json!({"leaderElect": true})),
             ("list", json!([1, true, "c"])),
         ]);
         flags.overlay(Some(&settings)).unwrap();
@@ -148,6 +183,7 @@ mod tests {
         /bin/x \
           --a=1 \
           "--audit-log-path=/a b\"; rm $$HOME %%h\nExecStop=/x" \
+          --leader-elect=true \
           --list=1,true,c \
           --runtime-config=api/all=true,b=false
         "#);

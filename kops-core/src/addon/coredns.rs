@@ -2,59 +2,51 @@
 
 use serde_json::{Value, json};
 
-use super::certificates::nth;
-use super::objects::{MANAGED_BY, RBAC};
-use super::{Context, RenderError};
+use super::parts::{Account, metadata, rule};
+use super::release::AddonRelease;
+use super::{Addon, AddonError, REGISTRY, SYSTEM};
+use crate::manifest::ranges::{CLUSTER_DNS, nth};
+use crate::manifest::{CompletedCluster, Settings};
 
-const REGISTRY: &str = "registry.k8s.io";
-const SYSTEM: &str = "kube-system";
+const NAME: &str = "coredns.addons.k8s.io";
 const COREDNS: &str = "coredns";
+const ACCOUNT: Account<'_> = Account { namespace: SYSTEM, name: COREDNS };
 /// Clients know the service by its old name.
 const SERVICE: &str = "kube-dns";
 
-/// The objects; none where `spec.kubeDNS.enabled` is off.
-pub(super) fn objects(context: &Context<'_>) -> Result<Vec<Value>, RenderError> {
-    let settings = &context.config.dns;
+/// The add-on; none where `spec.kubeDNS.enabled` is off.
+pub(super) fn addon(completed: &CompletedCluster) -> Result<Option<Addon>, AddonError> {
+    let spec = &completed.cluster.spec;
+    let none = Settings::default();
+    let settings = spec.kube_dns.as_ref().unwrap_or(&none);
     if settings.get("enabled") == Some(&Value::Bool(false)) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let services = context.config.networks.services.ok_or_else(|| context.missing("networks.services"))?;
-    let domain = &context.config.networks.cluster_domain;
+    let missing = AddonError::Missing { addon: NAME, field: "spec.serviceClusterIPRange" };
+    let services = spec.service_cluster_ip_range.ok_or(missing)?;
+    let domain = spec.cluster_dns_domain.as_deref().unwrap_or_default();
     let corefile = settings.get("externalCoreFile").cloned().unwrap_or_else(|| corefile(domain).into());
-    let subject = json!({ "kind": "ServiceAccount", "name": COREDNS, "namespace": SYSTEM });
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
-    Ok(vec![
-        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(COREDNS, Some(SYSTEM)) }),
-        json!({
-            "apiVersion": format!("{RBAC}/v1"),
-            "kind": "ClusterRole",
-            "metadata": metadata("system:coredns", None),
-            "rules": [
-                rule("", &["endpoints", "services", "pods", "namespaces"], &["list", "watch"]),
-                rule("", &["nodes"], &["get"]),
-                rule("discovery.k8s.io", &["endpointslices"], &["list", "watch"]),
-            ],
-        }),
-        json!({
-            "apiVersion": format!("{RBAC}/v1"),
-            "kind": "ClusterRoleBinding",
-            "metadata": metadata("system:coredns", None),
-            "roleRef": { "apiGroup": RBAC, "kind": "ClusterRole", "name": "system:coredns" },
-            "subjects": [subject],
-        }),
+    let rules = [
+        rule("", &["endpoints", "services", "pods", "namespaces"], &["list", "watch"]),
+        rule("", &["nodes"], &["get"]),
+        rule("discovery.k8s.io", &["endpointslices"], &["list", "watch"]),
+    ];
+    let mut objects = vec![ACCOUNT.object()];
+    objects.extend(ACCOUNT.cluster_role("system:coredns", &rules));
+    objects.extend([
         json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": metadata(COREDNS, Some(SYSTEM)),
             "data": { "Corefile": corefile },
         }),
-        deployment(context),
+        deployment(settings, AddonRelease::of(completed.kubernetes_version()?)),
         json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": metadata(SERVICE, Some(SYSTEM)),
             "spec": {
-                "clusterIP": nth(services, 10).to_string(),
+                "clusterIP": nth(services, CLUSTER_DNS).to_string(),
                 "selector": { "k8s-app": SERVICE },
                 "ports": [
                     { "name": "dns", "port": 53, "protocol": "UDP" },
@@ -63,19 +55,11 @@ pub(super) fn objects(context: &Context<'_>) -> Result<Vec<Value>, RenderError> 
                 ],
             },
         }),
-    ])
-}
-
-fn metadata(name: &str, namespace: Option<&str>) -> Value {
-    let (key, value) = MANAGED_BY;
-    let mut metadata = json!({
-        "name": name,
-        "labels": { key: value, "k8s-app": SERVICE, "kubernetes.io/name": "CoreDNS" },
-    });
-    if let Some(namespace) = namespace {
-        metadata["namespace"] = json!(namespace);
+    ]);
+    for object in &mut objects {
+        object["metadata"]["labels"] = json!({ "k8s-app": SERVICE, "kubernetes.io/name": "CoreDNS" });
     }
-    metadata
+    Ok(Some(Addon::new(NAME, objects)))
 }
 
 /// As kops's (`upup/models/cloudup/resources/addons/coredns.addons.k8s.io`).
@@ -105,11 +89,10 @@ fn corefile(domain: &str) -> String {
     )
 }
 
-fn deployment(context: &Context<'_>) -> Value {
-    let setting = |name: &str, default: &str| {
-        context.config.dns.get(name).cloned().unwrap_or_else(|| Value::from(default))
-    };
-    let image = setting("coreDNSImage", &format!("{REGISTRY}/{}", context.release.coredns));
+fn deployment(settings: &Settings, release: &AddonRelease) -> Value {
+    let setting =
+        |name: &str, default: &str| settings.get(name).cloned().unwrap_or_else(|| Value::from(default));
+    let image = setting("coreDNSImage", &format!("{REGISTRY}/{}", release.coredns));
     let labels = json!({ "k8s-app": SERVICE });
     let apart = json!({
         "weight": 100,

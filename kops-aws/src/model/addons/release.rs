@@ -1,0 +1,86 @@
+//! The one table of the images that go with the versions of Kubernetes.
+
+use kops_core::manifest::versions::KubernetesVersion;
+
+/// What goes with a minor version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AddonRelease {
+    /// The second number of the version.
+    minor: u32,
+    /// The version of the cloud controller, which goes with that of Kubernetes.
+    pub(super) cloud_controller: &'static str,
+    /// What the controller for services is called (aliases since `k8s.io/cloud-provider` 1.28).
+    pub(super) service_controller: &'static str,
+    /// The images of the volume driver. There is none for 1.20: its objects and sidecars are of later versions.
+    pub(super) ebs_csi_driver: Option<&'static EbsCsiDriver>,
+}
+
+/// The versions of the images of the EBS CSI driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EbsCsiDriver {
+    pub(super) driver: &'static str,
+    pub(super) attacher: &'static str,
+    pub(super) liveness_probe: &'static str,
+    pub(super) provisioner: &'static str,
+    pub(super) registrar: &'static str,
+    pub(super) resizer: &'static str,
+}
+
+/// As kops has them (`upup/models/cloudup/resources/addons/aws-ebs-csi-driver.addons.k8s.io`, August 2026).
+const EBS: EbsCsiDriver = EbsCsiDriver {
+    driver: "v1.58.0",
+    attacher: "v4.11.0",
+    liveness_probe: "v2.18.0",
+    provisioner: "v6.2.0",
+    registrar: "v2.16.0",
+    resizer: "v2.1.0",
+};
+
+/// In ascending order; the newest release of <https://github.com/kubernetes/cloud-provider-aws> for each, of 1.20 the one
+/// that kops has had. A version between two rows is served by the older one.
+const RELEASES: [AddonRelease; 8] = [
+    release(20, "v1.20.1", "service", None),
+    release(30, "v1.30.10", LB, Some(&EBS)),
+    release(31, "v1.31.9", LB, Some(&EBS)),
+    release(32, "v1.32.8", LB, Some(&EBS)),
+    release(33, "v1.33.4", LB, Some(&EBS)),
+    release(34, "v1.34.3", LB, Some(&EBS)),
+    release(35, "v1.35.2", LB, Some(&EBS)),
+    release(36, "v1.36.1", LB, Some(&EBS)),
+];
+
+const LB: &str = "service-lb-controller";
+
+const fn release(
+    minor: u32,
+    cloud_controller: &'static str,
+    service_controller: &'static str,
+    ebs_csi_driver: Option<&'static EbsCsiDriver>,
+) -> AddonRelease {
+    AddonRelease { minor, cloud_controller, service_controller, ebs_csi_driver }
+}
+
+impl AddonRelease {
+    /// The row of a version.
+    pub(super) fn of(version: KubernetesVersion) -> &'static Self {
+        let older = RELEASES.iter().rev().find(|release| release.minor <= version.minor);
+        older.unwrap_or(&RELEASES[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kops_core::manifest::versions;
+
+    use super::*;
+
+    #[test]
+    fn every_supported_version_has_a_row_with_its_own_controller() {
+        let rows: Vec<_> = RELEASES.iter().map(|row| row.minor).collect();
+        let supported: Vec<_> = versions::RELEASES.iter().map(|row| row.recommended.minor).collect();
+        assert_eq!(rows, supported);
+        for row in RELEASES {
+            assert!(row.cloud_controller.starts_with(&format!("v1.{}.", row.minor)), "{row:?}");
+        }
+    }
+}

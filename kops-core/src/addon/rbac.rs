@@ -1,0 +1,33 @@
+//! What nodes and the API server may do: nothing works before that.
+
+use serde_json::{Value, json};
+
+use super::Addon;
+use super::parts::{RBAC, metadata};
+use crate::node::render::TOKEN_GROUP;
+
+const NAME: &str = "rbac.addons.k8s.io";
+
+/// Who holds a token may ask for a node's certificate, which is signed at once; nodes may renew theirs, and read what a
+/// service proxy reads; the API server may call kubelets.
+pub(super) fn addon() -> Addon {
+    let approved = "system:certificates.k8s.io:certificatesigningrequests";
+    let objects = [
+        binding("kops:node-bootstrap", "system:node-bootstrapper", "Group", TOKEN_GROUP),
+        binding("kops:node-first-certificate", &format!("{approved}:nodeclient"), "Group", TOKEN_GROUP),
+        binding("kops:node-next-certificate", &format!("{approved}:selfnodeclient"), "Group", "system:nodes"),
+        binding("kops:node-proxier", "system:node-proxier", "Group", "system:nodes"),
+        binding("kops:kubelet-api", "system:kubelet-api-admin", "User", "kubelet-api"),
+    ];
+    Addon::new(NAME, objects.into())
+}
+
+fn binding(name: &str, role: &str, kind: &str, subject: &str) -> Value {
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata(name, None),
+        "roleRef": { "apiGroup": RBAC, "kind": "ClusterRole", "name": role },
+        "subjects": [{ "apiGroup": RBAC, "kind": kind, "name": subject }],
+    })
+}
