@@ -17,7 +17,7 @@ pub(super) enum Treatment {
 
 use Treatment::{Harmless, Refused};
 
-const ADD_ON: &str = "this add-on is not installed; apply its manifests with kubectl";
+const ADD_ON: &str = "this add-on is not installed; bring its manifests in `spec.addons`";
 const OTHER_CLOUD: &str = "it concerns another cloud";
 const NO_DOCKER: &str = "machines run containerd, not Docker";
 const NODE_FILES: &str = "files and hooks of machines are not supported yet";
