@@ -88,9 +88,8 @@ async fn what_users_bring_is_kept_by_its_content_and_previews_tell_what_changes(
     assert!(kept.contains("addon.kops.k8s.io/name: dashboard"), "{kept}");
     assert!(world.kops.plan_update(CLUSTER).await.unwrap().is_empty());
 
-    world
-        .put(MANIFEST, &DASHBOARD.replace("replicas: 1", "replicas: 3").replace("Service", "ConfigMap"))
-        .await;
+    let changed = DASHBOARD.replace("replicas: 1", "replicas: 3").replace("Service", "ConfigMap");
+    put(&world, MANIFEST, &changed).await;
     let plan = update(&world).await;
     insta::assert_snapshot!("an_add_on_is_changed", without_hashes(&plan.display().to_string()));
     assert!(!text(&world, &key).await.is_empty(), "the old content tells the control plane what to delete");
