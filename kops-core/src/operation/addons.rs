@@ -66,8 +66,8 @@ impl<P: Provider> Kops<P> {
         Ok(Addon::new(spec.name(), objects))
     }
 
-    /// What another channel changes in the cluster. What cannot be read any more is left out: the plan does not depend
-    /// on it.
+    /// What another channel changes in the cluster. Of contents that cannot be read any more it is only told that they
+    /// change: the plan does not depend on them.
     pub(super) async fn addon_changes(
         &self,
         plan: &Plan<P::Resource>,
