@@ -11,6 +11,7 @@ pub mod create;
 mod differences;
 pub mod digest;
 pub mod error;
+pub mod etcd;
 pub mod flags;
 pub mod fleet;
 pub mod inventory;

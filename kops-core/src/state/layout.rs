@@ -146,6 +146,11 @@ pub fn etcd_backups(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
     self::cluster(cluster)?.join("backups")?.join("etcd")?.join(etcd)
 }
 
+/// Where the machines of an etcd cluster are asked to do something about backups.
+pub fn etcd_control(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
+    etcd_backups(cluster, etcd)?.join("control")
+}
+
 /// The copies of a cluster's manifests that save reading each by itself.
 pub fn snapshot(cluster: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.key("manifests/snapshot.json")
@@ -179,7 +184,7 @@ mod tests {
             keyset(c, "kubernetes-ca"),
             ssh_public_key(c, "be08a0"),
             secret(c, "dockerconfig"),
-            etcd_backups(c, "main").unwrap().key("control/etcd-cluster-spec"),
+            etcd_control(c, "main").unwrap().key("etcd-cluster-spec"),
             snapshot(c),
             lease(c),
         ];

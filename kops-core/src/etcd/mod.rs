@@ -1,0 +1,41 @@
+//! Backups of etcd in the state store, and what machines are asked to do about them.
+//!
+//! Names and files are those of kops's etcd-manager (<https://github.com/kopeio/etcd-manager>, `pkg/backup` and
+//! `pkg/commands`), so that its tools list these backups, and machines carry out the restores that its tools ask for:
+//!
+//! ```text
+//! <cluster>/backups/etcd/<main|events>/<stamp>/etcd.backup.gz       the snapshot, packed with gzip
+//!                                             /_etcd_backup.meta    what it was taken from
+//!                                     /control/<stamp>/_command.json     restore a backup
+//!                                                     /_backup.json      take a backup now (not of etcd-manager)
+//!                                                     /done-<member>     who has done it (not of etcd-manager)
+//!                                                     /failed-<member>   who could not, and why (not of etcd-manager)
+//! ```
+
+mod backups;
+mod commands;
+mod error;
+mod policy;
+mod stamp;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use backups::{Backup, BackupInfo, Backups, ClusterSpec, Listing};
+pub use commands::{Command, Commands, Task, outdated};
+pub use error::EtcdError;
+pub use policy::BackupPolicy;
+pub use stamp::{InvalidStamp, Stamp};
+
+/// A member of an etcd cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The etcd cluster (`main`, `events`).
+    pub cluster: String,
+    /// The member's name.
+    pub name: String,
+    /// How many members the etcd cluster has.
+    pub of: usize,
+}
