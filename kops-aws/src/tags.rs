@@ -1,5 +1,6 @@
 //! The tags by which kops, its tools and the AWS cloud controller recognise what belongs to a cluster.
 
+use kops_core::etcd::MemberId;
 use kops_core::manifest::Role;
 
 use crate::resource::Tags;
@@ -41,6 +42,16 @@ pub fn etcd(etcd_cluster: &str, member: &str, members: &[&str]) -> (String, Stri
     (format!("{ETCD_PREFIX}{etcd_cluster}"), format!("{member}/{}", members.join(",")))
 }
 
+/// The member whose volume has this tag, if it is such a tag.
+pub fn etcd_member(key: &str, value: &str) -> Option<MemberId> {
+    let (member, members) = value.split_once('/')?;
+    Some(MemberId {
+        cluster: key.strip_prefix(ETCD_PREFIX)?.to_owned(),
+        name: member.to_owned(),
+        of: members.split(',').count(),
+    })
+}
+
 /// The tags that say a machine's role, all with the value `1`.
 pub fn roles(role: Role) -> &'static [&'static str] {
     match role {
@@ -66,6 +77,14 @@ mod tests {
     #[test]
     fn members_are_sorted() {
         assert_eq!(etcd("main", "b", &["c", "a", "b"]), ("k8s.io/etcd/main".into(), "b/a,b,c".into()));
+    }
+
+    #[test]
+    fn members_are_read() {
+        let (key, value) = etcd("events", "b", &["c", "a", "b"]);
+        let expected = MemberId { cluster: "events".to_owned(), name: "b".to_owned(), of: 3 };
+        assert_eq!(etcd_member(&key, &value), Some(expected));
+        assert_eq!(etcd_member("Name", "b/a,b,c"), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(groups::build(&context)?);
     resources.extend(addons::build(&context)?);
     resources.extend(keypairs(&context));
-    resources.push(completed_manifest(&context)?);
+    resources.push(completed_manifest(&context, &resources)?);
     resources.sort_by_cached_key(Resource::id);
     Ok(resources)
 }
@@ -124,8 +124,9 @@ fn keypairs(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
     names.map(|name| AwsResource::Keypair(Keypair { name, ownership: Ownership::Managed }))
 }
 
-/// The completed manifest of the cluster, kept for people and for kops's tools.
-fn completed_manifest(context: &Context<'_>) -> Result<AwsResource, ModelError> {
+/// The completed manifest of the cluster, kept for people and for kops's tools. Once it is there, so were the volumes
+/// of etcd's members: one that is missing then has been lost.
+fn completed_manifest(context: &Context<'_>, made: &[AwsResource]) -> Result<AwsResource, ModelError> {
     let key = layout::completed(context.cluster)?;
     let root = layout::cluster(context.cluster)?;
     let manifest = Manifest::from(context.completed.cluster.clone());
@@ -134,9 +135,6 @@ fn completed_manifest(context: &Context<'_>) -> Result<AwsResource, ModelError> 
         contents: write([&manifest])?,
         content_addressed: false,
     };
-    Ok(AwsResource::ManagedFile(ManagedFile {
-        ownership: Ownership::Managed,
-        object,
-        after: BTreeSet::new(),
-    }))
+    let after = made.iter().filter(|resource| resource.etcd_member().is_some()).map(Resource::id).collect();
+    Ok(AwsResource::ManagedFile(ManagedFile { ownership: Ownership::Managed, object, after }))
 }

@@ -1,3 +1,4 @@
+use kops_core::etcd::MemberId;
 use kops_core::resource::{Compare, FieldRule, Kind, Ownership, ResourceId};
 use serde::{Deserialize, Serialize};
 
@@ -74,5 +75,9 @@ impl Part for EbsVolume {
         } else {
             Some("a volume's data")
         }
+    }
+
+    fn etcd_member(&self) -> Option<MemberId> {
+        self.tags.iter().find_map(|(key, value)| tags::etcd_member(key, value))
     }
 }

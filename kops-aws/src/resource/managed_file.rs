@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use kops_core::resource::{Kind, Ownership, ResourceId};
+use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
 use kops_core::state_object::{StateBacked, StateObject};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,10 @@ impl Part for ManagedFile {
 
     fn requires(&self) -> Vec<ResourceId> {
         self.after.iter().cloned().collect()
+    }
+
+    fn tie(&self, _to: &ResourceId) -> Tie {
+        Tie::Loose
     }
 
     fn rules(&self) -> Rules {

@@ -25,6 +25,7 @@ mod vpc;
 
 use std::collections::BTreeMap;
 
+use kops_core::etcd::MemberId;
 use kops_core::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,6 +108,10 @@ pub(crate) trait Part {
     }
 
     fn holds_data(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn etcd_member(&self) -> Option<MemberId> {
         None
     }
 
@@ -214,5 +219,9 @@ impl Resource for AwsResource {
 
     fn holds_data(&self) -> Option<&'static str> {
         self.part().holds_data()
+    }
+
+    fn etcd_member(&self) -> Option<MemberId> {
+        self.part().etcd_member()
     }
 }

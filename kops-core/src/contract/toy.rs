@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::etcd::MemberId;
 use crate::fleet::{GroupSpec, Scaling};
 use crate::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
 use crate::sim::{Member, Simulated};
@@ -89,6 +90,10 @@ impl Resource for Toy {
 
     fn holds_data(&self) -> Option<&'static str> {
         self.holds_data.then_some("all it holds")
+    }
+
+    fn etcd_member(&self) -> Option<MemberId> {
+        None
     }
 }
 

@@ -99,7 +99,7 @@ fn etcd(draft: &Draft<'_>, name: &str) -> EtcdCluster {
         Shape::Local => bare,
         Shape::Today => EtcdCluster {
             cpu_request: Some(if name == "main" { "200m" } else { "100m" }.to_owned()),
-            manager: Some(EtcdManager { backup_retention_days: Some(90) }),
+            manager: Some(EtcdManager { backup_retention_days: Some(90), ..EtcdManager::default() }),
             memory_request: Some("100Mi".to_owned()),
             ..bare
         },

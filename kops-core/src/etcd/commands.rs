@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,15 @@ pub enum Task {
     Backup,
     /// The restore of a backup, of each member.
     Restore,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Backup => "take a backup",
+            Self::Restore => "restore the backup",
+        })
+    }
 }
 
 /// Something that machines are asked to do.

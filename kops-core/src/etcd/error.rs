@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{InvalidStamp, Stamp};
+use super::{InvalidStamp, Stamp, Task};
 use crate::error::ErrorClass;
 use crate::state::{InvalidKey, StateError};
 
@@ -60,17 +60,17 @@ pub enum EtcdError {
         /// The member.
         member: String,
         /// What it was asked.
-        task: &'static str,
+        task: Task,
         /// Its words.
         reason: String,
     },
     /// No machine has done what was asked, in the time that there was.
-    #[error("etcd {etcd}: within {}, {} did not {task}", SignedDuration::try_from(*waited).unwrap_or_default(), members(.silent))]
+    #[error("etcd {etcd}: within {}, {} did not {task}", time(*waited), members(.silent))]
     Unanswered {
         /// The etcd cluster.
         etcd: String,
         /// What was asked.
-        task: &'static str,
+        task: Task,
         /// Who has not done it; nobody in particular if any machine could have.
         silent: Vec<String>,
         /// For how long they were waited for.
@@ -79,6 +79,10 @@ pub enum EtcdError {
     /// The state store failed.
     #[error(transparent)]
     Store(#[from] StateError),
+}
+
+fn time(duration: Duration) -> String {
+    format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
 }
 
 fn members(silent: &[String]) -> String {

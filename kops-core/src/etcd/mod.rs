@@ -19,6 +19,7 @@ mod policy;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +28,12 @@ pub use commands::{Command, Commands, Task, outdated};
 pub use error::EtcdError;
 pub use policy::BackupPolicy;
 pub use stamp::{InvalidStamp, Stamp};
+pub use version::EtcdVersion;
 
 /// A member of an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Member {
+pub struct MemberId {
     /// The etcd cluster (`main`, `events`).
     pub cluster: String,
     /// The member's name.

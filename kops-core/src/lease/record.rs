@@ -43,6 +43,8 @@ pub enum Purpose {
     DeleteInstanceGroup,
     /// A machine is deleted.
     DeleteInstance,
+    /// A backup of etcd is restored.
+    RestoreEtcd,
     /// Something that this version of the library does not know.
     #[serde(other)]
     Other,
@@ -57,6 +59,7 @@ impl fmt::Display for Purpose {
             Self::Delete => "delete",
             Self::DeleteInstanceGroup => "delete instancegroup",
             Self::DeleteInstance => "delete instance",
+            Self::RestoreEtcd => "etcd restore",
             Self::Other => "something else",
         })
     }

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::etcd::BackupPolicy;
 
 /// One etcd cluster: `main` holds the Kubernetes objects, `events` the events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +27,26 @@ pub struct EtcdCluster {
     pub version: Option<String>,
 }
 
+impl EtcdCluster {
+    /// When backups of it are taken, and which are kept.
+    pub fn backup_policy(&self) -> BackupPolicy {
+        let default = BackupPolicy::default();
+        let Some(manager) = &self.manager else { return default };
+        BackupPolicy {
+            interval: manager.backup_interval.unwrap_or(default.interval),
+            retention_days: manager.backup_retention_days.unwrap_or(default.retention_days),
+        }
+    }
+}
+
 /// Upkeep of an etcd cluster's data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EtcdManager {
+    /// The time from one backup to the next, such as `15m`.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_interval: Option<Duration>,
     /// For how many days backups are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_retention_days: Option<u32>,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asset, labels};
 use crate::digest::sha256_hex;
+use crate::etcd::BackupPolicy;
 use crate::manifest::{CompletedCluster, InstanceGroup, Networking, Role, Settings};
 use crate::state::{InvalidKey, layout};
 use crate::state_object::StateObject;
@@ -110,6 +111,13 @@ pub struct EtcdMembership {
     pub members: Vec<String>,
     /// The version of etcd.
     pub version: String,
+    /// When backups are taken, and which are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub backups: BackupPolicy,
+}
+
+fn is_default(policy: &BackupPolicy) -> bool {
+    *policy == BackupPolicy::default()
 }
 
 /// Why a configuration cannot be stored.
@@ -215,6 +223,7 @@ fn etcd(completed: &CompletedCluster, group: &str) -> Vec<EtcdMembership> {
                 member: member.name.clone(),
                 members: members.clone(),
                 version: etcd.version.clone().unwrap_or_default(),
+                backups: etcd.backup_policy(),
             })
         })
         .collect()
@@ -233,7 +242,7 @@ metadata: {name: demo.k8s.local}
 spec:
   kubernetesVersion: 1.35.7
   etcdClusters:
-  - {name: main, etcdMembers: [{name: b, instanceGroup: other}, {name: a, instanceGroup: master}]}
+  - {name: main, etcdMembers: [{name: b, instanceGroup: other}, {name: a, instanceGroup: master}], manager: {backupInterval: 1h0m0s}}
   kubelet: {anonymousAuth: false, maxPods: 100}
   kubeAPIServer: {maxRequestsInflight: 10}
   subnets: [{name: eu-west-1a, type: Public, zone: eu-west-1a}]
@@ -277,7 +286,10 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
           kubeAPIServer:
             maxRequestsInflight: 10
         etcd:
-        - cluster: main
+        - backups:
+            interval: 1h
+            retentionDays: 90
+          cluster: main
           member: a
           members:
           - a

@@ -2,6 +2,7 @@ use super::UserAddonError;
 use crate::apply::Incomplete;
 use crate::cloud::CloudError;
 use crate::error::{ErrorClass, Retry};
+use crate::etcd::EtcdError;
 use crate::inventory::Gap;
 use crate::lease::LeaseError;
 use crate::manifest::Violation;
@@ -97,6 +98,9 @@ pub enum OperationError {
         /// The cluster.
         cluster: String,
     },
+    /// Nothing could be done about etcd's backups.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
     /// The run was cancelled; the cluster's state is kept.
     #[error("cancelled; run the same again to go on from there")]
     Cancelled,
@@ -114,6 +118,7 @@ impl OperationError {
             Self::Catalog(error) => error.class(),
             Self::Addon(UserAddonError::Store(error)) => error.class(),
             Self::Roll(error) => error.class(),
+            Self::Etcd(error) => error.class(),
             Self::Invalid(_)
             | Self::Addon(_)
             | Self::Plan(_)

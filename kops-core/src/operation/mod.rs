@@ -6,7 +6,9 @@ mod connect;
 mod delete;
 mod draining;
 mod dump;
+mod empty_etcd;
 mod error;
+mod etcd;
 mod group;
 mod instances;
 mod kubeconfig;
@@ -26,6 +28,7 @@ pub use delete::Deleted;
 use draining::Draining;
 pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
+pub use etcd::EtcdRestore;
 pub use instances::{ClusterInstance, InstanceStatus};
 pub use reconcile::Pass;
 pub use running::Access;
@@ -180,6 +183,7 @@ mod tests {
         is_send(kops.delete_group(plan, "nodes", run));
         is_send(kops.unregister("demo", run));
         is_send(kops.validate("demo", Validation::default(), &|_, _| {}, run.cancel));
+        is_send(kops.back_up_etcd("demo", "main", std::time::Duration::ZERO, run.cancel));
     }
 
     /// As above.

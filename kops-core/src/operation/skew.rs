@@ -95,7 +95,7 @@ impl<P: Provider> Kops<P> {
 }
 
 /// Whether a resource is the record of the version that workers have.
-fn is_record<R: StateBacked>(resource: &R, cluster: &str) -> bool {
+pub(super) fn is_record<R: StateBacked>(resource: &R, cluster: &str) -> bool {
     let location = |location: &str| layout::cluster(cluster).and_then(|prefix| prefix.key(location));
     resource.state_object().is_some_and(|file| {
         layout::completed(cluster).is_ok_and(|record| location(&file.location) == Ok(record))

@@ -39,13 +39,14 @@ impl<P: Provider> Kops<P> {
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
         let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
-        let (changes, addons, losses) = futures::join!(
+        let (changes, addons, losses, empty) = futures::join!(
             self.node_changes(&plan, &resources),
             self.addon_changes(&plan, &resources),
             self.losses(&plan),
+            self.empty_etcd(&plan, &inventory),
         );
         let plan = plan.with_details(changes).with_details(addons).with_details(losses?);
-        Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings)), held))
+        Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings).chain(empty?)), held))
     }
 
     /// The manifests with every default filled in, checked.

@@ -11,6 +11,7 @@ use super::group::Member;
 use super::kubernetes::Kubernetes;
 use super::world::Adopted;
 use super::{SimOptions, Simulated};
+use crate::etcd::MemberId;
 use crate::fleet::{GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
 use crate::manifest::Role;
 use crate::resource::{FieldRule, Handle, Kind, Ownership, Resource, ResourceId, Tie};
@@ -143,6 +144,10 @@ impl Resource for Copied {
     }
 
     fn holds_data(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn etcd_member(&self) -> Option<MemberId> {
         None
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::syntax::is_dns_label;
 use super::{Below, Violations, group};
@@ -6,6 +7,8 @@ use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet, versions};
 
 /// The etcd clusters that the control plane uses.
 const NAMES: [&str; 2] = ["main", "events"];
+/// The shortest time between two backups: machines look no more often.
+const SHORTEST: Duration = Duration::from_mins(1);
 
 pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     let mut found = violations.below("cluster");
@@ -29,6 +32,7 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
             found.add(format!("{path}.name"), format!("another etcd cluster has the name `{}`", etcd.name));
         }
         check_version(&mut found, &path, etcd);
+        check_backups(&mut found, &path, etcd);
         check_members(&mut found, &path, etcd, completed);
     }
 }
@@ -43,6 +47,26 @@ fn check_version(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster) {
     if !is_known {
         let hint = format!("leave out the field, or write a version of {}", versions::ETCD_SERIES.join(", "));
         found.add_with_hint(format!("{path}.version"), format!("etcd {version} is not supported"), hint);
+    }
+}
+
+fn check_backups(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster) {
+    let policy = etcd.backup_policy();
+    if policy.interval < SHORTEST {
+        let message = format!("{:?} is too short a time between two backups", policy.interval);
+        found.add_with_hint(
+            format!("{path}.manager.backupInterval"),
+            message,
+            "a minute (1m) is the shortest",
+        );
+    }
+    if policy.retention_days == 0 {
+        let message = "no backup would be kept";
+        found.add_with_hint(
+            format!("{path}.manager.backupRetentionDays"),
+            message,
+            "keep them for a day at least",
+        );
     }
 }
 

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use super::*;
 use crate::create::{self, Options};
-use crate::manifest::{AddonSpec, CountOrPercent, Networking, Role, RollingUpdate, Settings};
+use crate::manifest::{AddonSpec, CountOrPercent, EtcdManager, Networking, Role, RollingUpdate, Settings};
 
 fn valid() -> CompletedCluster {
     let zones = ["us-x-1a", "us-x-1b", "us-x-1c"].map(str::to_owned).to_vec();
@@ -226,6 +228,13 @@ fn etcd_clusters() {
     cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
     cluster.spec.etcdClusters[1].name: `cilium` is not used by anything (the etcd clusters are main and events)
     cluster.spec.etcdClusters[1].version: etcd 2.2.1 is not supported (leave out the field, or write a version of 3.4, 3.5, 3.6)
+    ");
+    insta::assert_snapshot!(found(|c| {
+        let manager = EtcdManager { backup_interval: Some(Duration::from_secs(59)), backup_retention_days: Some(0) };
+        c.cluster.spec.etcd_clusters[1].manager = Some(manager);
+    }), @r"
+    cluster.spec.etcdClusters[1].manager.backupInterval: 59s is too short a time between two backups (a minute (1m) is the shortest)
+    cluster.spec.etcdClusters[1].manager.backupRetentionDays: no backup would be kept (keep them for a day at least)
     ");
     insta::assert_snapshot!(found(|c| c.groups[0].spec.subnets.push("us-x-1b".into())), @r"
     cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: the instance group `master-us-x-1a` is in several zones, and a member's volume in one (make one control-plane group a zone)

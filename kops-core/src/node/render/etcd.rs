@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::certificates::{self, crt, key};
 use super::unit::Service;
-use super::{Context, NodePlan, RenderError, Volume, program};
+use super::{Context, Etcd, MEMBER_FILE, NodePlan, RenderError, Volume, program};
 use crate::flags::Flags;
 use crate::node::EtcdMembership;
 use crate::pki;
@@ -44,15 +44,47 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
             mount: mount.clone(),
         });
         certificates::etcd(context, cluster, &first.members, plan);
+        plan.etcd.push(upkeep(context, cluster, first, &ports, &mount));
         plan.units.push(service(context, cluster, &first.members, &ports, &mount).into());
     }
     Ok(())
 }
 
+fn upkeep(
+    context: &Context<'_>,
+    cluster: &str,
+    membership: &EtcdMembership,
+    ports: &Ports,
+    mount: &str,
+) -> Etcd {
+    let EtcdMembership { members, version, backups, .. } = membership;
+    let peer = |member: &String| (member.clone(), url(context, cluster, member, ports.peer));
+    let client = "kube-apiserver-etcd";
+    Etcd {
+        cluster: cluster.to_owned(),
+        version: version.clone(),
+        endpoint: endpoint(cluster),
+        authority: crt(pki::ETCD_CLIENTS_CA),
+        certificate: crt(client),
+        key: key(client),
+        unit: format!("{}.service", unit(cluster)),
+        mount: mount.to_owned(),
+        peers: members.iter().map(peer).collect(),
+        backups: backups.clone(),
+    }
+}
+
+fn unit(cluster: &str) -> &'static str {
+    if cluster == "events" { "etcd-events" } else { "etcd" }
+}
+
+/// Where a member is reached by its name.
+fn url(context: &Context<'_>, cluster: &str, member: &str, port: u16) -> String {
+    format!("https://{}:{port}", context.config.member_name(cluster, member))
+}
+
 /// What systemd fills in: which member this machine is. Its volume says so, in a file that kops-node writes.
 const MEMBER: &str = "${MEMBER}";
-/// The file on a member's volume.
-const MEMBER_FILE: &str = "member.env";
 
 fn service<'a>(
     context: &Context<'_>,
@@ -63,7 +95,7 @@ fn service<'a>(
 ) -> Service<'a> {
     let config = context.config;
     let address = context.machine.address;
-    let url = |member: &str, port: u16| format!("https://{}:{port}", config.member_name(cluster, member));
+    let url = |member: &str, port: u16| url(context, cluster, member, port);
     let all = members.iter().map(|member| format!("etcd-{cluster}-{member}={}", url(member, ports.peer)));
     let file = |name: &str| (crt(&format!("etcd-{cluster}-{name}")), key(&format!("etcd-{cluster}-{name}")));
     let ((server_crt, server_key), (peer_crt, peer_key)) = (file("server"), file("peer"));
@@ -93,7 +125,7 @@ fn service<'a>(
         ],
     );
     Service {
-        name: if cluster == "events" { "etcd-events" } else { "etcd" },
+        name: unit(cluster),
         description: "etcd, where the cluster is remembered",
         // Every other dollar sign stands for itself.
         command: flags.command(&program("etcd")).replace("$${MEMBER}", MEMBER),

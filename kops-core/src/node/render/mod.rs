@@ -13,10 +13,13 @@ mod tests;
 mod token;
 mod unit;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::release::NodeRelease;
 use super::{Machine, NodeConfig};
+use crate::etcd::BackupPolicy;
 use crate::flags::SettingError;
 use crate::manifest::Role;
 use crate::manifest::versions::{KubernetesVersion, VersionError};
@@ -33,6 +36,9 @@ pub const BOOTSTRAP_TOKEN: &str = "/etc/kubernetes/bootstrap-token";
 /// The administrator's kubeconfig on machines of the control plane.
 pub const ADMIN_KUBECONFIG: &str = "/etc/kubernetes/admin.kubeconfig";
 
+/// The file on a member's disk that says which member it is: `MEMBER=a`.
+pub const MEMBER_FILE: &str = "member.env";
+
 /// The port of the API.
 const API_PORT: u16 = 443;
 
@@ -46,6 +52,8 @@ pub struct NodePlan {
     pub programs: Vec<String>,
     /// The disks of etcd members.
     pub volumes: Vec<Volume>,
+    /// The etcd clusters of which it runs a member.
+    pub etcd: Vec<Etcd>,
     /// Certificate authorities, and key pairs as they are.
     pub keysets: Vec<Keyset>,
     /// Certificates that are issued on the machine.
@@ -68,6 +76,44 @@ pub struct Volume {
     pub device: String,
     /// Where it is mounted.
     pub mount: String,
+}
+
+/// An etcd cluster of which the machine runs a member: how to reach it, and what its backups and restores go by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Etcd {
+    /// Its name.
+    pub cluster: String,
+    /// The version of etcd.
+    pub version: String,
+    /// Where the machine's own member answers clients.
+    pub endpoint: String,
+    /// The file of the authority of servers and clients.
+    pub authority: String,
+    /// The file of a client's certificate.
+    pub certificate: String,
+    /// The file of its key.
+    pub key: String,
+    /// The unit that runs the member.
+    pub unit: String,
+    /// Where the member's disk is mounted.
+    pub mount: String,
+    /// Where other members reach each member.
+    pub peers: BTreeMap<String, String>,
+    /// When backups are taken, and which are kept.
+    pub backups: BackupPolicy,
+}
+
+impl Etcd {
+    /// The directory of the member's data.
+    pub fn data(&self) -> String {
+        format!("{}/data", self.mount)
+    }
+
+    /// What etcd calls a member.
+    pub fn member_name(&self, member: &str) -> String {
+        format!("etcd-{}-{member}", self.cluster)
+    }
 }
 
 /// A keyset of the cluster, as files on the machine.
@@ -170,6 +216,7 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
         modules: Vec::new(),
         programs: Vec::new(),
         volumes: Vec::new(),
+        etcd: Vec::new(),
         keysets: Vec::new(),
         certificates: Vec::new(),
         files: Vec::new(),
