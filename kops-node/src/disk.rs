@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use kops_core::node::render::Volume;
+use kops_core::node::render::{MEMBER_FILE, Volume};
 use kops_core::node::{Machine, MachineCloud, MemberVolume};
 
 use crate::error::{Done, NodeError};
@@ -35,7 +35,7 @@ pub(crate) async fn ensure(
     }
     // Which member the machine is goes with the disk; etcd's unit does not start without this file.
     let member = format!("MEMBER={}\n", disk.member);
-    root.write(&step, &format!("{}/member.env", volume.mount), member.as_bytes(), 0o644).map(drop)
+    root.write(&step, &format!("{}/{MEMBER_FILE}", volume.mount), member.as_bytes(), 0o644).map(drop)
 }
 
 /// The machine's disk and its device name: the one that it has, or else one that nobody has.

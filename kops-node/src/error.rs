@@ -1,5 +1,6 @@
 use kops_core::cloud::CloudError;
 use kops_core::error::{Cause, Retry};
+use kops_core::etcd::EtcdError;
 use kops_core::state::StateError;
 
 /// Why a step could not be done: which, why, whether waiting helps, and what to do.
@@ -37,6 +38,14 @@ impl NodeError {
     pub fn of_store(step: impl Into<String>, error: StateError) -> Self {
         let hint = error.hint().map(Into::into);
         Self { retry: error.retry(), hint, ..Self::lasting(step, error.to_string()) }.with_source(error)
+    }
+
+    /// A failure about backups of etcd.
+    pub fn of_etcd(step: impl Into<String>, error: EtcdError) -> Self {
+        match error {
+            EtcdError::Store(error) => Self::of_store(step, error),
+            error => Self { hint: error.hint(), ..Self::lasting(step, error.to_string()) }.with_source(error),
+        }
     }
 
     /// A failure of the cloud.

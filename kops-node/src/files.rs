@@ -35,6 +35,25 @@ impl Root {
         self.try_write(&target, contents, mode).map_err(|error| NodeError::of_file(step, &target, error))
     }
 
+    /// Makes sure that there is no file, or no directory with whatever is in it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, step: &str, path: &str) -> Result<(), NodeError> {
+        let target = self.path(path);
+        let removed = match std::fs::symlink_metadata(&target) {
+            Ok(found) if found.is_dir() => std::fs::remove_dir_all(&target),
+            Ok(_) => std::fs::remove_file(&target),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(NodeError::of_file(step, &target, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn try_write(&self, target: &Path, contents: &[u8], mode: u32) -> std::io::Result<bool> {
         if let Ok(found) = std::fs::read(target)
             && found == contents
@@ -74,6 +93,17 @@ mod tests {
         assert!(root.write("x", "/a/b", b"2", 0o600).unwrap());
         assert_eq!((root.read("/a/b").unwrap(), mode()), (b"2".to_vec(), 0o600));
         assert_eq!(std::fs::read_dir(directory.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_whatever_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path());
+        root.write("x", "/a/b/c", b"1", 0o644).unwrap();
+        for path in ["/a/b/c", "/a", "/a"] {
+            root.remove("x", path).unwrap();
+            assert!(!root.path(path).exists());
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod api;
 mod certificates;
 mod disk;
 mod error;
+mod etcd;
 mod files;
 mod host;
 mod invitation;

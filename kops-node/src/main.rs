@@ -13,6 +13,7 @@ use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
 use kops_core::node::NodeConfig;
 use kops_node::{Lock, Node, NodeError, Problem, Programs, Root, Status, System};
+use tokio::sync::watch;
 
 /// Turns this machine into a node of its cluster, and keeps it one.
 ///
@@ -41,6 +42,10 @@ const UNIT: &str = "kops-node.service";
 const ROUND: Duration = Duration::from_secs(10);
 /// How many such rounds go by before everything is looked at again: keysets are rotated, certificates renewed.
 const ROUNDS: u32 = 60;
+/// How many of them go by before it is looked whether somebody asks for a restore: each look is a call that costs.
+const RESTORES: u32 = 3;
+/// How often it is looked whether it is time for a backup, or somebody asks for one.
+const BACKUPS: Duration = Duration::from_secs(30);
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -137,21 +142,25 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         }
     };
     let start = Instant::now();
+    let backups = keep_backups(&node);
     let mut last: Option<Status> = None;
-    let mut rounds = 0;
+    let (mut settled, mut rounds) = (false, 0);
     loop {
-        // What is as it should be stays so for a while; only machines come and go.
-        let errors = match &last {
-            Some(status) if status.problems.is_empty() && rounds < ROUNDS => {
-                rounds += 1;
-                node.refresh().await
+        // What is as it should be stays so for a while; only machines come and go, and people ask for restores.
+        let mut errors = Vec::new();
+        if settled && rounds < ROUNDS {
+            rounds += 1;
+            errors.extend(node.refresh().await);
+            if rounds.is_multiple_of(RESTORES) {
+                errors.extend(node.restores_asked().await);
             }
-            _ => {
-                rounds = 0;
-                node.configure().await
-            }
-        };
-        let status = Status { problems: errors.iter().map(Problem::from).collect() };
+        } else {
+            rounds = 0;
+            errors.extend(node.configure().await);
+        }
+        settled = errors.is_empty();
+        let problems = errors.iter().map(Problem::from).chain(backups.borrow().clone()).collect();
+        let status = Status { problems };
         status.save(&root)?;
         if last.as_ref() != Some(&status) {
             status.problems.iter().for_each(tell);
@@ -163,9 +172,26 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             }
             last = Some(status);
         }
-        let comes_by_itself = errors.iter().any(|error| error.retry != Retry::Never);
-        tokio::time::sleep(if comes_by_itself { SOON } else { ROUND }).await;
+        tokio::time::sleep(if comes_by_itself(&errors) { SOON } else { ROUND }).await;
     }
+}
+
+fn comes_by_itself(errors: &[NodeError]) -> bool {
+    errors.iter().any(|error| error.retry != Retry::Never)
+}
+
+/// Takes backups beside everything else, which never waits for them. What is received is what cannot be done.
+fn keep_backups(node: &Node) -> watch::Receiver<Vec<Problem>> {
+    let (tell, problems) = watch::channel(Vec::new());
+    let node = node.clone();
+    tokio::spawn(async move {
+        while !node.config.etcd.is_empty() {
+            let errors = node.back_up().await;
+            tell.send_replace(errors.iter().map(Problem::from).collect());
+            tokio::time::sleep(if comes_by_itself(&errors) { ROUND } else { BACKUPS }).await;
+        }
+    });
+    problems
 }
 
 fn status(root: &Root) -> ExitCode {

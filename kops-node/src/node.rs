@@ -41,13 +41,9 @@ pub struct Node {
 impl Node {
     /// Does everything once that is not as it should be, and returns what could not be done.
     pub async fn configure(&self) -> Vec<NodeError> {
-        let machine = match self.cloud.machine(host::detect(&self.root)).await {
-            Ok(machine) => machine,
-            Err(error) => return vec![NodeError::of_cloud("identity", error)],
-        };
-        let plan = match render::render(&self.config, &machine) {
-            Ok(plan) => plan,
-            Err(error) => return vec![NodeError::lasting("configuration", error.to_string())],
+        let (machine, plan) = match self.plan().await {
+            Ok(found) => found,
+            Err(error) => return vec![error],
         };
         let (programs, network, kernel, credentials) = futures::join!(
             self.programs(&plan),
@@ -60,15 +56,31 @@ impl Node {
             .iter()
             .map(|file| self.root.write("files", &file.path, file.contents.as_bytes(), file.mode).map(drop));
         let results = programs.into_iter().chain(network).chain([kernel]).chain(credentials).chain(files);
-        let mut problems: Vec<NodeError> = results.filter_map(Result::err).collect();
+        let problems: Vec<NodeError> = results.filter_map(Result::err).collect();
         // A unit that lacks something would only fail, and one that is restarted twice serves nobody.
-        if problems.is_empty() {
-            problems.extend(unit::ensure(&plan.units, self.system.as_ref(), &self.root).await.err());
+        if !problems.is_empty() {
+            return problems;
         }
-        if problems.is_empty() && self.config.role == Role::ControlPlane {
-            problems.extend(self.lead().await);
+        let mut problems = self.restore(&plan).await;
+        // A member whose data is to come from a backup never starts empty.
+        if !problems.is_empty() && plan.etcd.iter().any(|etcd| !self.root.path(&etcd.data()).exists()) {
+            return problems;
+        }
+        match unit::ensure(&plan.units, self.system.as_ref(), &self.root).await {
+            Ok(()) if self.config.role == Role::ControlPlane => problems.extend(self.lead().await),
+            Ok(()) => {}
+            Err(error) => problems.push(error),
         }
         problems
+    }
+
+    /// What the machine is, and must have on it.
+    pub(crate) async fn plan(&self) -> Result<(Machine, NodePlan), NodeError> {
+        let machine = self.cloud.machine(host::detect(&self.root)).await;
+        let machine = machine.map_err(|error| NodeError::of_cloud("identity", error))?;
+        let plan = render::render(&self.config, &machine);
+        let plan = plan.map_err(|error| NodeError::lasting("configuration", error.to_string()))?;
+        Ok((machine, plan))
     }
 
     /// What the control plane does in the cluster once its API answers. Any of its machines may: each looks first.

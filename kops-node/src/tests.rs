@@ -20,7 +20,10 @@ use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 use super::*;
 
 mod control_plane;
+mod etcd;
+mod etcdctl;
 mod kubectl;
+mod power;
 mod refusing;
 
 #[derive(Debug, Default)]
@@ -102,6 +105,7 @@ impl MachineCloud for World {
 struct Recorder {
     answers: Mutex<BTreeMap<String, Output>>,
     kubectl: Mutex<kubectl::Kubectl>,
+    etcdctl: Mutex<etcdctl::Etcdctl>,
     ran: Mutex<Vec<String>>,
 }
 
@@ -129,6 +133,11 @@ impl System for Recorder {
             return Ok(self.kubectl.lock().unwrap().run(arguments, input));
         }
         self.ran.lock().unwrap().push(format!("{program} {}", arguments.join(" ")));
+        if let Some(name) =
+            ["etcdctl", "etcdutl"].into_iter().find(|name| program == format!("/opt/kops/bin/{name}"))
+        {
+            return Ok(self.etcdctl.lock().unwrap().run(name, arguments));
+        }
         let answer = self.answers.lock().unwrap().get(program).cloned();
         Ok(answer.unwrap_or(Output { code: Some(0), ..Output::default() }))
     }

@@ -7,6 +7,8 @@ use crate::error::Done;
 use crate::files::Root;
 use crate::system::{System, must};
 
+/// Where units are.
+const UNITS: &str = "/etc/systemd/system";
 /// Where it is remembered what each unit was last started with.
 const STARTED: &str = "/var/lib/kops/started";
 
@@ -14,7 +16,7 @@ pub(crate) async fn ensure(units: &[Unit], system: &dyn System, root: &Root) -> 
     let mut changed = false;
     for unit in units {
         if let Some(contents) = &unit.contents {
-            let path = format!("/etc/systemd/system/{}", unit.name);
+            let path = format!("{UNITS}/{}", unit.name);
             changed |= root.write(&step(unit), &path, contents.as_bytes(), 0o644)?;
         }
     }
@@ -32,6 +34,21 @@ pub(crate) async fn ensure(units: &[Unit], system: &dyn System, root: &Root) -> 
         root.write(&step(unit), &record(unit), fingerprint(unit, root).as_bytes(), 0o644)?;
     }
     Ok(())
+}
+
+/// Makes sure that these units are started anew the next time, whether or not anything has changed.
+pub(crate) fn forget(step: &str, units: &[&str], root: &Root) -> Done {
+    units.iter().try_for_each(|unit| root.remove(step, &format!("{STARTED}/{unit}")))
+}
+
+/// Ends the units that there are, and returns once they have ended.
+pub(crate) async fn stop(step: &str, units: &[&str], system: &dyn System, root: &Root) -> Done {
+    let there = units.iter().copied().filter(|unit| root.path(&format!("{UNITS}/{unit}")).exists());
+    let there: Vec<&str> = there.collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    must(system, step, "systemctl", &[&["stop"][..], &there].concat(), "").await.map(drop)
 }
 
 fn step(unit: &Unit) -> String {

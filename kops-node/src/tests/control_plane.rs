@@ -19,7 +19,7 @@ apiName: api.demo.k8s.local
 networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11, nonMasquerade: 100.64.0.0/10}
 etcd: [{cluster: main, member: a, members: [a], version: 3.6.12}]
 ";
-const CLUSTER: &str = "demo.k8s.local";
+pub(super) const CLUSTER: &str = "demo.k8s.local";
 const PKI: &str = "/etc/kubernetes/pki";
 const DAY: Duration = Duration::from_hours(24);
 
@@ -41,7 +41,7 @@ fn keystore(bench: &Bench) -> Keystore {
 }
 
 /// Everything that `kops update cluster` puts into the state store, with two add-ons.
-async fn updated() -> Bench {
+pub(super) async fn updated() -> Bench {
     let bench = master().await;
     for name in keyset_names(["main"]) {
         keystore(&bench).create(CLUSTER, &name).await.unwrap();

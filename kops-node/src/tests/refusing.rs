@@ -52,6 +52,7 @@ impl StateStore for Refusing {
     }
 
     async fn delete(&self, key: &Key) -> Result<(), StateError> {
+        self.check("delete", key)?;
         self.inner.delete(key).await
     }
 }
