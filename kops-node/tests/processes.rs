@@ -1,6 +1,6 @@
 //! A control plane of real programs: what kops-node writes is what etcd and Kubernetes accept.
 //!
-//! Needs root, `etcd` in the path, and the programs of Kubernetes 1.20, plain or packed with xz, in `KUBERNETES_BIN_DIR`
+//! Needs root, `etcd` and, for backups, `etcdctl` in the path, and the programs of Kubernetes 1.20, plain or packed with xz, in `KUBERNETES_BIN_DIR`
 //! (default as for the boot lab); is skipped where something is missing. It runs in namespaces and on a file system of
 //! its own, so that nothing of the machine changes; only the cloud is a stand-in, and systemd, of which no more is needed
 //! than to start programs.
@@ -27,6 +27,7 @@ use kops_aws::model::model;
 use kops_core::addon::{self, Addon};
 use kops_core::clock::SystemClock;
 use kops_core::cloud::CloudError;
+use kops_core::etcd::{Backups, Commands};
 use kops_core::manifest::{self, Manifest, Recommendations, Role};
 use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
 use kops_core::pki::{Keystore, keyset_names};
@@ -154,12 +155,22 @@ impl Machines {
             .stderr(log)
             .spawn()
             .unwrap();
-        if let Some(mut old) = self.running.lock().unwrap().insert(unit.to_owned(), child) {
-            let group = format!("-{}", old.id());
-            assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
-            old.wait().unwrap();
+        if let Some(old) = self.running.lock().unwrap().insert(unit.to_owned(), child) {
+            end(old);
         }
     }
+
+    fn stop(&self, unit: &str) {
+        if let Some(old) = self.running.lock().unwrap().remove(unit) {
+            end(old);
+        }
+    }
+}
+
+fn end(mut unit: Child) {
+    let group = format!("-{}", unit.id());
+    assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
+    unit.wait().unwrap();
 }
 
 #[async_trait]
@@ -170,6 +181,7 @@ impl System for Machines {
             |unit: &str| ["containerd", "kubelet", "kube-proxy"].iter().any(|name| unit.starts_with(name));
         match (program, arguments) {
             ("systemctl", ["restart", "--no-block", unit]) if !is_left_out(unit) => self.restart(unit),
+            ("systemctl", ["stop", units @ ..]) => units.iter().for_each(|unit| self.stop(unit)),
             ("systemctl" | "mountpoint" | "modprobe" | "sysctl", _) => {}
             _ => return Programs.run(program, arguments, input).await,
         }
@@ -195,7 +207,10 @@ fn programs_or_skip() -> Option<Vec<PathBuf>> {
         Command::new("unshare").args(NAMESPACES).args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
     let may_enter = entered.is_ok_and(|output| output.status.success());
     match programs {
-        Some(programs) if may_enter => Some(programs),
+        Some(mut programs) if may_enter => {
+            programs.extend(found("etcdctl", &directory));
+            Some(programs)
+        }
         Some(_) => {
             eprintln!("SKIPPED: a control plane of real programs: only root can make namespaces");
             None
@@ -343,6 +358,7 @@ async fn inside() {
     }
     add_ons_are_applied_and_taken_back(&master, &store).await;
     a_node_gets_labels_and_routes(&master, &cloud).await;
+    what_is_restored_is_as_it_was(&master).await;
     a_worker_gets_its_certificate(&node(WORKER, &Cloud::of("i-2")), &system).await;
 }
 
@@ -393,6 +409,43 @@ async fn a_node_gets_labels_and_routes(master: &Node, cloud: &Cloud) {
     })
     .await;
     assert!(kubectl(&["get", "nodes", "--selector", ROLE]).await.unwrap().contains("i-1"));
+}
+
+/// A is written, a backup taken, B written, the backup restored: A is there, and B is not.
+async fn what_is_restored_is_as_it_was(master: &Node) {
+    if !Path::new("/opt/kops/bin/etcdctl").exists() {
+        eprintln!(
+            "SKIPPED: a backup of real etcd and its restore: there is no etcdctl (Debian: etcd-client)"
+        );
+        return;
+    }
+    let (store, cluster) = (master.store.as_ref(), master.config.cluster.as_str());
+    let backups = Backups::new(store, cluster, "main").unwrap();
+    let commands = Commands::new(store, cluster, "main").unwrap();
+    let has = async |name: &str| kubectl(&["get", "configmap", name]).await.is_some();
+    kubectl(&["create", "configmap", "a", "--from-literal=x=1"]).await.unwrap();
+    let asked = commands.ask_backup(master.clock.now()).await.unwrap();
+    until("a backup is taken", async || {
+        let problems = master.back_up().await;
+        problems.iter().for_each(|problem| eprintln!("  {problem}"));
+        problems.is_empty().then_some(())
+    })
+    .await;
+    let backup = commands.done(&asked, "a").await.unwrap();
+    let info = backups.info(&backup).await.unwrap();
+    kubectl(&["create", "configmap", "b", "--from-literal=x=1"]).await.unwrap();
+    assert!(has("a").await && has("b").await);
+    let restore = commands.ask_restore(&backup, &info.cluster_spec, master.clock.now()).await.unwrap();
+    done(master).await;
+    assert!(has("a").await, "what was there at the time of the backup is there");
+    assert!(!has("b").await, "what came after it is not");
+    assert_eq!(commands.done(&restore, "a").await.unwrap(), backup);
+    assert!(Path::new(&format!("/mnt/etcd-main/before-{restore}/member/snap/db")).exists());
+    until("what is new is written", async || {
+        kubectl(&["create", "configmap", "c", "--from-literal=x=1"]).await
+    })
+    .await;
+    assert!(master.back_up().await.is_empty(), "etcd answers as before");
 }
 
 /// The kubelet gets no further than that without containers.

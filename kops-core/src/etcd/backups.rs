@@ -157,7 +157,7 @@ impl<'a> Backups<'a> {
         };
         // Nothing in it can fail to serialise.
         let info = serde_json::to_vec_pretty(&info).unwrap_or_default();
-        let name = claim(self.store, &self.prefix, now, DATA, data).await?;
+        let name = claim(self.store, &self.prefix, now, 0, DATA, data).await?;
         self.store.put(&self.prefix.join(name.as_str())?.leaf(INFO)?, &info, Put::Always).await?;
         Ok(name)
     }
@@ -175,17 +175,19 @@ impl<'a> Backups<'a> {
     }
 }
 
-/// Writes the first file of something new, under the first name of this second that nobody else has taken.
+/// Writes the first file of something new, under the first name of this second, counted from `first`, that nobody else
+/// has taken.
 pub(super) async fn claim(
     store: &dyn StateStore,
     prefix: &Prefix,
     now: Timestamp,
+    first: u32,
     file: &str,
     contents: &[u8],
 ) -> Result<Stamp, EtcdError> {
     let mut sequence = 0;
     loop {
-        let name = Stamp::new(now, sequence);
+        let name = Stamp::new(now, first + sequence);
         match store.put(&prefix.join(name.as_str())?.leaf(file)?, contents, Put::IfAbsent).await {
             Ok(_) => return Ok(name),
             Err(StateError::Exists { .. }) if sequence < SEQUENCES => sequence += 1,

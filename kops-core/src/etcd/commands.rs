@@ -32,6 +32,17 @@ pub enum Task {
     Restore,
 }
 
+impl Task {
+    /// The number from which names within one second are counted: what is asked at once never shares a name.
+    /// etcd-manager's commands have 0.
+    fn first(self) -> u32 {
+        match self {
+            Self::Restore => 0,
+            Self::Backup => 500_000,
+        }
+    }
+}
+
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -133,7 +144,7 @@ impl<'a> Commands<'a> {
     /// # Errors
     /// The store cannot be written to.
     pub async fn ask_backup(&self, now: Timestamp) -> Result<Stamp, EtcdError> {
-        claim(self.store, &self.prefix, now, BACKUP, b"{}\n").await
+        claim(self.store, &self.prefix, now, Task::Backup.first(), BACKUP, b"{}\n").await
     }
 
     /// Asks for the restore of a backup. What was asked before counts no longer.
@@ -150,7 +161,7 @@ impl<'a> Commands<'a> {
         let timestamp = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
         // Nothing in it can fail to serialise.
         let text = serde_json::to_vec_pretty(&RestoreFile { timestamp, restore_backup }).unwrap_or_default();
-        claim(self.store, &self.prefix, now, RESTORE, &text).await
+        claim(self.store, &self.prefix, now, Task::Restore.first(), RESTORE, &text).await
     }
 
     /// The backup that a restore is about.

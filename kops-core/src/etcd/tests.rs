@@ -120,6 +120,27 @@ async fn commands_are_answered_by_member() {
 }
 
 #[tokio::test]
+async fn what_is_asked_within_one_second_is_told_apart() {
+    let store = MemoryStore::new();
+    let commands = Commands::new(&store, CLUSTER, "main").unwrap();
+    let backup = Stamp::new(noon(), 0);
+    let spec = ClusterSpec { member_count: 1, etcd_version: "3.6.12".to_owned() };
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(commands.ask_backup(noon()).await.unwrap());
+        ids.push(commands.ask_restore(&backup, &spec, noon()).await.unwrap());
+    }
+    commands.finish(&ids[0], "a", &backup).await.unwrap();
+    let list = commands.list().await.unwrap();
+    assert_eq!(list.len(), 4);
+    assert_eq!(
+        list.iter().filter(|command| command.task == Task::Restore && command.done.is_empty()).count(),
+        2
+    );
+    assert_eq!(commands.restore().await.unwrap().unwrap().id, ids[3]);
+}
+
+#[tokio::test]
 async fn what_was_asked_is_forgotten_but_for_the_last_restore() {
     let store = MemoryStore::new();
     let commands = Commands::new(&store, CLUSTER, "main").unwrap();

@@ -297,7 +297,9 @@ async fn a_restore_that_fails_leaves_all_as_it_is() {
     assert!(bench.system.ran("systemctl stop").is_empty());
     assert!(!bench.system.ran("systemctl start").is_empty(), "what ran goes on running");
     assert!(commands(&bench).reason(&id, "a").await.unwrap().contains("there is no backup"));
-    bench.put(&format!("{CLUSTER}/backups/etcd/main/{missing}/etcd.backup.gz"), b"what is here is no gzip").await;
+    bench
+        .put(&format!("{CLUSTER}/backups/etcd/main/{missing}/etcd.backup.gz"), b"what is here is no gzip")
+        .await;
     assert!(bench.problems().await.contains("restore.db: invalid gzip header"));
     assert_eq!(disk_of(&bench), ["data"]);
     bench.clock.advance(Duration::from_secs(1));
