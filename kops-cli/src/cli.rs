@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::verb::{
     completion, create, create_assets, create_cluster, create_group, create_keypair, create_secret,
     create_ssh_key, create_state_store, delete_cluster, delete_group, delete_instance, delete_secret,
-    delete_ssh_key, distrust_keypair, edit, export_kubeconfig, get, lock, promote_keypair, reconcile,
+    delete_ssh_key, distrust_keypair, edit, etcd, export_kubeconfig, get, lock, promote_keypair, reconcile,
     replace, rolling_update, simulate_roll, toolbox_dump, update, upgrade, validate,
 };
 
@@ -93,6 +93,9 @@ pub(crate) enum Verb {
     /// Show and end leases: who is changing a cluster
     #[command(subcommand)]
     Lock(lock::LockVerb),
+    /// List, take and restore backups of etcd
+    #[command(subcommand)]
+    Etcd(etcd::EtcdVerb),
     /// For whoever looks for what is wrong
     #[command(subcommand)]
     Toolbox(ToolboxVerb),

@@ -149,6 +149,7 @@ impl From<OperationError> for CliError {
         let hint = match &error {
             OperationError::Registry(error) => error.hint(),
             OperationError::Lease(error) => error.hint().map(ToOwned::to_owned),
+            OperationError::Etcd(error) => error.hint(),
             OperationError::Cloud(error) | OperationError::Provider(ProviderError::Cloud(error)) => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }

@@ -16,6 +16,7 @@ pub(crate) mod delete_secret;
 pub(crate) mod delete_ssh_key;
 pub(crate) mod distrust_keypair;
 pub(crate) mod edit;
+pub(crate) mod etcd;
 pub(crate) mod export_kubeconfig;
 pub(crate) mod get;
 pub(crate) mod get_instances;
@@ -75,6 +76,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context).await,
         Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context).await,
         Verb::Lock(verb) => lock::run(verb, &context).await,
+        Verb::Etcd(verb) => etcd::run(verb, &context).await,
         Verb::Simulate(SimulateVerb::RollingUpdate(args)) => simulate_roll::run(args, &context).await,
         Verb::Toolbox(ToolboxVerb::Dump(args)) => toolbox_dump::run(args, &context).await,
         Verb::Version => Ok(version::run(&context)),

@@ -51,7 +51,7 @@ impl<P: Provider> Kops<P> {
         wait: Duration,
         cancel: &CancellationToken,
     ) -> Result<Option<Stamp>, OperationError> {
-        self.etcd_cluster(cluster, etcd).await?;
+        self.check_asked(cluster, etcd).await?;
         let commands = Commands::new(self.registry.store().as_ref(), cluster, etcd)?;
         let id = commands.ask_backup(self.clock.now()).await?;
         if wait.is_zero() {
@@ -118,6 +118,7 @@ impl<P: Provider> Kops<P> {
     ) -> Result<(), OperationError> {
         let EtcdRestore { cluster, etcd, members, backup, info, age: _ } = restore;
         self.exclusively(cluster, lease::Purpose::RestoreEtcd, run, async |run| {
+            self.check_asked(cluster, etcd).await?;
             let commands = Commands::new(self.registry.store().as_ref(), cluster, etcd)?;
             let id = commands.ask_restore(backup, &info.cluster_spec, self.clock.now()).await?;
             if wait.is_zero() {
@@ -147,16 +148,23 @@ impl<P: Provider> Kops<P> {
         Ok(Backups::new(self.registry.store().as_ref(), cluster, etcd)?)
     }
 
-    /// An etcd cluster that machines run.
     async fn etcd_cluster(&self, cluster: &str, etcd: &str) -> Result<EtcdCluster, OperationError> {
         let loaded = self.registry.load(cluster).await?;
-        if self.provider.own_cluster(&scope(&loaded.cluster)).is_some() {
-            return Err(EtcdError::Simulated { cluster: cluster.to_owned() }.into());
-        }
         let found =
             self.completed(&loaded)?.cluster.spec.etcd_clusters.into_iter().find(|one| one.name == etcd);
         let none = || EtcdError::NoEtcd { cluster: cluster.to_owned(), etcd: etcd.to_owned() };
         Ok(found.ok_or_else(none)?)
+    }
+
+    /// Makes sure that there is somebody who could do what is asked.
+    async fn check_asked(&self, cluster: &str, etcd: &str) -> Result<(), OperationError> {
+        self.etcd_cluster(cluster, etcd).await?;
+        let loaded = self.registry.load(cluster).await?;
+        let scope = scope(&loaded.cluster);
+        match self.provider.own_cluster(&scope) {
+            Some(_) => Err(EtcdError::Simulated { cluster: cluster.to_owned() }.into()),
+            None => Ok(()),
+        }
     }
 
     /// The members that have done it, unless one could not.
