@@ -331,7 +331,7 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
         let old = config("nodes");
         let mut new = old.clone();
         new.kubelet.0.insert("maxPods".to_owned(), 200.into());
-        new.labels.insert("tier".to_owned(), "x".repeat(99));
+        new.labels.insert("tier".to_owned(), "x".repeat(101));
         let asset = |name: &str| Asset { name: name.into(), sha256: "1".into(), key: "k".into() };
         new.assets = vec![asset("kubelet")];
         new.taints.clear();
@@ -341,7 +341,7 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
         assets.kubelet.name: <none> -> kubelet
         assets.kubelet.sha256: <none> -> 1
         kubelet.maxPods: 100 -> 200
-        labels.tier: <none> -> xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        labels.tier: <none> -> xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
         taints: ["a=b:NoSchedule"] -> <none>
         "#);
     }
