@@ -3,17 +3,33 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use similar::{ChangeTag, TextDiff};
+
+use crate::digest;
 
 /// As much of a value as fits beside another one.
 const SHOWN: usize = 100;
 
-/// What `new` has otherwise, one line a field, sorted by path (`kubelet.maxPods: 110 -> 200`).
-pub(crate) fn differences(old: &Value, new: &Value) -> Vec<String> {
+/// What `new` has otherwise, one line a field, sorted by path (`kubelet.maxPods: 110 -> 200`). Of fields whose path
+/// `is_hidden`, only a hash is told, and how many lines have changed.
+pub(crate) fn differences(old: &Value, new: &Value, is_hidden: fn(&str) -> bool) -> Vec<String> {
     let (old, new) = (fields(old), fields(new));
     let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed = all.into_iter().filter(|path| old.get(*path) != new.get(*path));
-    let text = |value: Option<&String>| value.map_or_else(|| "<none>".to_owned(), |value| shorten(value));
-    changed.map(|path| format!("{path}: {} -> {}", text(old.get(path)), text(new.get(path)))).collect()
+    changed.map(|path| difference(path, old.get(path), new.get(path), is_hidden(path))).collect()
+}
+
+fn difference(path: &str, old: Option<&String>, new: Option<&String>, is_hidden: bool) -> String {
+    let show = |value: &String| if is_hidden { digest::in_place_of(value) } else { shorten(value) };
+    let text = |value: Option<&String>| value.map_or_else(|| "<none>".to_owned(), show);
+    let lines = old.zip(new).filter(|_| is_hidden).map(|(old, new)| changed_lines(old, new));
+    format!("{path}: {} -> {}{}", text(old), text(new), lines.unwrap_or_default())
+}
+
+fn changed_lines(old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let count = |tag| diff.iter_all_changes().filter(|change| change.tag() == tag).count();
+    format!(", -{} +{} lines", count(ChangeTag::Delete), count(ChangeTag::Insert))
 }
 
 fn shorten(value: &str) -> String {

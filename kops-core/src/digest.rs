@@ -12,6 +12,11 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
+/// What is said of contents that are large, or are not to be shown.
+pub(crate) fn in_place_of(contents: &str) -> String {
+    format!("({} bytes, SHA-256 {})", contents.len(), &sha256_hex(contents.as_bytes())[..12])
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -139,7 +139,7 @@ fn flag(setting: &str) -> String {
 
 /// One argument, as systemd reads it: `%` and `$` stand for themselves.
 /// <https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#Command%20lines>
-fn quote(argument: &str) -> String {
+pub(crate) fn quote(argument: &str) -> String {
     let escaped = argument.replace('%', "%%").replace('$', "$$");
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | ';');
     if escaped.chars().all(is_plain) {

@@ -15,7 +15,7 @@ use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::invitation::Invitation;
-use crate::system::System;
+use crate::system::{System, must};
 use crate::{addons, certificates, disk, host, join, nodes, program, unit};
 
 /// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
@@ -54,7 +54,7 @@ impl Node {
         let files = plan
             .files
             .iter()
-            .map(|file| self.root.write("files", &file.path, file.contents.as_bytes(), file.mode).map(drop));
+            .map(|file| self.root.write("files", &file.path, &file.contents, file.mode).map(drop));
         let results = programs.into_iter().chain(network).chain([kernel]).chain(credentials).chain(files);
         let problems: Vec<NodeError> = results.filter_map(Result::err).collect();
         // A unit that lacks something would only fail, and one that is restarted twice serves nobody.
@@ -200,14 +200,18 @@ impl Node {
         self.root.write("names", "/etc/hosts", new.as_bytes(), 0o644).map(drop)
     }
 
-    /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change.
+    /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change. Settings
+    /// that users ask for are not.
     async fn kernel(&self, plan: &NodePlan) -> Done {
         for module in &plan.modules {
             let _ = self.system.run("modprobe", &["-q", module], "").await;
         }
         for file in plan.files.iter().filter(|file| file.path.starts_with("/etc/sysctl.d/")) {
-            self.root.write("kernel", &file.path, file.contents.as_bytes(), file.mode)?;
-            let _ = self.system.run("sysctl", &["-q", "-p", &file.path], "").await;
+            self.root.write("kernel", &file.path, &file.contents, file.mode)?;
+            let set = must(self.system.as_ref(), "kernel", "sysctl", &["-q", "-p", &file.path], "").await;
+            if file.path == render::SYSCTL_PARAMETERS {
+                set.map_err(|error| error.with_hint("`spec.sysctlParameters` asks for it"))?;
+            }
         }
         Ok(())
     }

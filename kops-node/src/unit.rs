@@ -1,7 +1,7 @@
 //! Units of systemd: written, and restarted only if what they are made from has changed.
 
 use kops_core::digest::sha256_hex;
-use kops_core::node::render::Unit;
+use kops_core::node::render::{Start, Unit};
 
 use crate::error::Done;
 use crate::files::Root;
@@ -25,15 +25,32 @@ pub(crate) async fn ensure(units: &[Unit], system: &dyn System, root: &Root) -> 
         must(system, "units", "systemctl", &["daemon-reload"], "").await?;
     }
     for (unit, as_started) in units.iter().zip(started) {
-        let verb = if as_started { "start" } else { "restart" };
-        if unit.enabled {
-            must(system, &step(unit), "systemctl", &["enable", "--quiet", &unit.name], "").await?;
+        match unit.start {
+            Start::Once | Start::Never if as_started => continue,
+            Start::Never => switch_off(unit, system).await?,
+            Start::AtBoot | Start::WhenReady | Start::Once => start(unit, as_started, system).await?,
         }
-        // Nobody waits for the others: each tries again by itself until what it needs is there.
-        must(system, &step(unit), "systemctl", &[verb, "--no-block", &unit.name], "").await?;
         root.write(&step(unit), &record(unit), fingerprint(unit, root).as_bytes(), 0o644)?;
     }
     Ok(())
+}
+
+async fn start(unit: &Unit, as_started: bool, system: &dyn System) -> Done {
+    let verb = if as_started { "start" } else { "restart" };
+    if unit.start == Start::AtBoot {
+        must(system, &step(unit), "systemctl", &["enable", "--quiet", &unit.name], "").await?;
+    }
+    // Nobody waits for the others: each tries again by itself until what it needs is there.
+    must(system, &step(unit), "systemctl", &[verb, "--no-block", &unit.name], "").await.map(drop)
+}
+
+/// A unit that the image does not have is off.
+async fn switch_off(unit: &Unit, system: &dyn System) -> Done {
+    let found = system.run("systemctl", &["cat", &unit.name], "").await;
+    if !found.is_ok_and(|output| output.is_ok()) {
+        return Ok(());
+    }
+    must(system, &step(unit), "systemctl", &["disable", "--quiet", "--now", &unit.name], "").await.map(drop)
 }
 
 /// Makes sure that these units are started anew the next time, whether or not anything has changed.

@@ -124,12 +124,13 @@ fn keypairs(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
     names.map(|name| AwsResource::Keypair(Keypair { name, ownership: Ownership::Managed }))
 }
 
-/// The completed manifest of the cluster, kept for people and for kops's tools. Once it is there, so were the volumes
-/// of etcd's members: one that is missing then has been lost.
+/// The completed manifest of the cluster, kept for people and for kops's tools. A preview shows how it changes, so what
+/// users put on machines is not in it. Once it is there, so were the volumes of etcd's members: one that is missing then
+/// has been lost.
 fn completed_manifest(context: &Context<'_>, made: &[AwsResource]) -> Result<AwsResource, ModelError> {
     let key = layout::completed(context.cluster)?;
     let root = layout::cluster(context.cluster)?;
-    let manifest = Manifest::from(context.completed.cluster.clone());
+    let manifest = Manifest::from(context.completed.cluster.without_contents());
     let object = StateObject {
         location: root.rest(&key).unwrap_or_default().to_owned(),
         contents: write([&manifest])?,

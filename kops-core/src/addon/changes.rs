@@ -15,7 +15,7 @@ pub fn changes(old: &[Value], new: &[Value]) -> Vec<String> {
     ids.into_iter()
         .flat_map(|id| match (old.get(id), new.get(id)) {
             (Some(old), Some(new)) => {
-                differences(old, new).into_iter().map(|line| format!("{id}: {line}")).collect()
+                differences(old, new, |_| false).into_iter().map(|line| format!("{id}: {line}")).collect()
             }
             (None, _) => vec![format!("{id}: new")],
             (_, None) if id.holds_more() => vec![format!("{id}: no longer kept, but left there")],

@@ -4,7 +4,11 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use super::instance_group::RollingUpdate;
-use super::{AccessSource, Api, EtcdCluster, LOCAL_SUFFIX, Metadata, Networking, Settings, Subnet, Topology};
+use super::{
+    AccessSource, Api, EtcdCluster, FileAsset, Hook, LOCAL_SUFFIX, Metadata, Networking, Settings, Subnet,
+    Topology,
+};
+use crate::digest::in_place_of;
 
 /// `kind: Cluster`: everything about a cluster but its groups of machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,20 @@ impl Cluster {
     /// Whether the cluster's name ends in `.k8s.local`, which stands for "no hosted zone".
     pub fn is_local(&self) -> bool {
         self.name().ends_with(LOCAL_SUFFIX)
+    }
+
+    /// The same for records and previews: with sizes and hashes in place of what hooks and files say.
+    #[must_use]
+    pub fn without_contents(&self) -> Self {
+        let mut cluster = self.clone();
+        let hide = |text: &mut String| *text = in_place_of(text);
+        for hook in &mut cluster.spec.hooks {
+            hook.manifest.as_mut().map(hide);
+            let containers = hook.exec_container.as_mut();
+            containers.into_iter().flat_map(|container| container.environment.values_mut()).for_each(hide);
+        }
+        cluster.spec.file_assets.iter_mut().map(|asset| &mut asset.content).for_each(hide);
+        cluster
     }
 }
 
@@ -83,6 +101,12 @@ pub struct ClusterSpec {
     /// Existing policies for the machines: role (`master`, `node`, `bastion`) → their ids.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub external_policies: BTreeMap<String, Vec<String>>,
+    /// Files of the machines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_assets: Vec<FileAsset>,
+    /// What machines run beside Kubernetes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Permissions of the machines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iam: Option<ClusterIam>,
@@ -149,6 +173,9 @@ pub struct ClusterSpec {
     /// The subnets, of one region.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<Subnet>,
+    /// Settings of the machines' kernels (`vm.swappiness=10`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctl_parameters: Vec<String>,
     /// Where machines are placed and how names are resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,

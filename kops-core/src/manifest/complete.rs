@@ -9,8 +9,8 @@ use super::ranges;
 use super::versions::{KubernetesVersion, RECOMMENDED};
 use super::{
     Api, Authorization, Cluster, ClusterIam, ClusterSpec, CompletedCluster, DnsAccess, DnsType, Empty,
-    EtcdMember, HttpTokens, InstanceGroup, LoadBalancer, LoadBalancerClass, LoadBalancerType, Networking,
-    Role, Settings, Subnet, SubnetType,
+    EtcdMember, FileAsset, HttpTokens, InstanceGroup, LoadBalancer, LoadBalancerClass, LoadBalancerType,
+    Networking, Role, Settings, Subnet, SubnetType,
 };
 
 const NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(172, 20, 0, 0), 16);
@@ -102,6 +102,7 @@ fn complete_cluster(spec: &mut ClusterSpec, is_local: bool) {
     }
     complete_api(spec, is_local);
     let release = kubernetes_version(spec).nearest_release();
+    spec.file_assets.iter_mut().for_each(FileAsset::complete);
     for etcd in &mut spec.etcd_clusters {
         etcd.version.get_or_insert_with(|| release.etcd.to_owned());
         etcd.etcd_members.iter_mut().for_each(complete_member);
@@ -194,6 +195,7 @@ fn complete_group(group: &mut InstanceGroup, cluster: &ClusterSpec, recommendati
     let metadata = spec.instance_metadata.get_or_insert_default();
     metadata.http_put_response_hop_limit.get_or_insert(1);
     metadata.http_tokens.get_or_insert(HttpTokens::Required);
+    spec.file_assets.iter_mut().for_each(FileAsset::complete);
 }
 
 /// The version that is asked for, or the recommended one where it makes no sense (which validation says).

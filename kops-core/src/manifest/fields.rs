@@ -20,7 +20,6 @@ use Treatment::{Harmless, Refused};
 const ADD_ON: &str = "this add-on is not installed; bring its manifests in `spec.addons`";
 const OTHER_CLOUD: &str = "it concerns another cloud";
 const NO_DOCKER: &str = "machines run containerd, not Docker";
-const NODE_FILES: &str = "files and hooks of machines are not supported yet";
 const MIRRORS: &str = "mirrors and proxies are not supported yet";
 const LOAD_BALANCER: &str = "this setting of the load balancer is not supported yet";
 const AUTHENTICATION: &str = "other ways to log in to the API are not supported yet";
@@ -75,9 +74,7 @@ const CLUSTER: &[(&str, Treatment)] = &[
     ("spec.etcdClusters[].manager.logLevel", Harmless("no etcd manager runs")),
     ("spec.etcdClusters[].provider", Harmless("no etcd manager runs")),
     ("spec.externalDns", Refused("records for services are not supported")),
-    ("spec.fileAssets", Refused(NODE_FILES)),
     ("spec.gossipConfig", Harmless("there is no gossip between machines")),
-    ("spec.hooks", Refused(NODE_FILES)),
     ("spec.iam.serviceAccountExternalPermissions", Refused(IRSA)),
     ("spec.iam.useServiceAccountExternalPermissions", Refused(IRSA)),
     ("spec.isolateMasters", Refused("control-plane machines take part in the network of the pods")),
@@ -96,7 +93,6 @@ const CLUSTER: &[(&str, Treatment)] = &[
     ("spec.serviceAccountIssuerDiscovery", Refused(IRSA)),
     ("spec.snapshotController", Refused(ADD_ON)),
     ("spec.subnets[].additionalRoutes", Refused("more routes of a subnet are not supported yet")),
-    ("spec.sysctlParameters", Refused(SYSTEM)),
     ("spec.target", Harmless("it concerns output for other tools")),
     ("spec.updatePolicy", Harmless("machines update packages as their image does")),
     ("spec.useHostCertificates", Harmless("no pod of the control plane needs them")),
@@ -110,17 +106,14 @@ const GROUP: &[(&str, Treatment)] = &[
     ("spec.capacityRebalance", Refused(PLACEMENT)),
     ("spec.compressUserData", Harmless("user data is small")),
     ("spec.cpuCredits", Refused("CPU credits are not supported yet")),
-    ("spec.fileAssets", Refused(NODE_FILES)),
     ("spec.gcpProvisioningModel", Harmless(OTHER_CLOUD)),
     ("spec.guestAccelerators", Harmless(OTHER_CLOUD)),
-    ("spec.hooks", Refused(NODE_FILES)),
     ("spec.instanceInterruptionBehavior", Refused(PLACEMENT)),
     ("spec.manager", Refused(PLACEMENT)),
     ("spec.maxInstanceLifetime", Refused(PLACEMENT)),
     ("spec.packages", Refused(SYSTEM)),
     ("spec.securityGroupOverride", Refused("replacing the security group of a role is not supported yet")),
     ("spec.spotDurationInMinutes", Refused("the cloud no longer offers spare capacity for a fixed time")),
-    ("spec.sysctlParameters", Refused(SYSTEM)),
     ("spec.updatePolicy", Harmless("machines update packages as their image does")),
     ("spec.volumeMounts", Refused(VOLUMES)),
     ("spec.volumes", Refused(VOLUMES)),
@@ -210,8 +203,11 @@ mod tests {
         etcdClusters[].manager.backupInterval etcdClusters[].manager.backupRetentionDays
         etcdClusters[].manager.discoveryPollInterval etcdClusters[].manager.env etcdClusters[].manager.image
         etcdClusters[].manager.listenMetricsURLs etcdClusters[].manager.logLevel etcdClusters[].memoryRequest
-        etcdClusters[].name etcdClusters[].provider etcdClusters[].version externalDns externalPolicies fileAssets
-        gossipConfig hooks iam.allowContainerRegistry iam.legacy iam.permissionsBoundary
+        etcdClusters[].name etcdClusters[].provider etcdClusters[].version externalDns externalPolicies
+        fileAssets[].content fileAssets[].isBase64 fileAssets[].mode fileAssets[].name fileAssets[].path fileAssets[].roles
+        gossipConfig hooks[].before hooks[].disabled hooks[].execContainer.command hooks[].execContainer.environment
+        hooks[].execContainer.image hooks[].manifest hooks[].name hooks[].requires hooks[].roles
+        hooks[].useRawManifest iam.allowContainerRegistry iam.legacy iam.permissionsBoundary
         iam.serviceAccountExternalPermissions iam.useServiceAccountExternalPermissions isolateMasters karpenter keyStore
         kubeAPIServer kubeControllerManager kubeDNS kubeProxy kubeScheduler kubelet kubernetesApiAccess
         kubernetesVersion masterInternalName masterKubelet masterPublicName metricsServer networkCIDR networkID
@@ -226,7 +222,11 @@ mod tests {
         additionalSecurityGroups additionalUserData[].content additionalUserData[].name additionalUserData[].type
         associatePublicIp autoscale autoscalePriority capacityRebalance cloudLabels compressUserData containerd
         cpuCredits detailedInstanceMonitoring externalLoadBalancers[].loadBalancerName
-        externalLoadBalancers[].targetGroupArn fileAssets gcpProvisioningModel guestAccelerators hooks iam.profile
+        externalLoadBalancers[].targetGroupArn fileAssets[].content fileAssets[].isBase64 fileAssets[].mode
+        fileAssets[].name fileAssets[].path fileAssets[].roles gcpProvisioningModel guestAccelerators
+        hooks[].before hooks[].disabled hooks[].execContainer.command hooks[].execContainer.environment
+        hooks[].execContainer.image hooks[].manifest hooks[].name hooks[].requires hooks[].roles
+        hooks[].useRawManifest iam.profile
         image instanceInterruptionBehavior instanceMetadata.httpPutResponseHopLimit instanceMetadata.httpTokens
         instanceProtection kubelet machineType manager maxInstanceLifetime maxPrice maxSize minSize
         mixedInstancesPolicy.instanceRequirements.cpu.max mixedInstancesPolicy.instanceRequirements.cpu.min

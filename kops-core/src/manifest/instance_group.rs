@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CountOrPercent, Metadata, Settings};
+use super::{CountOrPercent, FileAsset, Hook, Metadata, Settings};
 
 /// `kind: InstanceGroup`: a group of like machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,12 @@ pub struct InstanceGroupSpec {
     /// Existing load balancers to which the machines are attached.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub external_load_balancers: Vec<ExternalLoadBalancer>,
+    /// Files of the machines, over those of the cluster at the same path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_assets: Vec<FileAsset>,
+    /// What the machines run beside Kubernetes, over the cluster's hooks of the same name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Permissions of the machines, instead of those of their role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iam: Option<GroupIam>,
@@ -144,6 +150,9 @@ pub struct InstanceGroupSpec {
     /// Processes of the scaling group that are held, such as `AZRebalance`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suspend_processes: Vec<String>,
+    /// Settings of the machines' kernels (`vm.swappiness=10`), over those of the cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctl_parameters: Vec<String>,
     /// Taints of the Kubernetes nodes (`key=value:NoSchedule`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub taints: Vec<String>,

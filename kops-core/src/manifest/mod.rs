@@ -12,6 +12,8 @@ mod count;
 mod etcd;
 mod exposure;
 mod fields;
+mod file_asset;
+mod hook;
 mod instance_group;
 mod metadata;
 mod network;
@@ -34,6 +36,8 @@ pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};
 pub use etcd::{EtcdCluster, EtcdManager, EtcdMember};
 pub use exposure::open_to_the_world;
+pub use file_asset::FileAsset;
+pub use hook::{ExecContainer, Hook};
 pub use instance_group::{
     ExternalLoadBalancer, GroupIam, HttpTokens, InstanceGroup, InstanceGroupSpec, InstanceMetadata,
     InstanceRequirements, MixedInstancesPolicy, Range, Role, RollingUpdate, UserData,
@@ -46,6 +50,8 @@ pub use settings::Settings;
 pub use source::{AccessSource, AccessSourceError};
 pub use ssh_credential::{SshCredential, SshCredentialSpec};
 pub use validate::{Taint, TaintEffect, TaintError, unsupported, validate};
+#[cfg(test)]
+pub(crate) use validate::{is_own_file, is_own_unit};
 pub use write::write;
 
 /// The API version that manifests are written with.

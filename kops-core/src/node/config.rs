@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, labels};
+use super::{Asset, additions, labels};
 use crate::digest::sha256_hex;
 use crate::etcd::BackupPolicy;
-use crate::manifest::{CompletedCluster, InstanceGroup, Networking, Role, Settings};
+use crate::manifest::{CompletedCluster, FileAsset, Hook, InstanceGroup, Networking, Role, Settings};
 use crate::state::{InvalidKey, layout};
 use crate::state_object::StateObject;
 use crate::yaml::{self, WriteError};
@@ -51,6 +51,15 @@ pub struct NodeConfig {
     /// The members of etcd clusters that the group's machine runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<EtcdMembership>,
+    /// Files that users put on the machines; each is whole, and none is there twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_assets: Vec<FileAsset>,
+    /// What users run on the machines, in the order in which it is started; each has a name, and none is there twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
+    /// Settings of the kernel (`name=value`), each over those before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sysctl_parameters: Vec<String>,
     /// Where the cluster's state is, if machines can reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSource>,
@@ -170,6 +179,9 @@ impl NodeConfig {
                 .filter_map(|(name, settings)| Some((name.to_owned(), settings.clone()?)))
                 .collect(),
             etcd: etcd(completed, group.name()),
+            file_assets: additions::file_assets(completed, group),
+            hooks: additions::hooks(completed, group),
+            sysctl_parameters: additions::sysctl_parameters(completed, group),
             state: None,
             assets: Vec::new(),
         }
@@ -232,7 +244,7 @@ fn etcd(completed: &CompletedCluster, group: &str) -> Vec<EtcdMembership> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Manifest, Recommendations, complete, read};
+    use crate::manifest::{ExecContainer, Manifest, Recommendations, complete, read};
 
     fn completed() -> CompletedCluster {
         let text = "
@@ -335,13 +347,39 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
         let asset = |name: &str| Asset { name: name.into(), sha256: "1".into(), key: "k".into() };
         new.assets = vec![asset("kubelet")];
         new.taints.clear();
+        let file = |content: &str| FileAsset {
+            name: "audit".to_owned(),
+            content: content.to_owned(),
+            ..FileAsset::default()
+        };
+        let mut old = old;
+        old.file_assets = vec![file("kind: Policy\nsecret: old\n")];
+        new.file_assets = vec![file("kind: Policy\nsecret: new\nmore: 1\n")];
+        let environment = [("PASSWORD".to_owned(), "hunter2".to_owned())].into();
+        let container = ExecContainer { environment, image: "x".to_owned(), ..ExecContainer::default() };
+        new.hooks = vec![
+            Hook {
+                name: Some("a.service".to_owned()),
+                manifest: Some("secret".to_owned()),
+                ..Hook::default()
+            },
+            Hook { name: Some("b.service".to_owned()), exec_container: Some(container), ..Hook::default() },
+        ];
+        new.sysctl_parameters = vec!["vm.swappiness=1".to_owned()];
         assert_eq!(old.changes(&old), Vec::<String>::new());
         insta::assert_snapshot!(old.changes(&new).join("\n"), @r#"
         assets.kubelet.key: <none> -> k
         assets.kubelet.name: <none> -> kubelet
         assets.kubelet.sha256: <none> -> 1
+        fileAssets.audit.content: (25 bytes, SHA-256 4faaa1215847) -> (33 bytes, SHA-256 dea6bd5bc91e), -1 +2 lines
+        hooks.a.service.manifest: <none> -> (6 bytes, SHA-256 2bb80d537b1d)
+        hooks.a.service.name: <none> -> a.service
+        hooks.b.service.execContainer.environment.PASSWORD: <none> -> (7 bytes, SHA-256 f52fbd32b2b3)
+        hooks.b.service.execContainer.image: <none> -> x
+        hooks.b.service.name: <none> -> b.service
         kubelet.maxPods: 100 -> 200
         labels.tier: <none> -> xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        sysctlParameters: <none> -> ["vm.swappiness=1"]
         taints: ["a=b:NoSchedule"] -> <none>
         "#);
     }

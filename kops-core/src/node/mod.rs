@@ -3,6 +3,7 @@
 //! A [`NodeConfig`] holds everything about a group's machines that is no secret. It is stored under its own hash,
 //! which the machines' user data names: another configuration is another template version, and so "needs update".
 
+mod additions;
 mod catalog;
 mod changes;
 mod cloud;

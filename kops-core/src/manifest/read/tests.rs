@@ -205,3 +205,33 @@ proptest! {
 fn the_sound_manifest_is_sound() {
     assert_eq!(read("m.yaml", SOUND).unwrap().manifests.len(), 2);
 }
+
+#[test]
+fn what_users_put_on_machines_is_read_strictly() {
+    let text = "\
+apiVersion: kops/v1alpha2
+kind: Cluster
+metadata: {name: a.k8s.local}
+spec:
+  hooks:
+  - {name: a, disabled: false, roles: [Master, Node], manifest: ExecStart=/bin/true, useRawManifest: false}
+  - {execContainer: {image: x, command: [a], environment: {A: no}}, before: [kubelet.service], requires: [b.service]}
+  fileAssets:
+  - {name: a, path: /a, roles: [ControlPlane], content: x, isBase64: false, mode: 0644}
+  sysctlParameters: [vm.swappiness=1]
+";
+    let manifests = read("m.yaml", text).unwrap().manifests;
+    let Manifest::Cluster(cluster) = &manifests[0] else { panic!("{manifests:?}") };
+    assert_eq!(cluster.spec.hooks[1].exec_container.as_ref().unwrap().environment["A"], "no");
+    assert_eq!(cluster.spec.file_assets[0].mode(), Some(0o644));
+    let written = crate::manifest::write(&manifests).unwrap();
+    assert_eq!(read("m.yaml", &written).unwrap().manifests, manifests);
+
+    let text = text.replace("[Master, Node]", "[Masters]").replace("isBase64: false", "base64: true");
+    let text = text.replace("execContainer: {image", "execContainer: {imag");
+    insta::assert_snapshot!(read("m.yaml", &text).unwrap_err(), @r"
+    m.yaml:6:40: spec.hooks[0].roles[0]: `Masters` is not one of ControlPlane, Master, Node, Bastion (did you mean `Master`?)
+    m.yaml:7:22: spec.hooks[1].execContainer.imag: there is no such field (did you mean `image`?)
+    m.yaml:9:60: spec.fileAssets[0].base64: there is no such field (did you mean `isBase64`?)
+    ");
+}

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::syntax::is_domain_name;
-use super::{Below, Violations, group};
+use super::{Below, Violations, group, machine};
 use crate::manifest::{AccessSource, AddonSpec, Api, CompletedCluster, Role, versions};
 
 /// The roles by which policies are given, as manifests name them.
@@ -15,6 +15,9 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     check_roles(&mut found, completed);
     check_labels(&mut found, "spec.cloudLabels", &spec.cloud_labels);
     check_addons(&mut found, &spec.addons);
+    machine::check_hooks(&mut found, &spec.hooks);
+    machine::check_files(&mut found, &spec.file_assets);
+    machine::check_sysctls(&mut found, &spec.sysctl_parameters);
     if let Some(Api { dns: Some(_), load_balancer: Some(_) }) = spec.api {
         found.add("spec.api", "`dns` and `loadBalancer` exclude each other");
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::syntax::{Taint, is_dns_label, is_label_key, is_label_value};
-use super::{Below, cluster};
+use super::{Below, cluster, machine};
 use crate::manifest::{
     CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
     Subnet, SubnetType,
@@ -18,6 +18,10 @@ pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: 
     check_machine(found, spec);
     check_node(found, spec);
     cluster::check_labels(found, "spec.cloudLabels", &spec.cloud_labels);
+    machine::check_hooks(found, &spec.hooks);
+    machine::check_files(found, &spec.file_assets);
+    machine::check_sysctls(found, &spec.sysctl_parameters);
+    machine::check_user_data(found, &spec.additional_user_data);
     for (index, balancer) in spec.external_load_balancers.iter().enumerate() {
         if balancer.load_balancer_name.is_some() == balancer.target_group_arn.is_some() {
             let path = format!("spec.externalLoadBalancers[{index}]");

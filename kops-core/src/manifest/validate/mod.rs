@@ -3,6 +3,7 @@
 mod cluster;
 mod etcd;
 mod group;
+mod machine;
 mod network;
 mod syntax;
 #[cfg(test)]
@@ -12,6 +13,8 @@ mod unsupported;
 use std::collections::BTreeSet;
 use std::fmt;
 
+#[cfg(test)]
+pub(crate) use machine::{is_own_file, is_own_unit};
 pub use syntax::{Taint, TaintEffect, TaintError};
 pub use unsupported::unsupported;
 

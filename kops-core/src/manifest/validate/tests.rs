@@ -318,3 +318,94 @@ fn volumes() {
     instanceGroup[master-us-x-1b].spec.rootVolumeEncryptionKey: a key is given for a volume that is not encrypted
     ");
 }
+
+/// A valid cluster with this below `spec` of the cluster, and of the group of workers.
+fn found_with(cluster: &str, group: &str) -> String {
+    fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
+        let reading = crate::yaml::Reading::of(&crate::yaml::read(text).unwrap()[0], "");
+        assert_eq!(reading.findings, []);
+        reading.value.unwrap()
+    }
+    found(|c| {
+        let read_cluster: crate::manifest::ClusterSpec = read(cluster);
+        let spec = &mut c.cluster.spec;
+        spec.hooks = read_cluster.hooks;
+        spec.file_assets = read_cluster.file_assets;
+        spec.sysctl_parameters = read_cluster.sysctl_parameters;
+        let read_group: crate::manifest::InstanceGroupSpec = read(group);
+        let spec = &mut c.groups[3].spec;
+        spec.hooks = read_group.hooks;
+        spec.additional_user_data = read_group.additional_user_data;
+    })
+}
+
+#[test]
+fn what_users_put_on_machines() {
+    let cluster = r##"
+hooks:
+- {}
+- {name: kubelet, manifest: x}
+- {name: "a b", execContainer: {image: "x y", environment: {"A=B": c, "": d}}}
+- {name: twice, manifest: x, requires: [docker.service, "a/b"], before: [""]}
+- {name: twice.service, manifest: x, execContainer: {image: x}}
+- {name: x.timer, manifest: x}
+- {useRawManifest: true, before: [a], requires: [b], manifest: x}
+- {useRawManifest: true, execContainer: {image: x}}
+- {disabled: true}
+- {name: etcd.service, disabled: true}
+fileAssets:
+- {}
+- {name: a, path: relative, content: x, mode: "999"}
+- {name: ../b, content: x}
+- {name: c, path: /etc/kubernetes/pki/kubernetes-ca.crt, content: x}
+- {name: d, content: "%", isBase64: true}
+- {name: d, content: x}
+- {name: e, path: /etc/hosts, content: x}
+sysctlParameters: [vm.swappiness, "# x=y", "a.b=1\nc=2", net.ipv4.ip_forward = 1]
+"##;
+    let group = r##"
+additionalUserData:
+- {}
+- {name: "a\nb", type: text/plain, content: x}
+- {name: ok.sh, type: text/x-shellscript, content: "#!/bin/sh"}
+hooks: [{name: fine, manifest: ExecStart=/bin/true}, {name: update-engine.service, disabled: true}]
+"##;
+    insta::assert_snapshot!(found_with(cluster, group), @r#"
+    cluster.spec.hooks[0]: exactly one of `manifest` and `execContainer` is needed
+    cluster.spec.hooks[1].name: the machines' own kubelet.service cannot be a hook
+    cluster.spec.hooks[2].name: `a b.service` is not the name of a unit
+    cluster.spec.hooks[2].execContainer.image: `x y` is not the name of an image
+    cluster.spec.hooks[2].execContainer.environment[]: this is not the name of a variable
+    cluster.spec.hooks[2].execContainer.environment[A=B]: this is not the name of a variable
+    cluster.spec.hooks[3].before[0]: `` is not the name of a unit
+    cluster.spec.hooks[3].requires[0]: machines run containerd, not Docker (write `containerd.service`)
+    cluster.spec.hooks[3].requires[1]: `a/b` is not the name of a unit
+    cluster.spec.hooks[4].name: another hook has the name `twice.service`
+    cluster.spec.hooks[4]: exactly one of `manifest` and `execContainer` is needed
+    cluster.spec.hooks[5].name: `x.timer` is no service (write the whole unit, and `useRawManifest: true`)
+    cluster.spec.hooks[6].before: `before` has no place beside a manifest that is the whole unit (write it into the manifest)
+    cluster.spec.hooks[6].requires: `requires` has no place beside a manifest that is the whole unit (write it into the manifest)
+    cluster.spec.hooks[7].useRawManifest: a container has no manifest
+    cluster.spec.hooks[8]: a hook that is disabled needs the name of the unit to switch off
+    cluster.spec.hooks[9].name: the machines' own etcd.service cannot be a hook
+    cluster.spec.fileAssets[0].name: the name is missing
+    cluster.spec.fileAssets[0].content: the content is missing
+    cluster.spec.fileAssets[1].path: `relative` is not the absolute path of a file
+    cluster.spec.fileAssets[1].mode: `999` is not a file's permissions (write octal digits, such as "0440")
+    cluster.spec.fileAssets[2].path: `/srv/kubernetes/assets/../b` is not the absolute path of a file
+    cluster.spec.fileAssets[3].path: the machines' own /etc/kubernetes/pki/kubernetes-ca.crt cannot be replaced
+    cluster.spec.fileAssets[4].content: this is not Base64
+    cluster.spec.fileAssets[5].path: another file has the path /srv/kubernetes/assets/d
+    cluster.spec.fileAssets[6].path: the machines' own /etc/hosts cannot be replaced
+    cluster.spec.sysctlParameters[0]: `vm.swappiness` is not a setting of the kernel (write a name and a value, such as vm.swappiness=10)
+    cluster.spec.sysctlParameters[1]: `# x=y` is not a setting of the kernel (write a name and a value, such as vm.swappiness=10)
+    cluster.spec.sysctlParameters[2]: `a.b=1
+    c=2` is not a setting of the kernel (write a name and a value, such as vm.swappiness=10)
+    instanceGroup[nodes].spec.additionalUserData[0].name: `` is not the name of a file
+    instanceGroup[nodes].spec.additionalUserData[0].type: `` is not a type that cloud-init takes (the types are text/cloud-boothook, text/cloud-config, text/cloud-config-archive, text/part-handler, text/upstart-job, text/x-include-once-url, text/x-include-url, text/x-shellscript)
+    instanceGroup[nodes].spec.additionalUserData[0].content: the content is missing
+    instanceGroup[nodes].spec.additionalUserData[1].name: `a
+    b` is not the name of a file
+    instanceGroup[nodes].spec.additionalUserData[1].type: `text/plain` is not a type that cloud-init takes (the types are text/cloud-boothook, text/cloud-config, text/cloud-config-archive, text/part-handler, text/upstart-job, text/x-include-once-url, text/x-include-url, text/x-shellscript)
+    "#);
+}

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::{Context, File, NodePlan, RenderError, Unit};
+use super::{Context, File, NodePlan, RenderError, Start, Unit};
 use crate::flags::SettingError;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
@@ -34,7 +34,12 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
         DROP_IN,
         "[Unit]\nStartLimitIntervalSec=0\n\n[Service]\nRestart=always\nRestartSec=1\n",
     ));
-    plan.units.push(Unit { name: "containerd.service".to_owned(), contents: None, enabled: true, inputs });
+    plan.units.push(Unit {
+        name: "containerd.service".to_owned(),
+        contents: None,
+        start: Start::AtBoot,
+        inputs,
+    });
     Ok(())
 }
 

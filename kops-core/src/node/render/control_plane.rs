@@ -1,6 +1,6 @@
 use super::certificates::{self, PKI, crt, key};
 use super::unit::Service;
-use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, etcd, program};
+use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, Start, etcd, program};
 use crate::flags::Flags;
 use crate::pki;
 
@@ -17,7 +17,8 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
         (kubeconfig_path("kube-controller-manager"), "kube-controller-manager"),
         (kubeconfig_path("kube-scheduler"), "kube-scheduler"),
     ] {
-        plan.files.push(File { path, mode: 0o600, contents: kubeconfig(context, &crt(user), &key(user))? });
+        let contents = kubeconfig(context, &crt(user), &key(user))?.into_bytes();
+        plan.files.push(File { path, mode: 0o600, contents });
     }
     let services = [api_server(context)?, controller_manager(context)?, scheduler(context)?];
     plan.units.extend(services.map(Into::into));
@@ -103,7 +104,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
         description: "Kubernetes API server",
         command: flags.command(&program("kube-apiserver")),
         service: vec!["LimitNOFILE=65536".to_owned()],
-        enabled: true,
+        start: Start::AtBoot,
         inputs,
     })
 }
@@ -144,7 +145,7 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
         description: "Kubernetes controller manager",
         command: flags.command(&program("kube-controller-manager")),
         service: Vec::new(),
-        enabled: true,
+        start: Start::AtBoot,
         inputs,
     })
 }
@@ -167,7 +168,7 @@ fn scheduler(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
         description: "Kubernetes scheduler",
         command: flags.command(&program("kube-scheduler")),
         service: Vec::new(),
-        enabled: true,
+        start: Start::AtBoot,
         inputs: vec![kubeconfig, crt("kube-scheduler"), key("kube-scheduler")],
     })
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::certificates::{self, crt, key};
 use super::unit::Service;
-use super::{Context, Etcd, MEMBER_FILE, NodePlan, RenderError, Volume, program};
+use super::{Context, Etcd, MEMBER_FILE, NodePlan, RenderError, Start, Volume, program};
 use crate::flags::Flags;
 use crate::node::EtcdMembership;
 use crate::pki;
@@ -131,7 +131,7 @@ fn service<'a>(
         command: flags.command(&program("etcd")).replace("$${MEMBER}", MEMBER),
         // Not there while the volume is not: etcd must never start beside its disk.
         service: vec![format!("EnvironmentFile={mount}/{MEMBER_FILE}"), "LimitNOFILE=65536".to_owned()],
-        enabled: false,
+        start: Start::WhenReady,
         inputs,
     }
 }

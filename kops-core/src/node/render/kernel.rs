@@ -1,4 +1,4 @@
-use super::{File, NodePlan};
+use super::{Context, File, NodePlan, SYSCTL_PARAMETERS};
 
 /// Bridged traffic is seen by iptables; containers' file systems are overlays.
 const MODULES: [&str; 3] = ["br_netfilter", "nf_conntrack", "overlay"];
@@ -29,10 +29,15 @@ const SYSCTLS: [(&str, &str); 22] = [
     ("vm.panic_on_oom", "0"),
 ];
 
-pub(super) fn render(plan: &mut NodePlan) {
+pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) {
     plan.modules.extend(MODULES.map(str::to_owned));
     // The dash: a setting that the kernel lacks, or that is not the machine's to change, is passed over.
     let lines = SYSCTLS.iter().map(|(name, value)| format!("-{name} = {value}\n"));
     plan.files.push(File::public("/etc/sysctl.d/99-kubernetes.conf", lines.collect::<String>()));
     plan.files.push(File::public("/etc/modules-load.d/kubernetes.conf", MODULES.join("\n") + "\n"));
+    let parameters = &context.config.sysctl_parameters;
+    if !parameters.is_empty() {
+        // Read after the other one. Without a dash: what users ask for is not passed over.
+        plan.files.push(File::public(SYSCTL_PARAMETERS, parameters.join("\n") + "\n"));
+    }
 }

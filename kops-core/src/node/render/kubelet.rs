@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::certificates::{self, PKI, crt, key};
 use super::control_plane::{kubeconfig, kubeconfig_of};
 use super::unit::Service;
-use super::{BOOTSTRAP_TOKEN, Context, File, NodePlan, RenderError, program};
+use super::{BOOTSTRAP_TOKEN, Context, File, NodePlan, RenderError, Start, program};
 use crate::flags::{Flags, SettingError};
 use crate::manifest::Settings;
 use crate::manifest::ranges::{CLUSTER_DNS, nth};
@@ -55,7 +55,7 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
     certificates::authority(plan);
     plan.files.push(File::public(CONFIG, crate::yaml::write(&configuration(context)?)?));
     let kubeconfig_file = if context.is_control_plane() {
-        let contents = kubeconfig(context, &crt("kubelet"), &key("kubelet"))?;
+        let contents = kubeconfig(context, &crt("kubelet"), &key("kubelet"))?.into_bytes();
         let path = "/etc/kubernetes/kubelet.kubeconfig".to_owned();
         plan.files.push(File { path: path.clone(), mode: 0o600, contents });
         path
@@ -64,7 +64,7 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
         plan.files.push(File {
             path: BOOTSTRAP_KUBECONFIG.to_owned(),
             mode: 0o600,
-            contents: kubeconfig_of(context, &user)?,
+            contents: kubeconfig_of(context, &user)?.into_bytes(),
         });
         KUBECONFIG.to_owned()
     };
@@ -142,7 +142,7 @@ fn service(context: &Context<'_>, kubeconfig: &str) -> Service<'static> {
         description: "Kubernetes kubelet",
         command: flags.command(&program("kubelet")),
         service: vec!["KillMode=process".to_owned()],
-        enabled: true,
+        start: Start::AtBoot,
         inputs,
     }
 }
@@ -309,7 +309,7 @@ fn proxy_service(context: &Context<'_>, kubeconfig: String) -> Service<'static> 
             format!("ExecStartPre=/bin/sh -c 'until [ -s {kubeconfig} ]; do sleep 0.2; done'"),
             "TimeoutStartSec=infinity".to_owned(),
         ],
-        enabled: true,
+        start: Start::AtBoot,
         inputs: vec![PROXY_CONFIG.to_owned(), format!("{PKI}/{}.crt", certificates::CA)],
     }
 }

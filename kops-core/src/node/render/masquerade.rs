@@ -1,7 +1,7 @@
 //! Pods go by their node's address outside of the range in which theirs are known. As in kops
 //! (`nodeup/pkg/model/containerd.go`, `cni-iptables-setup`).
 
-use super::{Context, File, NodePlan, Unit};
+use super::{Context, File, NodePlan, Start, Unit};
 
 const SCRIPT: &str = "/opt/kops/conf/pod-masquerade.sh";
 
@@ -26,7 +26,7 @@ set -- POSTROUTING -s {pods} -m addrtype ! --dst-type LOCAL -j IP-MASQ
 iptables --wait -t nat -C \"$@\" 2>/dev/null || iptables --wait -t nat -A \"$@\"
 "
     );
-    plan.files.push(File { path: SCRIPT.to_owned(), mode: 0o755, contents: script });
+    plan.files.push(File { path: SCRIPT.to_owned(), mode: 0o755, contents: script.into_bytes() });
     plan.units.push(Unit {
         name: "pod-masquerade.service".to_owned(),
         contents: Some(format!(
@@ -34,7 +34,7 @@ iptables --wait -t nat -C \"$@\" 2>/dev/null || iptables --wait -t nat -A \"$@\"
              [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={SCRIPT}\n\n\
              [Install]\nWantedBy=multi-user.target\n"
         )),
-        enabled: true,
+        start: Start::AtBoot,
         inputs: vec![SCRIPT.to_owned()],
     });
 }

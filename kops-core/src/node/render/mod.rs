@@ -4,6 +4,7 @@ mod certificates;
 mod containerd;
 mod control_plane;
 mod etcd;
+mod hooks;
 mod kernel;
 mod kubelet;
 mod masquerade;
@@ -15,7 +16,7 @@ mod unit;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::release::NodeRelease;
 use super::{Machine, NodeConfig};
@@ -35,6 +36,8 @@ pub const PROGRAMS: &str = "/opt/kops/bin";
 pub const BOOTSTRAP_TOKEN: &str = "/etc/kubernetes/bootstrap-token";
 /// The administrator's kubeconfig on machines of the control plane.
 pub const ADMIN_KUBECONFIG: &str = "/etc/kubernetes/admin.kubeconfig";
+/// The settings of the kernel that users ask for.
+pub const SYSCTL_PARAMETERS: &str = "/etc/sysctl.d/99-manifest.conf";
 
 /// The file on a member's disk that says which member it is: `MEMBER=a`.
 pub const MEMBER_FILE: &str = "member.env";
@@ -156,23 +159,41 @@ pub struct File {
     pub path: String,
     /// Its permissions, such as `0o644`.
     pub mode: u32,
-    /// What it says.
-    pub contents: String,
+    /// What it says; mostly text.
+    #[serde(serialize_with = "as_text")]
+    pub contents: Vec<u8>,
+}
+
+fn as_text<S: Serializer>(contents: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(contents))
 }
 
 /// A unit of systemd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unit {
-    /// Its name with `.service`.
+    /// Its name with its kind (`.service`).
     pub name: String,
     /// Its file, or `None` for a unit that the image brings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
-    /// Whether systemd starts it at boot by itself. Units that need a disk wait for kops-node.
-    pub enabled: bool,
+    /// Who starts it, and when.
+    pub start: Start,
     /// Files whose change restarts it; beside its own.
     pub inputs: Vec<String>,
+}
+
+/// Who starts a unit, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Start {
+    /// Systemd at boot, and kops-node whenever it does not run.
+    AtBoot,
+    /// kops-node alone, whenever it does not run: what it needs is not there before.
+    WhenReady,
+    /// kops-node, once for each text of it. What starts it at boot is a file of the plan.
+    Once,
+    /// Nobody: it is stopped, and switched off.
+    Never,
 }
 
 /// Why a configuration cannot be carried out.
@@ -225,8 +246,13 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
     if config.role == Role::Bastion {
         return Ok(plan);
     }
-    kernel::render(&mut plan);
+    kernel::render(&context, &mut plan);
+    file_assets(&context, &mut plan)?;
+    hooks::render(&context, &mut plan);
+    let (first, later) = hooks::units(&context);
+    plan.units.extend(first);
     containerd::render(&context, &mut plan)?;
+    plan.units.extend(later);
     masquerade::render(&context, &mut plan);
     if config.role == Role::ControlPlane {
         etcd::render(&context, &mut plan)?;
@@ -234,6 +260,19 @@ pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, Render
     }
     kubelet::render(&context, &mut plan)?;
     Ok(plan)
+}
+
+/// Files that users put on the machine.
+fn file_assets(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
+    for asset in &context.config.file_assets {
+        let wrong = |reason| SettingError { component: "fileAssets", setting: asset.name.clone(), reason };
+        plan.files.push(File {
+            path: asset.path(),
+            mode: asset.mode().ok_or_else(|| wrong("its mode is none"))?,
+            contents: asset.bytes().ok_or_else(|| wrong("its content is not Base64"))?,
+        });
+    }
+    Ok(())
 }
 
 impl Context<'_> {
@@ -257,7 +296,7 @@ impl Context<'_> {
 
 impl File {
     /// A file that everybody may read.
-    fn public(path: &str, contents: impl Into<String>) -> Self {
+    fn public(path: &str, contents: impl Into<Vec<u8>>) -> Self {
         Self { path: path.to_owned(), mode: 0o644, contents: contents.into() }
     }
 }

@@ -1,3 +1,5 @@
+mod additions;
+
 use std::net::Ipv4Addr;
 
 use super::*;
@@ -5,8 +7,8 @@ use crate::manifest::versions::RELEASES;
 use crate::manifest::{CompletedCluster, Manifest, Networking, Recommendations, Settings, complete, read};
 use crate::node::{Asset, Host, StateSource};
 
-fn completed(version: &str) -> CompletedCluster {
-    let text = format!(
+fn manifests(version: &str) -> String {
+    format!(
         "
 apiVersion: kops.k8s.io/v1alpha2
 kind: Cluster
@@ -31,10 +33,17 @@ kind: InstanceGroup
 metadata: {{name: nodes, labels: {{kops.k8s.io/cluster: demo.k8s.local}}}}
 spec: {{role: Node, taints: ['a=b:NoSchedule'], nodeLabels: {{example.com/disk: fast, kubernetes.io/x: y}}}}
 "
-    );
+    )
+}
+
+fn completed(version: &str) -> CompletedCluster {
+    completed_of(&manifests(version))
+}
+
+fn completed_of(text: &str) -> CompletedCluster {
     let mut cluster = None;
     let mut groups = Vec::new();
-    for manifest in read("test.yaml", &text).unwrap().manifests {
+    for manifest in read("test.yaml", text).unwrap().manifests {
         match manifest {
             Manifest::Cluster(read) => cluster = Some(*read),
             Manifest::InstanceGroup(group) => groups.push(*group),
@@ -75,7 +84,8 @@ fn text(plan: &NodePlan) -> String {
     let mut text = String::new();
     for file in std::mem::take(&mut rest.files) {
         if !file.path.contains("sysctl.d") {
-            text.push_str(&format!("### {} {:o}\n{}\n", file.path, file.mode, file.contents));
+            let contents = String::from_utf8_lossy(&file.contents);
+            text.push_str(&format!("### {} {:o}\n{contents}\n", file.path, file.mode));
         }
     }
     for unit in &mut rest.units {

@@ -1,4 +1,4 @@
-use super::Unit;
+use super::{Start, Unit};
 
 /// A service that is started again whenever it ends.
 pub(super) struct Service<'a> {
@@ -10,8 +10,8 @@ pub(super) struct Service<'a> {
     pub(super) command: String,
     /// More lines of the section `[Service]`.
     pub(super) service: Vec<String>,
-    /// Whether it starts at boot.
-    pub(super) enabled: bool,
+    /// Who starts it, and when.
+    pub(super) start: Start,
     /// Files whose change restarts it.
     pub(super) inputs: Vec<String>,
 }
@@ -29,7 +29,7 @@ impl From<Service<'_>> for Unit {
         Self {
             name: format!("{}.service", service.name),
             contents: Some(contents),
-            enabled: service.enabled,
+            start: service.start,
             inputs: service.inputs,
         }
     }
