@@ -161,9 +161,16 @@ mod sdk {
     use aws_sdk_s3::operation::RequestId;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
     use aws_smithy_runtime_api::client::result::SdkError;
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::date_time::Format;
+    use kops_core::clock::{Clock, SystemClock};
     use kops_core::error::{Cause, ErrorClass};
 
     use super::{by_words, classify};
+
+    const OUT_OF_TIME: &str = "by this machine's clock, the service's certificate does not hold";
+    const SET_THE_CLOCK: &str =
+        "this machine's clock is too far from AWS's: set it (`timedatectl` tells whether it is kept)";
 
     /// A failed call, told apart from the operation that it was.
     #[derive(Debug)]
@@ -180,6 +187,8 @@ mod sdk {
         pub(crate) maybe_applied: bool,
         /// The region that S3 says the bucket is in, if it says so.
         pub(crate) bucket_region: Option<String>,
+        /// Whether this machine's clock is too far from that of the answer: then AWS takes no signature.
+        pub(crate) clock_is_off: bool,
         /// Why it failed, for people: AWS's words where there are any.
         pub(crate) message: String,
         /// The SDK's error.
@@ -189,6 +198,20 @@ mod sdk {
     impl Fault {
         pub(crate) fn is(&self, code: &str) -> bool {
             self.code.as_deref() == Some(code)
+        }
+
+        /// What to do, where the reason is neither the request nor a permission.
+        pub(crate) fn hint(&self) -> Option<&'static str> {
+            match self.code.as_deref() {
+                // An answer to HEAD has no code.
+                _ if self.class == ErrorClass::Denied && self.clock_is_off => Some(SET_THE_CLOCK),
+                Some("RequestTimeTooSkewed" | "RequestExpired") => Some(SET_THE_CLOCK),
+                Some("ExpiredToken" | "ExpiredTokenException") => {
+                    Some("the credentials have expired: get new ones (log in again)")
+                }
+                None if self.message == OUT_OF_TIME => Some(SET_THE_CLOCK),
+                _ => None,
+            }
         }
     }
 
@@ -202,6 +225,8 @@ mod sdk {
             let bucket_region = response
                 .and_then(|response| response.headers().get("x-amz-bucket-region"))
                 .map(str::to_owned);
+            let clock_is_off =
+                response.is_some_and(|response| is_far_from_now(response.headers().get("date")));
             let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(str::to_owned);
             let (class, message) = match &error {
                 SdkError::ServiceError(service) => {
@@ -215,6 +240,9 @@ mod sdk {
                 }
                 _ if is_for_want_of_credentials(&error) => {
                     (ErrorClass::Denied, "there are no usable AWS credentials".to_owned())
+                }
+                SdkError::DispatchFailure(_) if is_out_of_time(&error) => {
+                    (ErrorClass::Unavailable, OUT_OF_TIME.to_owned())
                 }
                 SdkError::DispatchFailure(_) => {
                     (ErrorClass::Unavailable, "the service could not be reached".to_owned())
@@ -233,10 +261,26 @@ mod sdk {
                 request_id,
                 maybe_applied,
                 bucket_region,
+                clock_is_off,
                 message,
                 source: error.into(),
             }
         }
+    }
+
+    /// Whether the time of an answer is farther from this machine's than a signature may be
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>).
+    fn is_far_from_now(date: Option<&str>) -> bool {
+        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        date.is_some_and(|date| SystemClock.now().as_second().abs_diff(date.secs()) > 5 * 60)
+    }
+
+    /// Whether the service's certificate is of another time than this machine's.
+    pub(super) fn is_out_of_time(error: &(dyn Error + 'static)) -> bool {
+        let words = error.to_string().to_lowercase();
+        let is_about_time =
+            ["expired", "not valid yet", "notvalidyet"].iter().any(|part| words.contains(part));
+        (words.contains("certificate") && is_about_time) || error.source().is_some_and(is_out_of_time)
     }
 
     fn is_for_want_of_credentials(error: &(dyn Error + 'static)) -> bool {
@@ -280,6 +324,17 @@ mod tests {
         ] {
             assert_eq!(classify(code, status), class, "{code:?} {status:?}");
         }
+    }
+
+    /// As rustls has it.
+    #[cfg(feature = "sdk")]
+    #[test]
+    fn certificates_of_another_time_are_known() {
+        let cause = |words: &str| std::io::Error::other(std::io::Error::other(words.to_owned()));
+        let expired = "invalid peer certificate: certificate expired: verification time 1 (UNIX)";
+        assert!(sdk::is_out_of_time(&cause(expired)));
+        assert!(sdk::is_out_of_time(&cause("invalid peer certificate: certificate not valid yet")));
+        assert!(!sdk::is_out_of_time(&cause("invalid peer certificate: UnknownIssuer")));
     }
 
     #[cfg(feature = "sdk")]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 /// A source of time that waits can be hung on.

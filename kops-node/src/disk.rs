@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use kops_core::node::render::{MEMBER_FILE, Volume};
-use kops_core::node::{Machine, MachineCloud, MemberVolume};
+use kops_core::node::{Attachment, Machine, MachineCloud, MemberVolume};
 
 use crate::error::{Done, NodeError};
 use crate::files::Root;
@@ -11,6 +11,9 @@ use crate::system::{System, must};
 
 /// How much of a disk must be zero for it to be blank, beside nothing being recognised on it.
 const BLANK: u64 = 1 << 20;
+/// Where it is remembered which blank disks are being formatted: one whose machine lost its power meanwhile is neither
+/// blank nor formatted.
+const BEGUN: &str = "/var/lib/kops/formatting";
 
 pub(crate) async fn ensure(
     volume: &Volume,
@@ -21,14 +24,14 @@ pub(crate) async fn ensure(
     root: &Root,
 ) -> Done {
     let step = format!("disk of etcd {}", volume.cluster);
-    let (disk, device) = attach(&step, volume, machine, volumes, cloud).await?;
-    let device = find_device(root, &disk.id, &device).ok_or_else(|| {
+    let (disk, held) = attach(&step, volume, machine, volumes, cloud).await?;
+    let device = find_device(root, &disk.id, &held.device).ok_or_else(|| {
         NodeError::waiting(&step, format!("volume {} is attached, but no device shows yet", disk.id))
     })?;
     let mounted =
         system.run("mountpoint", &["-q", &volume.mount], "").await.is_ok_and(|output| output.is_ok());
     if !mounted {
-        format_if_blank(&step, &disk.id, &device, system, root).await?;
+        format_if_blank(&step, disk, held, &device, system, root).await?;
         let target = root.path(&volume.mount);
         std::fs::create_dir_all(&target).map_err(|error| NodeError::of_file(&step, &target, error))?;
         must(system, &step, "mount", &["-t", "ext4", &device, &volume.mount], "").await?;
@@ -38,14 +41,14 @@ pub(crate) async fn ensure(
     root.write(&step, &format!("{}/{MEMBER_FILE}", volume.mount), member.as_bytes(), 0o644).map(drop)
 }
 
-/// The machine's disk and its device name: the one that it has, or else one that nobody has.
+/// The disk that the machine has; if none, it is given one that nobody has.
 async fn attach<'a>(
     step: &str,
     volume: &Volume,
     machine: &Machine,
     volumes: &'a [MemberVolume],
     cloud: &dyn MachineCloud,
-) -> Result<(&'a MemberVolume, String), NodeError> {
+) -> Result<(&'a MemberVolume, &'a Attachment), NodeError> {
     let ours = |found: &&MemberVolume| {
         found.cluster == volume.cluster
             && found.zone == machine.zone
@@ -55,7 +58,7 @@ async fn attach<'a>(
     for disk in &candidates {
         match &disk.attachment {
             Some(held) if held.machine == machine.id && held.is_usable => {
-                return Ok((disk, held.device.clone()));
+                return Ok((disk, held));
             }
             Some(held) if held.machine == machine.id => {
                 return Err(NodeError::waiting(step, format!("volume {} is being attached", disk.id)));
@@ -91,33 +94,46 @@ fn find_device(root: &Root, id: &str, asked: &str) -> Option<String> {
     [nvme, asked.to_owned()].into_iter().find(|path| root.path(path).exists())
 }
 
-async fn format_if_blank(step: &str, id: &str, device: &str, system: &dyn System, root: &Root) -> Done {
+async fn format_if_blank(
+    step: &str,
+    disk: &MemberVolume,
+    held: &Attachment,
+    device: &str,
+    system: &dyn System,
+    root: &Root,
+) -> Done {
+    let record = format!("{BEGUN}/{}", disk.id);
     let probe = system.run("blkid", &["-p", "-o", "export", device], "").await;
     let probe = probe.map_err(|error| NodeError::lasting(step, format!("blkid cannot be run: {error}")))?;
     match probe.code {
         Some(0) => {
             let kind =
                 probe.stdout.lines().find_map(|line| line.strip_prefix("TYPE=")).unwrap_or("no file system");
-            if kind == "ext4" {
-                return Ok(());
+            if kind != "ext4" {
+                return Err(foreign(step, &disk.id, &format!("{kind} is on it, not ext4")));
             }
-            Err(foreign(step, id, &format!("{kind} is on it, not ext4")))
         }
         // Nothing that blkid knows: https://man7.org/linux/man-pages/man8/blkid.8.html
         Some(2) => {
             let path = root.path(device);
             let is_blank =
                 starts_with_zeros(&path).map_err(|error| NodeError::of_file(step, &path, error))?;
-            if !is_blank {
-                return Err(foreign(step, id, "something is written on it that is no known file system"));
+            // Only if nobody else can have written to it since it was blank.
+            let begun = held.since.map(|since| format!("{since}\n"));
+            let has_begun = begun.is_some() && root.read(&record) == begun.clone().map(String::into_bytes);
+            if !is_blank && !has_begun {
+                let what = "something is written on it that is no known file system";
+                return Err(foreign(step, &disk.id, what));
             }
-            must(system, step, "mkfs.ext4", &["-q", "-m", "0", device], "").await.map(drop)
+            root.write(step, &record, begun.unwrap_or_default().as_bytes(), 0o644)?;
+            must(system, step, "mkfs.ext4", &["-q", "-m", "0", device], "").await?;
         }
-        _ => Err(NodeError::lasting(
-            step,
-            format!("blkid cannot tell what is on {device}: {}", probe.stderr.trim()),
-        )),
+        _ => {
+            let reason = format!("blkid cannot tell what is on {device}: {}", probe.stderr.trim());
+            return Err(NodeError::lasting(step, reason));
+        }
     }
+    root.remove(step, &record)
 }
 
 fn foreign(step: &str, id: &str, what: &str) -> NodeError {

@@ -1,24 +1,45 @@
 //! Files below a root, written only if they differ, and whole or not at all.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::NodeError;
 
 /// The root of the machine's file system, or of a stand-in for it.
 #[derive(Clone, Debug)]
-pub struct Root(PathBuf);
+pub struct Root {
+    path: PathBuf,
+    #[cfg(test)]
+    power: std::sync::Arc<crate::tests::Power>,
+}
 
 impl Root {
     /// Everything is put below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self(root.into())
+        Self {
+            path: root.into(),
+            #[cfg(test)]
+            power: std::sync::Arc::default(),
+        }
+    }
+
+    /// The same, on a machine whose power a test can cut.
+    #[cfg(test)]
+    pub(crate) fn powered(self, power: &std::sync::Arc<crate::tests::Power>) -> Self {
+        Self { power: power.clone(), ..self }
+    }
+
+    /// Where a test may cut the power.
+    fn step(&self) {
+        #[cfg(test)]
+        self.power.step();
     }
 
     /// Where a path of the machine is.
     pub fn path(&self, path: &str) -> PathBuf {
-        self.0.join(path.trim_start_matches('/'))
+        self.path.join(path.trim_start_matches('/'))
     }
 
     /// The contents of a file, if there is one.
@@ -40,6 +61,7 @@ impl Root {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self, step: &str, path: &str) -> Result<(), NodeError> {
+        self.step();
         let target = self.path(path);
         let removed = match std::fs::symlink_metadata(&target) {
             Ok(found) if found.is_dir() => std::fs::remove_dir_all(&target),
@@ -47,7 +69,7 @@ impl Root {
             Err(error) => Err(error),
         };
         match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(NodeError::of_file(step, &target, error))
             }
             _ => Ok(()),
@@ -58,24 +80,37 @@ impl Root {
         if let Ok(found) = std::fs::read(target)
             && found == contents
         {
-            let is_mode = std::fs::metadata(target)?.permissions().mode() & 0o777 == mode;
+            let is_mode = std::fs::metadata(target)?.permissions().mode() & 0o7777 == mode;
             if !is_mode {
                 std::fs::set_permissions(target, std::fs::Permissions::from_mode(mode))?;
             }
             return Ok(false);
         }
         let directory = target.parent().unwrap_or(Path::new("/"));
+        self.step();
         std::fs::create_dir_all(directory)?;
-        let mut temporary = tempfile::Builder::new()
-            .prefix(".kops-")
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(directory)?;
-        temporary.write_all(contents)?;
-        temporary.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(target).map_err(|error| error.error)?;
+        // Always the same: what a machine that lost its power has left there does not stay.
+        let unfinished = unfinished(target);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
+        self.step();
+        file.write_all(contents)?;
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        self.step();
+        std::fs::rename(&unfinished, target)?;
+        self.step();
         Ok(true)
     }
+}
+
+/// What a file is called until it is whole.
+fn unfinished(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".kops-{name}.part"))
 }
 
 #[cfg(test)]

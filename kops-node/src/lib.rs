@@ -8,6 +8,7 @@
 mod addons;
 mod api;
 mod certificates;
+mod clock;
 mod disk;
 mod error;
 mod etcd;

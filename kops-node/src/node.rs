@@ -16,7 +16,7 @@ use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::invitation::Invitation;
 use crate::system::{System, must};
-use crate::{addons, certificates, disk, host, join, nodes, program, unit};
+use crate::{addons, certificates, clock, disk, host, join, nodes, program, unit};
 
 /// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
 const DOWNLOADS: usize = 3;
@@ -45,9 +45,12 @@ impl Node {
             Ok(found) => found,
             Err(error) => return vec![error],
         };
+        // Before everything that takes long: the answer tells the time, too.
+        let peers = self.cloud.peers(&self.config.cluster).await;
+        let peers = peers.map_err(|error| NodeError::of_cloud("names", error));
         let (programs, network, kernel, credentials) = futures::join!(
             self.programs(&plan),
-            self.disks_and_names(&plan, &machine),
+            self.disks_and_names(&plan, &machine, peers),
             self.kernel(&plan),
             self.credentials(&plan),
         );
@@ -141,7 +144,12 @@ impl Node {
     }
 
     /// Disks first: where the members are is known only then.
-    async fn disks_and_names(&self, plan: &NodePlan, machine: &Machine) -> Vec<Done> {
+    async fn disks_and_names(
+        &self,
+        plan: &NodePlan,
+        machine: &Machine,
+        peers: Result<Vec<Peer>, NodeError>,
+    ) -> Vec<Done> {
         let mut results = Vec::new();
         let mut volumes: Vec<MemberVolume> = Vec::new();
         if !plan.volumes.is_empty() {
@@ -155,10 +163,7 @@ impl Node {
             });
             results.extend(join_all(disks).await);
         }
-        match self.cloud.peers(&self.config.cluster).await {
-            Ok(peers) => results.push(self.names(&peers, &volumes)),
-            Err(error) => results.push(Err(NodeError::of_cloud("names", error))),
-        }
+        results.push(peers.and_then(|peers| self.names(&peers, &volumes)));
         results
     }
 
@@ -219,6 +224,9 @@ impl Node {
     /// The control plane issues its own certificates; workers are told how to ask for theirs.
     async fn credentials(&self, plan: &NodePlan) -> Vec<Done> {
         let config = &self.config;
+        if let Err(error) = clock::check(self.cloud.as_ref()) {
+            return vec![Err(error)];
+        }
         match config.role {
             Role::Bastion => Vec::new(),
             Role::ControlPlane => {

@@ -1,6 +1,7 @@
 //! What the machine is waiting for, for `kops-node status`; and that only one run at a time changes it.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,11 +66,25 @@ impl Lock {
         let path = root.path(LOCK);
         let failed = |error| NodeError::of_file("lock", &path, error);
         std::fs::create_dir_all(path.parent().unwrap_or(&path)).map_err(failed)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => {
+                // For whoever finds it taken; of a holder that was killed, the number is left and the lock is not.
+                file.set_len(0).map_err(failed)?;
+                write!(file, "{}", std::process::id()).map_err(failed)?;
+                Ok(Self(file))
+            }
             Err(std::fs::TryLockError::WouldBlock) => {
-                Err(NodeError::waiting("lock", "another kops-node is at work on this machine"))
+                let holder =
+                    root.read(LOCK).and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
+                let holder =
+                    holder.parse().map_or_else(|_| String::new(), |id: u32| format!(" (process {id})"));
+                Err(NodeError::waiting(
+                    "lock",
+                    format!("another kops-node{holder} is at work on this machine"),
+                )
+                .with_hint("`kops-node status` says how far it is"))
             }
             Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use kops_core::clock::{Clock, ManualClock};
+use kops_core::clock::{Clock, ManualClock, SignedDuration};
 use kops_core::cloud::CloudError;
 use kops_core::digest::sha256_hex;
 use kops_core::error::ErrorClass;
@@ -19,6 +19,8 @@ use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 
 use super::*;
 
+mod additions;
+mod clock;
 mod control_plane;
 mod etcd;
 mod etcdctl;
@@ -26,11 +28,17 @@ mod kubectl;
 mod power;
 mod refusing;
 
+pub(crate) use power::Power;
+
 #[derive(Debug, Default)]
 struct World {
     /// Whether the metadata service answers.
     is_silent: Mutex<bool>,
     volumes: Mutex<Vec<MemberVolume>>,
+    /// By how much the machine's clock is ahead of its own.
+    clock_ahead: Mutex<Option<SignedDuration>>,
+    /// Whether another machine is faster.
+    is_taken: Mutex<bool>,
     attached: Mutex<Vec<String>>,
     ways: Mutex<BTreeMap<Ipv4Net, String>>,
 }
@@ -51,17 +59,31 @@ fn machine(host: Host) -> Machine {
 impl MachineCloud for World {
     async fn machine(&self, host: Host) -> Result<Machine, CloudError> {
         match *self.is_silent.lock().unwrap() {
-            true => Err(CloudError::general(ErrorClass::Unavailable, "identify", "no answer")),
+            true => {
+                Err(CloudError::general(ErrorClass::Unavailable, "identify this machine of", "no answer"))
+            }
             false => Ok(machine(host)),
         }
+    }
+
+    fn clock_ahead(&self) -> Option<SignedDuration> {
+        *self.clock_ahead.lock().unwrap()
     }
 
     async fn volumes(&self, _cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
         Ok(self.volumes.lock().unwrap().clone())
     }
 
-    async fn attach(&self, volume: &str, _machine: &str, _device: &str) -> Result<(), CloudError> {
+    async fn attach(&self, volume: &str, machine: &str, _device: &str) -> Result<(), CloudError> {
+        if *self.is_taken.lock().unwrap() {
+            let message = format!("{volume} is already attached");
+            return Err(CloudError::general(ErrorClass::Conflict, "attach a disk of", message));
+        }
         self.attached.lock().unwrap().push(volume.to_owned());
+        let mut volumes = self.volumes.lock().unwrap();
+        volumes.iter_mut().filter(|found| found.id == volume).for_each(|found| {
+            found.attachment = attachment(machine, true);
+        });
         Ok(())
     }
 
@@ -100,7 +122,7 @@ impl MachineCloud for World {
     }
 }
 
-/// Answers as told, succeeds otherwise, and remembers what was run.
+/// Answers as told by how command lines begin, succeeds otherwise, and remembers what was run.
 #[derive(Debug, Default)]
 struct Recorder {
     answers: Mutex<BTreeMap<String, Output>>,
@@ -110,9 +132,9 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn answer(&self, program: &str, code: i32, stdout: &str) {
+    fn answer(&self, begin: &str, code: i32, stdout: &str) {
         let output = Output { code: Some(code), stdout: stdout.to_owned(), stderr: String::new() };
-        self.answers.lock().unwrap().insert(program.to_owned(), output);
+        self.answers.lock().unwrap().insert(begin.to_owned(), output);
     }
 
     fn ran(&self, program: &str) -> Vec<String> {
@@ -132,14 +154,16 @@ impl System for Recorder {
             self.ran.lock().unwrap().push(format!("kubectl {}", arguments.join(" ")));
             return Ok(self.kubectl.lock().unwrap().run(arguments, input));
         }
-        self.ran.lock().unwrap().push(format!("{program} {}", arguments.join(" ")));
+        let line = format!("{program} {}", arguments.join(" "));
+        self.ran.lock().unwrap().push(line.clone());
         if let Some(name) =
             ["etcdctl", "etcdutl"].into_iter().find(|name| program == format!("/opt/kops/bin/{name}"))
         {
             return Ok(self.etcdctl.lock().unwrap().run(name, arguments));
         }
-        let answer = self.answers.lock().unwrap().get(program).cloned();
-        Ok(answer.unwrap_or(Output { code: Some(0), ..Output::default() }))
+        let answers = self.answers.lock().unwrap();
+        let answer = answers.iter().find(|(begin, _)| line.starts_with(begin.as_str()));
+        Ok(answer.map_or(Output { code: Some(0), ..Output::default() }, |(_, output)| output.clone()))
     }
 }
 
@@ -166,7 +190,8 @@ fn bench() -> Bench {
 }
 
 fn bench_of(config: &str) -> Bench {
-    let directory = tempfile::tempdir().unwrap();
+    // In memory, where there is such a place: syncing costs nothing there.
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let (world, system) = (Arc::new(World::default()), Arc::new(Recorder::default()));
     let store = Arc::new(MemoryStore::default());
     let assets = ["kubelet", "kube-proxy"].map(|name| Asset {
@@ -244,7 +269,7 @@ async fn a_changed_configuration_restarts_what_uses_it() {
 async fn nothing_is_started_before_everything_is_there() {
     let bench = bench();
     *bench.world.is_silent.lock().unwrap() = true;
-    assert_eq!(bench.problems().await, "identity: cannot identify the cluster: no answer\n");
+    assert_eq!(bench.problems().await, "identity: cannot identify this machine of the cluster: no answer\n");
     *bench.world.is_silent.lock().unwrap() = false;
     let problems = bench.problems().await;
     for expected in ["program kubelet: ", "is not there", "join: the control plane has not published"] {
@@ -287,23 +312,49 @@ fn one_run_at_a_time() {
     let bench = bench();
     let lock = Lock::take(&bench.node.root).unwrap();
     let error = Lock::take(&bench.node.root).unwrap_err();
-    assert_eq!(error.to_string(), "lock: another kops-node is at work on this machine");
+    let holder = std::process::id();
+    assert_eq!(
+        error.to_string(),
+        format!("lock: another kops-node (process {holder}) is at work on this machine")
+    );
     drop(lock);
     Lock::take(&bench.node.root).unwrap();
 }
 
-fn member(attachment: Option<(&str, bool)>) -> MemberVolume {
+#[test]
+fn a_run_that_was_killed_stands_in_nobodys_way() {
+    let bench = bench();
+    drop(Lock::take(&bench.node.root).unwrap());
+    let path = bench.node.root.path("/run/kops-node/lock");
+    let mut holder = std::process::Command::new("flock")
+        .args(["--no-fork", path.to_str().unwrap(), "sleep", "600"])
+        .spawn()
+        .unwrap();
+    let mut tries = 0..1000;
+    // The lock is free for a moment, and then it is not.
+    let is_held = |_: i32| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        Lock::take(&bench.node.root).is_err()
+    };
+    assert!(tries.any(is_held));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    Lock::take(&bench.node.root).unwrap();
+}
+
+fn member(held: Option<(&str, bool)>) -> MemberVolume {
     MemberVolume {
         id: "vol-1".to_owned(),
         zone: "z".to_owned(),
         cluster: "main".to_owned(),
         member: "a".to_owned(),
-        attachment: attachment.map(|(machine, is_usable)| Attachment {
-            machine: machine.to_owned(),
-            device: "/dev/xvdu".to_owned(),
-            is_usable,
-        }),
+        attachment: held.and_then(|(machine, is_usable)| attachment(machine, is_usable)),
     }
+}
+
+fn attachment(machine: &str, is_usable: bool) -> Option<Attachment> {
+    let since = "2026-01-15T11:00:00Z".parse().ok();
+    Some(Attachment { machine: machine.to_owned(), device: "/dev/xvdu".to_owned(), is_usable, since })
 }
 
 async fn disk(bench: &Bench, found: MemberVolume) -> Done {
@@ -359,6 +410,66 @@ async fn only_what_is_blank_is_formatted() {
                 bench.system.ran("mount -t").is_empty()
                     && bench.node.root.read("/mnt/etcd-main/member.env").is_none()
             );
+            bench.system.answer("blkid", 2, "");
+            bench.node.root.write("test", "/dev/xvdu", &[0; 4096], 0o600).unwrap();
+            disk(&bench, member(Some(("i-1", true)))).await.unwrap();
+            assert_eq!(bench.system.ran("mkfs").len(), 1, "{expected}");
         }
     }
+}
+
+/// `mkfs.ext4` that is interrupted leaves what is neither blank nor a file system.
+#[tokio::test]
+async fn a_disk_is_formatted_to_the_end_by_who_began() {
+    let bench = bench();
+    bench.system.answer("mountpoint", 1, "");
+    bench.system.answer("blkid", 2, "");
+    bench.system.answer("mkfs", 1, "");
+    bench.node.root.write("test", "/dev/xvdu", &[0; 4096], 0o600).unwrap();
+    let ours = member(Some(("i-1", true)));
+    let error = disk(&bench, ours.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("mkfs.ext4 -q failed"), "{error}");
+    bench.node.root.write("test", "/dev/xvdu", b"\0\0half", 0o600).unwrap();
+    let mut again = ours.clone();
+    again.attachment.as_mut().unwrap().since = "2026-01-15T13:00:00Z".parse().ok();
+    let error = disk(&bench, again).await.unwrap_err();
+    assert!(error.to_string().contains("no known file system"), "somebody else may have had it: {error}");
+    bench.system.answer("mkfs", 0, "");
+    disk(&bench, ours.clone()).await.unwrap();
+    let error = disk(&bench, ours).await.unwrap_err();
+    assert!(error.to_string().contains("no known file system"), "it was formatted once: {error}");
+}
+
+#[tokio::test]
+async fn a_disk_that_another_machine_takes_is_waited_for() {
+    let bench = bench();
+    bench.system.answer("mountpoint", 1, "");
+    *bench.world.is_taken.lock().unwrap() = true;
+    let error = disk(&bench, member(None)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "disk of etcd main: cannot attach a disk of the cluster: vol-1 is already attached"
+    );
+    *bench.world.is_taken.lock().unwrap() = false;
+    let error = disk(&bench, member(None)).await.unwrap_err();
+    assert!(error.to_string().contains("is being attached"), "{error}");
+}
+
+#[tokio::test]
+async fn a_worker_tells_what_the_store_refuses() {
+    let mut bench = bench();
+    bench.publish().await;
+    let denied = Mutex::new(Some("programs/kubelet"));
+    let store = Arc::new(refusing::Refusing { inner: bench.store.clone(), denied });
+    bench.node.store = store.clone();
+    for (part, step) in [("programs/kubelet", "program kubelet"), ("node-join", "join")] {
+        *store.denied.lock().unwrap() = Some(part);
+        let errors = bench.node.configure().await;
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        assert!(error.step == step && error.reason.contains("access denied"), "{error}");
+        assert_eq!(error.hint.as_deref(), Some("allow the machine's role"));
+        assert!(bench.system.ran("systemctl").is_empty());
+    }
+    *store.denied.lock().unwrap() = None;
+    assert_eq!(bench.problems().await, "");
 }

@@ -25,7 +25,7 @@ use ipnet::Ipv4Net;
 use kops_aws::facts::{Facts, StateLocation};
 use kops_aws::model::model;
 use kops_core::addon::{self, Addon};
-use kops_core::clock::SystemClock;
+use kops_core::clock::{SignedDuration, SystemClock};
 use kops_core::cloud::CloudError;
 use kops_core::etcd::{Backups, Commands};
 use kops_core::manifest::{self, Manifest, Recommendations, Role};
@@ -89,9 +89,17 @@ impl MachineCloud for Cloud {
         })
     }
 
+    fn clock_ahead(&self) -> Option<SignedDuration> {
+        None
+    }
+
     async fn volumes(&self, _cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
-        let attachment =
-            Attachment { machine: "i-1".to_owned(), device: "/dev/null".to_owned(), is_usable: true };
+        let attachment = Attachment {
+            machine: "i-1".to_owned(),
+            device: "/dev/null".to_owned(),
+            is_usable: true,
+            since: None,
+        };
         Ok(vec![MemberVolume {
             id: "vol-1".to_owned(),
             zone: "z".to_owned(),

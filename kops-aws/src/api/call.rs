@@ -80,6 +80,7 @@ fn failed(purpose: Purpose<'_>, action: &'static str, fault: Fault) -> CloudErro
         (_, class) => class,
     };
     let hint = match class {
+        _ if fault.hint().is_some() => fault.hint().map(Into::into),
         ErrorClass::Denied => {
             let named = fault.message.split_once("not authorized to perform: ");
             let named = named.and_then(|(_, rest)| rest.split_whitespace().next());
@@ -148,6 +149,7 @@ mod tests {
             request_id: Some("42".to_owned()),
             maybe_applied: class == ErrorClass::Unavailable,
             bucket_region: None,
+            clock_is_off: false,
             message: message.to_owned(),
             source: message.into(),
         };

@@ -1,14 +1,16 @@
 //! What a machine asks of AWS: who it is (IMDSv2), where etcd's volumes are, and who else is there (EC2).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_config::imds;
+use aws_config::imds::{self, client::error::ImdsError};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag, Volume, VolumeAttachmentState};
 use ipnet::Ipv4Net;
+use kops_core::clock::{SignedDuration, Timestamp};
 use kops_core::cloud::CloudError;
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
@@ -17,6 +19,7 @@ use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, Member
 use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
 use super::tag;
+use super::told_time::ToldTime;
 use crate::tags;
 
 /// A machine on EC2, with the credentials of its own role.
@@ -25,34 +28,73 @@ pub struct AwsMachine {
     metadata: imds::Client,
     ec2: aws_sdk_ec2::Client,
     turns: Turns,
+    told: ToldTime,
 }
 
-const IDENTIFY: Purpose<'static> = Purpose { operation: "identify", resource: None };
-const ATTACH: Purpose<'static> = Purpose { operation: "attach", resource: None };
+/// How long the metadata service may take to be reached, and to answer: it is on the same host.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is asked, at most.
+const ATTEMPTS: u32 = 3;
+
+const IDENTIFY: Purpose<'static> = Purpose { operation: "identify this machine of", resource: None };
+const ATTACH: Purpose<'static> = Purpose { operation: "attach a disk of", resource: None };
 
 impl AwsMachine {
     /// Makes no call yet.
     pub fn new(config: &SdkConfig) -> Self {
-        let metadata = imds::Client::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .read_timeout(Duration::from_secs(5))
-            .max_attempts(3)
-            .build();
-        Self { metadata, ec2: aws_sdk_ec2::Client::new(config), turns: Turns::default() }
+        Self::with_metadata(config, imds::Client::builder())
+    }
+
+    /// The same with another metadata service than the one that AWS_EC2_METADATA_SERVICE_ENDPOINT or the SDK names.
+    ///
+    /// # Errors
+    /// `endpoint` is no URL.
+    pub fn with_metadata_at(config: &SdkConfig, endpoint: &str) -> Result<Self, CloudError> {
+        let metadata = imds::Client::builder().endpoint(endpoint);
+        let metadata = metadata.map_err(|error| IDENTIFY.error(ErrorClass::Invalid, error.to_string()))?;
+        Ok(Self::with_metadata(config, metadata))
+    }
+
+    fn with_metadata(config: &SdkConfig, metadata: imds::client::Builder) -> Self {
+        let metadata =
+            metadata.connect_timeout(PATIENCE).read_timeout(PATIENCE).max_attempts(ATTEMPTS).build();
+        let told = ToldTime::default();
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(told.clone()).build();
+        Self { metadata, ec2: aws_sdk_ec2::Client::from_conf(ec2), turns: Turns::default(), told }
     }
 
     async fn datum(&self, path: &str) -> Result<String, CloudError> {
         let answer = self.metadata.get(format!("/latest/meta-data/{path}")).await;
-        answer.map(|text| text.as_ref().trim().to_owned()).map_err(|error| {
-            let message = format!("the instance's metadata ({path}) cannot be had");
-            let error =
-                CloudError { retry: Retry::Backoff, ..IDENTIFY.error(ErrorClass::Unavailable, message) }
-                    .with_source(error);
-            error.with_hint(
-                "the metadata service must be enabled for the instance (IMDSv2, hop limit 1 or more)",
-            )
-        })
+        let answer = answer.map_err(|error| {
+            unavailable(format!("the instance's metadata ({path}) cannot be had: {}", reason(&error)))
+                .with_source(error)
+        })?;
+        let text = answer.as_ref().trim();
+        // Somebody else's page, or half an answer: nothing here is called so.
+        if text.is_empty() || text.len() > 64 || !text.chars().all(|c| c.is_ascii_graphic()) {
+            let message =
+                format!("the instance's metadata ({path}) is none, but {} bytes of text", text.len());
+            return Err(unavailable(message));
+        }
+        Ok(text.to_owned())
     }
+}
+
+fn unavailable(message: String) -> CloudError {
+    CloudError { retry: Retry::Backoff, ..IDENTIFY.error(ErrorClass::Unavailable, message) }
+        .with_hint("the metadata service must be enabled for the instance (IMDSv2, hop limit 1 or more)")
+}
+
+fn reason(error: &ImdsError) -> String {
+    match error {
+        ImdsError::ErrorResponse(answer) => format!("HTTP status {}", answer.response().status().as_u16()),
+        other => innermost(other),
+    }
+}
+
+/// What the wrappers around it do not say.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 /// One of the cluster's, by its tag.
@@ -82,6 +124,10 @@ impl MachineCloud for AwsMachine {
             machine_type,
             host,
         })
+    }
+
+    fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.told.clock_ahead()
     }
 
     async fn volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
@@ -180,6 +226,7 @@ fn member_volume(volume: &Volume) -> Option<MemberVolume> {
             machine: attachment.instance_id().unwrap_or_default().to_owned(),
             device: attachment.device().unwrap_or_default().to_owned(),
             is_usable: matches!(attachment.state(), Some(VolumeAttachmentState::Attached)),
+            since: attachment.attach_time().and_then(|at| Timestamp::from_second(at.secs()).ok()),
         }),
     })
 }

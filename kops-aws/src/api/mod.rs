@@ -31,6 +31,7 @@ mod security_group;
 mod subnet;
 mod tag;
 mod target_group;
+mod told_time;
 mod volume;
 mod vpc;
 

@@ -18,8 +18,6 @@ mod user_data;
 pub(crate) use user_data::kubernetes_version;
 mod volumes;
 
-use std::collections::BTreeSet;
-
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
 use kops_core::pki::keyset_names;
 use kops_core::resource::{Ownership, Resource};

@@ -29,6 +29,8 @@ impl Call<'_> {
             )
         } else if let Some(region) = fault.bucket_region.as_ref().filter(|_| is_elsewhere(&fault)) {
             (format!("the bucket {bucket:?} is in {region}"), Some(format!("use the region {region}")))
+        } else if let Some(hint) = fault.hint() {
+            (fault.message.clone(), Some(hint.to_owned()))
         } else if fault.class == ErrorClass::Denied && fault.status.is_some() {
             let resource = if action == "s3:ListBucket" { "" } else { "/*" };
             (

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use ipnet::Ipv4Net;
 
 use super::{Host, Machine};
+use crate::clock::{SignedDuration, Timestamp};
 use crate::cloud::CloudError;
 use crate::manifest::Role;
 
@@ -19,6 +20,10 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the instance's metadata cannot be had.
     async fn machine(&self, host: Host) -> Result<Machine, CloudError>;
+
+    /// By how much the machine's clock is ahead of the cloud's (negative: behind), by the last answer of
+    /// [`peers`](Self::peers). Nothing while that is not known.
+    fn clock_ahead(&self) -> Option<SignedDuration>;
 
     /// The disks of the cluster's etcd members, in all zones.
     ///
@@ -94,6 +99,8 @@ pub struct Attachment {
     pub device: String,
     /// Whether the machine can use it now; otherwise it is coming or going.
     pub is_usable: bool,
+    /// Since when the machine has it: as long as this stays the same, nobody else had it.
+    pub since: Option<Timestamp>,
 }
 
 /// Another machine of the cluster, or this one.

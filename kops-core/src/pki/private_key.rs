@@ -51,7 +51,7 @@ impl PrivateKey {
     }
 
     /// Whether it is the one whose public half `certificate` certifies.
-    pub(super) fn is_of(&self, certificate: &Certificate) -> bool {
+    pub fn is_of(&self, certificate: &Certificate) -> bool {
         let certified = certificate.x509().map(|x509| x509.public_key().raw.to_vec());
         self.pair()
             .is_ok_and(|pair| certified.is_ok_and(|certified| pair.subject_public_key_info() == certified))

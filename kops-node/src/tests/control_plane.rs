@@ -10,7 +10,7 @@ use crate::join::Join;
 
 use super::*;
 
-const MASTER: &str = "
+pub(super) const MASTER: &str = "
 cluster: demo.k8s.local
 group: master-a
 role: Master
@@ -20,7 +20,7 @@ networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0
 etcd: [{cluster: main, member: a, members: [a], version: 3.6.12}]
 ";
 pub(super) const CLUSTER: &str = "demo.k8s.local";
-const PKI: &str = "/etc/kubernetes/pki";
+pub(super) const PKI: &str = "/etc/kubernetes/pki";
 const DAY: Duration = Duration::from_hours(24);
 
 /// A machine with its disk and its programs; the cluster's keysets are still to be made.
@@ -70,7 +70,7 @@ async fn update(bench: &Bench, addons: &[Addon]) {
 }
 
 /// Everything in the directory of certificates.
-fn pki(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn pki(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(bench.node.root.path(PKI)).unwrap();
     let files = files.map(|file| file.unwrap().path());
     files
@@ -78,7 +78,7 @@ fn pki(bench: &Bench) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-fn changed(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+pub(super) fn changed(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     after
         .iter()
         .filter(|(name, contents)| before.get(*name) != Some(contents))

@@ -228,29 +228,32 @@ async fn a_restore_keeps_the_old_data_and_is_done_once() {
 #[tokio::test]
 async fn wherever_a_restore_is_cut_short_it_is_carried_on() {
     let mut cuts = 0;
-    for calls in 1.. {
+    for step in 1.. {
         let bench = running().await;
         let id = ask_restore(&bench).await;
-        let power = Power::of(calls);
-        let mut node = bench.node.clone();
-        node.store = Arc::new(Powered { power: power.clone(), inner: bench.store.clone() });
-        node.system = Arc::new(Powered { power: power.clone(), inner: bench.system.clone() });
-        let whole = power.during(node.configure()).await.is_some();
+        let power = Power::cut_at(step);
+        let node = Node {
+            store: Arc::new(Powered { power: power.clone(), inner: bench.store.clone() }),
+            system: Arc::new(Powered { power: power.clone(), inner: bench.system.clone() }),
+            root: bench.node.root.clone().powered(&power),
+            ..bench.node.clone()
+        };
+        let whole = !Power::is_cut_during(async { drop(node.configure().await) }).await;
         let seen = database(&bench, "data");
-        assert!([OLD, NEW].contains(&seen.as_deref().unwrap()), "cut at {calls}: {seen:?}");
+        assert!([OLD, NEW].contains(&seen.as_deref().unwrap()), "cut at {step}: {seen:?}");
         if seen.as_deref() == Some(NEW) {
-            assert_eq!(database(&bench, &format!("before-{id}")).as_deref(), Some(OLD), "cut at {calls}");
+            assert_eq!(database(&bench, &format!("before-{id}")).as_deref(), Some(OLD), "cut at {step}");
         }
         bench.system.ran.lock().unwrap().clear();
-        assert_eq!(bench.problems().await, "", "cut at {calls}");
-        assert_eq!(database(&bench, "data").as_deref(), Some(NEW), "cut at {calls}");
-        assert_eq!(database(&bench, &format!("before-{id}")).as_deref(), Some(OLD), "cut at {calls}");
-        assert_eq!(disk_of(&bench), [format!("before-{id}").as_str(), "data"], "cut at {calls}");
-        assert!(asked(&bench).await.done.contains("a"), "cut at {calls}");
-        assert_eq!(bench.problems().await, "", "cut at {calls}");
+        assert_eq!(bench.problems().await, "", "cut at {step}");
+        assert_eq!(database(&bench, "data").as_deref(), Some(NEW), "cut at {step}");
+        assert_eq!(database(&bench, &format!("before-{id}")).as_deref(), Some(OLD), "cut at {step}");
+        assert_eq!(disk_of(&bench), [format!("before-{id}").as_str(), "data"], "cut at {step}");
+        assert!(asked(&bench).await.done.contains("a"), "cut at {step}");
+        assert_eq!(bench.problems().await, "", "cut at {step}");
         for unit in ["etcd", "kube-apiserver", "kube-controller-manager", "kubelet"] {
             let record = bench.node.root.read(&format!("/var/lib/kops/started/{unit}.service"));
-            assert!(record.is_some(), "cut at {calls}: {unit} was not started again");
+            assert!(record.is_some(), "cut at {step}: {unit} was not started again");
         }
         if whole {
             break;
