@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kops_core::inventory::Inventory;
-use kops_core::manifest::{self, Manifest, Recommendations};
+use kops_core::manifest::{self, Manifest, Recommendations, Role};
 use kops_core::node::NodeProgram;
 use kops_core::plan::{Purpose, plan};
 use kops_core::ssh::PublicKey;
@@ -294,6 +294,38 @@ fn more_user_data_follows_ours() {
     *long = "x".repeat(user_data::LIMIT);
     let error = model(&completed, &facts(&completed)).unwrap_err().to_string();
     assert!(error.contains("group nodes") && error.contains("EC2 takes 16384"), "{error}");
+}
+
+#[test]
+fn what_users_put_on_machines_is_for_machines_alone() {
+    let mut completed = gossip();
+    let asset = |roles| manifest::FileAsset {
+        name: "audit".to_owned(),
+        content: "between us".to_owned(),
+        roles,
+        ..manifest::FileAsset::default()
+    };
+    let bare = model_of(&completed);
+    completed.cluster.spec.file_assets = vec![asset(vec![Role::Node])];
+    let hook = manifest::Hook { manifest: Some("between us".to_owned()), ..manifest::Hook::default() };
+    completed.cluster.spec.hooks = vec![manifest::Hook { roles: vec![Role::Node], ..hook }];
+    let resources = model_of(&completed);
+    let nodes = "nodes.demo.k8s.local";
+    assert_ne!(user_data(&bare, nodes), user_data(&resources, nodes));
+    let masters = "master-eu-west-1a.masters.demo.k8s.local";
+    assert_eq!(user_data(&bare, masters), user_data(&resources, masters));
+    for resource in &resources {
+        let fields = format!("{:?}", resource.fields());
+        assert!(!fields.contains("between us"), "{fields}");
+    }
+    let holders = resources.iter().filter_map(|resource| match resource {
+        AwsResource::ManagedFile(file) if file.object.contents.contains("between us") => {
+            Some(file.object.location.as_str())
+        }
+        _ => None,
+    });
+    let holders: Vec<&str> = holders.collect();
+    assert!(matches!(holders.as_slice(), [one] if one.starts_with("igconfig/node/nodes/")), "{holders:?}");
 }
 
 #[test]
