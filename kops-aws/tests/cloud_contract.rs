@@ -78,7 +78,7 @@ const ADDITIONAL_POLICY: &str = r#"  additionalPolicies: {node: '[{"Action": "s3
 /// Without the files, which are kept in the state store.
 fn on_aws(resources: Vec<AwsResource>) -> Vec<AwsResource> {
     let kept = resources.into_iter().filter_map(|resource| match resource {
-        AwsResource::ManagedFile(_) | AwsResource::Keypair(_) => None,
+        AwsResource::ManagedFile(_) | AwsResource::Keypair(_) | AwsResource::Secret(_) => None,
         AwsResource::LaunchTemplate(mut template) => {
             template.after.retain(|id| id.kind != kind::MANAGED_FILE);
             Some(AwsResource::LaunchTemplate(template))

@@ -47,8 +47,9 @@ fn desired(nodes: &str) -> Vec<AwsResource> {
     }
     let resources = model(&completed, &facts).unwrap();
     // Files are the state store's, and tried there.
-    let kept =
-        |resource: &AwsResource| !matches!(resource, AwsResource::ManagedFile(_) | AwsResource::Keypair(_));
+    let kept = |resource: &AwsResource| {
+        !matches!(resource, AwsResource::ManagedFile(_) | AwsResource::Keypair(_) | AwsResource::Secret(_))
+    };
     let mut resources: Vec<AwsResource> = resources.into_iter().filter(kept).collect();
     for resource in &mut resources {
         if let AwsResource::LaunchTemplate(template) = resource {

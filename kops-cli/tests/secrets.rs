@@ -58,6 +58,23 @@ fn a_secret_from_standard_input_is_kept_private() {
 }
 
 #[test]
+fn the_key_of_the_gossip_is_made_once_and_kept_private() {
+    let bench = cluster();
+    let update = ["update", "cluster", NAME, "--yes"];
+    bench.kops(&update).ok();
+    let path = bench.path(&format!(".kops-sim/state/{NAME}/secrets/gossip-key"));
+    let made = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = bench.kops(&update).ok();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), made);
+    let key = made.trim_start_matches(r#"{"Data":""#).trim_end_matches(r#""}"#);
+    assert!(key.len() > 40 && !format!("{again}").contains(key), "{again}");
+    std::fs::remove_file(&path).unwrap();
+    let preview = bench.kops(&["update", "cluster", NAME]).ok();
+    assert!(format!("{preview}").contains("Secret/gossip-key"), "{preview}");
+}
+
+#[test]
 fn ssh_public_keys_come_and_go() {
     let bench = cluster();
     let key = bench.write("id_ed25519.pub", KEY);

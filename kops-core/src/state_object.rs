@@ -1,5 +1,5 @@
-//! Resources that are kept in the state store rather than in the cloud (files, keysets), and the wrapper that keeps them
-//! there.
+//! Resources that are kept in the state store rather than in the cloud (files, keysets, secrets), and the wrapper that
+//! keeps them there.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use crate::error::ErrorClass;
 use crate::inventory::{Gap, Inventory, Observed};
 use crate::pki::{Keystore, PkiError};
 use crate::resource::{Handle, Kind, Resource};
+use crate::state::registry::Secret;
 use crate::state::{InvalidKey, Key, Prefix, Put, StateError, StateStore, layout};
 
 /// A file that machines or people read from the state store.
@@ -28,8 +29,8 @@ pub struct StateObject {
 
 /// A resource type of which some kinds are kept in the state store.
 pub trait StateBacked: Resource {
-    /// The kind of the files, and of the keysets.
-    const KINDS: [Kind; 2];
+    /// The kinds of the files, of the keysets, and of the secrets.
+    const KINDS: [Kind; 3];
     /// The file, if this resource is one.
     fn state_object(&self) -> Option<&StateObject>;
     /// The file as a resource. One whose location names its contents is the cluster's own
@@ -41,9 +42,13 @@ pub trait StateBacked: Resource {
     fn keyset(&self) -> Option<&str>;
     /// The keyset as a resource.
     fn from_keyset(name: &str) -> Self;
+    /// The secret's name, if this resource is one: random bytes that an update makes once. They never show in a plan.
+    fn secret(&self) -> Option<&str>;
+    /// The secret as a resource.
+    fn from_secret(name: &str) -> Self;
 }
 
-/// A cloud whose files and keysets are kept in a state store.
+/// A cloud whose files, keysets and secrets are kept in a state store.
 #[derive(Debug)]
 pub struct WithStateObjects<'a, C: ?Sized> {
     cloud: &'a C,
@@ -52,7 +57,7 @@ pub struct WithStateObjects<'a, C: ?Sized> {
 }
 
 impl<'a, C: ?Sized> WithStateObjects<'a, C> {
-    /// Sends files to `store`, keysets to `keystore`, and everything else to `cloud`.
+    /// Sends files and secrets to `store`, keysets to `keystore`, and everything else to `cloud`.
     pub fn new(cloud: &'a C, store: &'a dyn StateStore, keystore: Keystore) -> Self {
         Self { cloud, store, keystore }
     }
@@ -66,15 +71,13 @@ where
         let prefix = layout::cluster(&scope.cluster)?;
         let keysets = layout::keysets(&scope.cluster)?;
         let read = [layout::completed(&scope.cluster)?, layout::bootstrap_channel(&scope.cluster)?];
+        let gossip_key = layout::gossip_key(&scope.cluster)?;
         let mut files = Vec::new();
         for entry in self.store.list(&prefix).await? {
             let Some(location) = prefix.rest(&entry.key) else { continue };
-            if let Some(name) = keyset_at(&keysets, &entry.key) {
-                files.push(Observed {
-                    resource: C::Resource::from_keyset(name),
-                    handle: Handle(entry.key.to_string()),
-                    uses: Vec::new(),
-                });
+            let secret = (entry.key == gossip_key).then(|| C::Resource::from_secret(layout::GOSSIP_KEY));
+            if let Some(resource) = keyset_at(&keysets, &entry.key).map(C::Resource::from_keyset).or(secret) {
+                files.push(Observed { resource, handle: Handle(entry.key.to_string()), uses: Vec::new() });
                 continue;
             }
             let content_addressed = layout::is_content_addressed(location);
@@ -119,6 +122,19 @@ where
         let created = self.keystore.create(&scope.cluster, name).await?;
         let outcome = if created { Outcome::Created } else { Outcome::Unchanged };
         Ok(Ensured { handle: Handle(layout::keyset(&scope.cluster, name)?.to_string()), outcome })
+    }
+
+    /// Of two that make one at once, one wins, and the other leaves it alone.
+    async fn ensure_secret(&self, scope: &Scope, name: &str) -> Result<Ensured, StateError> {
+        let key = layout::secret(&scope.cluster, name)?;
+        let handle = Handle(key.to_string());
+        let outcome =
+            match self.store.put(&key, Secret::generate()?.to_stored().as_bytes(), Put::IfAbsent).await {
+                Ok(_) => Outcome::Created,
+                Err(StateError::Exists { .. }) => Outcome::Unchanged,
+                Err(error) => return Err(error),
+            };
+        Ok(Ensured { handle, outcome })
     }
 }
 
@@ -177,6 +193,10 @@ where
             let written = self.ensure_file(scope, object).await;
             return written.map_err(|error| failed("write", desired, error));
         }
+        if let Some(name) = desired.secret() {
+            let made = self.ensure_secret(scope, name).await;
+            return made.map_err(|error| failed("write", desired, error));
+        }
         if let Some(name) = desired.keyset() {
             let made = self.ensure_keyset(scope, name).await;
             return made.map_err(|error| match error {
@@ -196,10 +216,12 @@ where
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
     ) -> Result<(), CloudError> {
-        let key = match (target.resource.state_object(), target.resource.keyset()) {
-            (Some(object), _) => key(scope, object),
-            (None, Some(name)) => layout::keyset(&scope.cluster, name),
-            (None, None) => return self.cloud.delete(scope, target, bindings).await,
+        let resource = &target.resource;
+        let key = match (resource.state_object(), resource.keyset(), resource.secret()) {
+            (Some(object), ..) => key(scope, object),
+            (_, Some(name), _) => layout::keyset(&scope.cluster, name),
+            (.., Some(name)) => layout::secret(&scope.cluster, name),
+            _ => return self.cloud.delete(scope, target, bindings).await,
         };
         let deleted = match key {
             Ok(key) => self.store.delete(&key).await,

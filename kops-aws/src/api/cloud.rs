@@ -276,6 +276,7 @@ impl Cloud for AwsCloud {
             }
             AwsResource::ManagedFile(_)
             | AwsResource::Keypair(_)
+            | AwsResource::Secret(_)
             | AwsResource::Instance(_)
             | AwsResource::NetworkInterface(_)
             | AwsResource::Shared(_) => Err(Purpose::create(&id)
@@ -330,7 +331,10 @@ impl Cloud for AwsCloud {
             AwsResource::LaunchTemplate(_) => boxed(|| launch_template::delete(api, target)).await,
             AwsResource::AutoscalingGroup(_) => boxed(|| scaling_group::delete(api, target)).await,
             AwsResource::Instance(_) => boxed(|| instance::delete(api, target)).await,
-            AwsResource::ManagedFile(_) | AwsResource::Keypair(_) | AwsResource::Shared(_) => {
+            AwsResource::ManagedFile(_)
+            | AwsResource::Keypair(_)
+            | AwsResource::Secret(_)
+            | AwsResource::Shared(_) => {
                 Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
             }
         }

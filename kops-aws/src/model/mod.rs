@@ -28,7 +28,7 @@ pub use error::ModelError;
 
 use crate::facts::{Facts, StateLocation};
 use crate::names;
-use crate::resource::{AwsResource, Keypair, ManagedFile, Tags};
+use crate::resource::{AwsResource, Keypair, ManagedFile, Secret, Tags};
 use crate::tags;
 
 /// Everything that the cluster is made of, sorted by id.
@@ -45,6 +45,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(groups::build(&context)?);
     resources.extend(addons::build(&context)?);
     resources.extend(keypairs(&context));
+    resources.extend(gossip_key(&context));
     resources.push(completed_manifest(&context, &resources)?);
     resources.sort_by_cached_key(Resource::id);
     Ok(resources)
@@ -120,6 +121,13 @@ impl Context<'_> {
 fn keypairs(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
     let names = keyset_names(context.spec.etcd_clusters.iter().map(|etcd| etcd.name.as_str())).into_iter();
     names.map(|name| AwsResource::Keypair(Keypair { name, ownership: Ownership::Managed }))
+}
+
+/// What seals the gossip of the machines, if they gossip.
+fn gossip_key(context: &Context<'_>) -> Option<AwsResource> {
+    let name = layout::GOSSIP_KEY.to_owned();
+    let key = AwsResource::Secret(Secret { name, ownership: Ownership::Managed });
+    (!context.completed.joins_by_load_balancer()).then_some(key)
 }
 
 /// The completed manifest of the cluster, kept for people and for kops's tools. A preview shows how it changes, so what

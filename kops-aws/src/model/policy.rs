@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kops_core::manifest::{Networking, Role};
+use kops_core::state::layout;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -117,9 +118,14 @@ fn node(context: &Context<'_>) -> Vec<Value> {
         statements.extend(program_statement(context, Role::Node));
         // The authority's certificate and the token, which the control plane publishes for them.
         statements.push(allow(&["s3:GetObject"], &format!("{base}/{JOIN}")));
+        if !context.completed.joins_by_load_balancer() {
+            statements.push(allow(&["s3:GetObject"], &format!("{base}/secrets/{}", layout::GOSSIP_KEY)));
+        }
     }
-    // Where the control plane is: names without a hosted zone are found by tags.
-    statements.push(allow(&["ec2:DescribeInstances"], "*"));
+    if !context.completed.joins_by_load_balancer() {
+        // Whom to gossip with first: machines are found by their tags.
+        statements.push(allow(&["ec2:DescribeInstances"], "*"));
+    }
     if allows_registry(context) {
         statements.push(allow(&REGISTRY, "*"));
     }
@@ -145,8 +151,12 @@ fn control_plane(context: &Context<'_>) -> Vec<Value> {
     let mut look = LOOK.to_vec();
     if allows_registry(context) {
         look.extend(REGISTRY);
-        look.sort_unstable();
     }
+    if context.completed.joins_by_load_balancer() {
+        // Where the load balancer is, for those who join.
+        look.push("ec2:DescribeNetworkInterfaces");
+    }
+    look.sort_unstable();
     let mut change = CHANGE.to_vec();
     if matches!(context.spec.networking, None | Some(Networking::Kubenet(_))) {
         change.extend(ROUTES);

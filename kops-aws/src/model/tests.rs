@@ -383,3 +383,36 @@ fn load_balancers_are_in_one_subnet_a_zone() {
         ])
     );
 }
+
+/// What the policy of a role allows beside fetching programs, an action and a resource a line.
+fn allowed(completed: &CompletedCluster, role: &str) -> Vec<String> {
+    let policy = find(&model_of(completed), &format!("IAMRolePolicy/{role}.{}", completed.name())).fields();
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let lines = statements.iter().flat_map(|statement| {
+        let actions = statement["Action"].as_array().cloned().unwrap_or_default();
+        actions.into_iter().map(|action| format!("{} {}", action.as_str().unwrap(), statement["Resource"]))
+    });
+    lines.filter(|line| !line.contains("/programs/")).collect()
+}
+
+#[test]
+fn workers_may_do_what_they_need_to_join_and_to_gossip() {
+    insta::assert_snapshot!(allowed(&gossip(), "nodes").join("\n"), @r#"
+    s3:GetObject "arn:aws:s3:::state/demo.k8s.local/igconfig/node/*"
+    s3:GetObject "arn:aws:s3:::state/demo.k8s.local/secrets/node-join"
+    s3:GetObject "arn:aws:s3:::state/demo.k8s.local/secrets/gossip-key"
+    ec2:DescribeInstances "*"
+    "#);
+    insta::assert_snapshot!(allowed(&dns_none(), "nodes").join("\n"), @r#"
+    s3:GetObject "arn:aws:s3:::state/ha.example.com/igconfig/node/*"
+    s3:GetObject "arn:aws:s3:::state/ha.example.com/secrets/node-join"
+    "#);
+}
+
+#[test]
+fn only_who_publishes_the_load_balancer_may_look_for_it() {
+    let looks = |completed: &CompletedCluster, role: &str| {
+        allowed(completed, role).iter().any(|line| line.starts_with("ec2:DescribeNetworkInterfaces "))
+    };
+    assert!(looks(&dns_none(), "masters") && !looks(&dns_none(), "nodes") && !looks(&gossip(), "masters"));
+}

@@ -27,5 +27,6 @@ pub const LAUNCH_TEMPLATE: Kind = Kind::new("LaunchTemplate");
 pub const AUTOSCALING_GROUP: Kind = Kind::new("AutoscalingGroup");
 pub const MANAGED_FILE: Kind = Kind::new("ManagedFile");
 pub const KEYPAIR: Kind = Kind::new("Keypair");
+pub const SECRET: Kind = Kind::new("Secret");
 pub const INSTANCE: Kind = Kind::new("Instance");
 pub const NETWORK_INTERFACE: Kind = Kind::new("NetworkInterface");

@@ -4,7 +4,7 @@ use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
 use kops_core::state_object::{StateBacked, StateObject};
 use serde::{Deserialize, Serialize};
 
-use super::{AwsResource, Keypair, Part, Rules, kind};
+use super::{AwsResource, Keypair, Part, Rules, Secret, kind};
 
 /// A file in the state store. Named by its place below the cluster's part of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl Part for ManagedFile {
 }
 
 impl StateBacked for AwsResource {
-    const KINDS: [Kind; 2] = [kind::MANAGED_FILE, kind::KEYPAIR];
+    const KINDS: [Kind; 3] = [kind::MANAGED_FILE, kind::KEYPAIR, kind::SECRET];
 
     fn state_object(&self) -> Option<&StateObject> {
         match self {
@@ -94,5 +94,17 @@ impl StateBacked for AwsResource {
     fn from_keyset(name: &str) -> Self {
         // An update deletes no key, whoever made it: something out there may be signed by it.
         Self::Keypair(Keypair { name: name.to_owned(), ownership: Ownership::Dependent })
+    }
+
+    fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Secret(secret) => Some(&secret.name),
+            _ => None,
+        }
+    }
+
+    fn from_secret(name: &str) -> Self {
+        // Nor a secret: machines out there have it.
+        Self::Secret(Secret { name: name.to_owned(), ownership: Ownership::Dependent })
     }
 }

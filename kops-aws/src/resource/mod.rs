@@ -13,6 +13,7 @@ pub mod kind;
 mod launch_template;
 mod managed_file;
 mod network_load_balancer;
+mod secret;
 mod security_group;
 mod security_group_rule;
 mod shared;
@@ -41,6 +42,7 @@ pub use managed_file::ManagedFile;
 pub use network_load_balancer::{
     LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
 };
+pub use secret::Secret;
 pub use security_group::SecurityGroup;
 pub use security_group_rule::{NODE_PORTS, Peer, Protocol, ProtocolError, SecurityGroupRule, Traffic};
 pub use shared::Shared;
@@ -89,6 +91,7 @@ pub enum AwsResource {
     AutoscalingGroup(Box<AutoscalingGroup>),
     ManagedFile(ManagedFile),
     Keypair(Keypair),
+    Secret(Secret),
     Instance(Box<Instance>),
     NetworkInterface(NetworkInterface),
     /// Somebody else's, of any kind.
@@ -177,6 +180,7 @@ impl AwsResource {
             Self::AutoscalingGroup(part) => part.as_ref(),
             Self::ManagedFile(part) => part,
             Self::Keypair(part) => part,
+            Self::Secret(part) => part,
             Self::Instance(part) => part.as_ref(),
             Self::NetworkInterface(part) => part,
             Self::Shared(part) => part,

@@ -246,6 +246,7 @@ fn samples() -> Vec<AwsResource> {
             after: BTreeSet::from([ResourceId::new(kind::MANAGED_FILE, "addons/a.yaml")]),
         }),
         AwsResource::Keypair(Keypair { name: name.clone(), ownership }),
+        AwsResource::Secret(Secret { name: name.clone(), ownership }),
         AwsResource::Instance(Box::new(Instance {
             name: name.clone(),
             ownership: Ownership::Dependent,

@@ -101,9 +101,13 @@ pub(crate) const DIFFERENCES: [Difference; 10] = [
     },
     Difference {
         what: "names without a hosted zone",
-        reason: "Workers find the control plane by asking EC2 for the cluster's machines.",
+        reason: "Workers find their first peers by asking EC2 for the cluster's machines, and read the key of the gossip. Without DNS they do neither: the control plane asks EC2 where the load balancer is.",
         cases: &[],
-        paths: &[&["aws_iam_role_policy.nodes", " ec2:DescribeInstances "]],
+        paths: &[
+            &["aws_iam_role_policy.nodes", " ec2:DescribeInstances "],
+            &["aws_iam_role_policy.nodes", "/secrets/gossip-key "],
+            &["aws_iam_role_policy.masters", " ec2:DescribeNetworkInterfaces "],
+        ],
     },
     Difference {
         what: "kops-node program",

@@ -160,13 +160,13 @@ fn every_difference_is_in_the_table() {
       2 only ours: kops-node program
       4 only in kops: IPv6
       2 only in kops: Terraform's own settings
-    shared_subnet: 393 attributes match, 96 differ
+    shared_subnet: 393 attributes match, 97 differ
       64 only in kops: node termination handler
       5 only in kops: kops-controller
       10 only in kops: cluster autoscaler
       4 only ours: state store permissions of workers
       2 only ours: joining
-      1 only ours: names without a hosted zone
+      2 only ours: names without a hosted zone
       2 only ours: kops-node program
       6 only in kops: hosted zones
       2 only in kops: Terraform's own settings

@@ -213,7 +213,10 @@ fn one(resource: &AwsResource) -> Option<(String, Value)> {
         ),
         AwsResource::LaunchTemplate(r) => (at("launch_template", &r.name), launch_template(r)),
         AwsResource::AutoscalingGroup(r) => (at("autoscaling_group", &r.name), scaling_group(r)),
-        AwsResource::ManagedFile(_) | AwsResource::Keypair(_) | AwsResource::Shared(_) => return None,
+        AwsResource::ManagedFile(_)
+        | AwsResource::Keypair(_)
+        | AwsResource::Secret(_)
+        | AwsResource::Shared(_) => return None,
         AwsResource::ClassicLoadBalancer(_) | AwsResource::Instance(_) | AwsResource::NetworkInterface(_) => {
             panic!("no case has {}", resource.id())
         }

@@ -61,6 +61,11 @@ impl CompletedCluster {
         !self.cluster.is_local() && self.dns_type() != Some(DnsType::None)
     }
 
+    /// Whether workers reach the API by its load balancer, since nothing else would tell them where it is.
+    pub fn joins_by_load_balancer(&self) -> bool {
+        self.dns_type() == Some(DnsType::None) && self.load_balancer().is_some()
+    }
+
     /// Whether any machine is in a private subnet.
     pub fn has_private_subnets(&self) -> bool {
         let is_private =

@@ -13,6 +13,9 @@ const KNOWN_FILES: [&str; 4] = ["config", "cluster.spec", "cluster-completed.spe
 const KNOWN_DIRECTORIES: [&str; 8] =
     ["addons", "backups", "clusteraddons", "igconfig", "instancegroup", "manifests", "pki", "secrets"];
 
+/// The secret that is the key of the machines' gossip.
+pub const GOSSIP_KEY: &str = "gossip-key";
+
 /// Everything of a cluster.
 ///
 /// # Errors
@@ -125,9 +128,14 @@ pub fn secret(cluster: &str, name: &str) -> Result<Key, InvalidKey> {
     secrets(cluster)?.leaf(name)
 }
 
-/// What workers need to join the cluster: written by the control plane, and the only secret that workers may read.
+/// What workers need to join the cluster: written by the control plane, read by workers.
 pub fn node_join(cluster: &str) -> Result<Key, InvalidKey> {
     secret(cluster, "node-join")
+}
+
+/// What seals the gossip of a cluster's machines: made by an update, read by all of them.
+pub fn gossip_key(cluster: &str) -> Result<Key, InvalidKey> {
+    secret(cluster, GOSSIP_KEY)
 }
 
 /// A program that machines fetch, shared by all clusters of a store and named by its own hash. No cluster can be called
@@ -184,6 +192,7 @@ mod tests {
             keyset(c, "kubernetes-ca"),
             ssh_public_key(c, "be08a0"),
             secret(c, "dockerconfig"),
+            gossip_key(c),
             etcd_control(c, "main").unwrap().key("etcd-cluster-spec"),
             snapshot(c),
             lease(c),
@@ -199,6 +208,7 @@ mod tests {
     demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml
     demo.k8s.local/pki/ssh/public/admin/be08a0
     demo.k8s.local/secrets/dockerconfig
+    demo.k8s.local/secrets/gossip-key
     demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
     demo.k8s.local/manifests/snapshot.json
     demo.k8s.local/manifests/lease.json

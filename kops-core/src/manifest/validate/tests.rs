@@ -41,7 +41,7 @@ fn what_would_be_something_else_than_asked_is_refused() {
     let api = completed.cluster.spec.api.as_mut().unwrap();
     api.load_balancer.as_mut().unwrap().use_for_internal_api = Some(true);
     let found = unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(found, @"cluster.spec.api.loadBalancer.useForInternalApi: machines reach the API without its load balancer (write `useForInternalApi: false`)");
+    insta::assert_snapshot!(found, @"cluster.spec.api.loadBalancer.useForInternalApi: machines reach the API without its load balancer (write `useForInternalApi: false`, or `topology: {dns: {type: None}}`)");
 }
 
 fn addons(manifests: &[&str]) -> Vec<AddonSpec> {

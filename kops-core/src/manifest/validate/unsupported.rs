@@ -26,8 +26,10 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
         found.add_with_hint("spec.api.dns", "without a hosted zone there are no names for the API", hint);
     }
     let balancer = spec.api.as_ref().and_then(|api| api.load_balancer.as_ref());
-    if balancer.is_some_and(|balancer| balancer.use_for_internal_api == Some(true)) {
-        let hint = "write `useForInternalApi: false`";
+    if balancer.is_some_and(|balancer| balancer.use_for_internal_api == Some(true))
+        && !completed.joins_by_load_balancer()
+    {
+        let hint = "write `useForInternalApi: false`, or `topology: {dns: {type: None}}`";
         let message = "machines reach the API without its load balancer";
         found.add_with_hint("spec.api.loadBalancer.useForInternalApi", message, hint);
     }

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::write::violation;
 use super::{Missing, Registry, RegistryError, nearest};
-use crate::state::{Put, StateError, layout};
+use crate::error::ErrorClass;
+use crate::state::{Failure, Put, StateError, layout};
 use crate::yaml;
 
 /// The credentials of container registries, in the form of Docker's `config.json`.
@@ -32,6 +33,31 @@ impl Secret {
     /// A secret with this value.
     pub fn new(value: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(value.into()))
+    }
+
+    /// 32 random bytes: a key.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub fn generate() -> Result<Self, StateError> {
+        let mut value = Zeroizing::new(vec![0; 32]);
+        getrandom::fill(&mut value).map_err(|error| {
+            let failure = Failure::new(ErrorClass::Unavailable, "make", "a secret", "there is no randomness");
+            failure.with_source(error)
+        })?;
+        Ok(Self(value))
+    }
+
+    /// Reads what a state store keeps; none if that is no secret.
+    pub fn from_stored(bytes: Vec<u8>) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(&Zeroizing::new(bytes)).ok()?;
+        STANDARD.decode(&*Zeroizing::new(stored.data)).ok().map(Self::new)
+    }
+
+    /// What a state store keeps of it.
+    pub fn to_stored(&self) -> Zeroizing<String> {
+        let data = Zeroizing::new(STANDARD.encode(self.value()));
+        Zeroizing::new(format!(r#"{{"Data":"{}"}}"#, *data))
     }
 
     /// The value itself. Only for what has to hold it.
@@ -94,10 +120,7 @@ impl Registry {
             return Err(self.secret_not_found(cluster, name).await);
         };
         // The parser's words could quote the secret.
-        let bytes = serde_json::from_slice::<Stored>(&Zeroizing::new(object.bytes))
-            .ok()
-            .and_then(|stored| STANDARD.decode(&*Zeroizing::new(stored.data)).ok());
-        bytes.map(Secret::new).ok_or_else(|| RegistryError::Unreadable {
+        Secret::from_stored(object.bytes).ok_or_else(|| RegistryError::Unreadable {
             location: self.at(&key),
             source: "it is not a secret as kops keeps them".into(),
         })
@@ -145,9 +168,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         secret.check(name)?;
         self.find(cluster).await?;
-        let data = Zeroizing::new(STANDARD.encode(secret.value()));
-        let json = Zeroizing::new(format!(r#"{{"Data":"{}"}}"#, *data));
-        self.store.put(&layout::secret(cluster, name)?, json.as_bytes(), put).await?;
+        self.store.put(&layout::secret(cluster, name)?, secret.to_stored().as_bytes(), put).await?;
         Ok(())
     }
 
@@ -199,6 +220,9 @@ mod tests {
         assert_eq!(registry.secret_names(DEMO).await.unwrap(), ["token"]);
         let read = registry.secret(DEMO, "token").await.unwrap();
         assert_eq!((read.value(), format!("{read:?}").as_str()), (&b"s3cr3t"[..], "Secret(..)"));
+        let [one, other] = [(), ()].map(|()| Secret::generate().unwrap());
+        assert_eq!(Secret::from_stored(one.to_stored().as_bytes().to_vec()).unwrap(), one);
+        assert!(one != other && one.value().len() == 32);
     }
 
     #[tokio::test]
