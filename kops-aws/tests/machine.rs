@@ -151,3 +151,23 @@ async fn machines_are_known_with_their_labels_until_they_are_terminated() {
     let expected = [(gone, Departure::Terminated), (unknown, Departure::Unknown)];
     assert_eq!(departed, BTreeMap::from(expected));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_load_balancer_is_found_by_what_elb_calls_its_interfaces() {
+    let Some(world) = World::new("the_load_balancer_is_found").await else { return };
+    let subnets = world.ec2.describe_subnets().send().await.unwrap();
+    let subnet =
+        subnets.subnets().iter().find(|subnet| subnet.cidr_block() == Some("172.20.32.0/19")).unwrap();
+    let name = kops_aws::names::load_balancer("api", CLUSTER);
+    let other = kops_aws::names::load_balancer("api", "other.k8s.local");
+    let mut addresses = Vec::new();
+    for description in
+        [format!("ELB net/{name}/0123456789abcdef"), format!("ELB {name}"), format!("ELB net/{other}/01")]
+    {
+        let call = world.ec2.create_network_interface().subnet_id(subnet.subnet_id().unwrap());
+        let made = call.description(description).send().await.unwrap();
+        addresses.push(made.network_interface().unwrap().private_ip_address().unwrap().parse().unwrap());
+    }
+    let found = world.machine.load_balancer(CLUSTER).await.unwrap();
+    assert_eq!(found, BTreeSet::from([addresses[0], addresses[1]]));
+}

@@ -1,12 +1,14 @@
-//! What workers need to join, kept present and valid by the control plane: the authority to trust, and a token that the
-//! API knows.
+//! What workers need to join, kept present and valid by the control plane: the authority to trust, a token that the API
+//! knows, and where there is no gossip, the addresses of the load balancer.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kops_core::clock::{Clock, Timestamp, later};
-use kops_core::node::{NodeConfig, render};
+use kops_core::node::{Discovery, MachineCloud, NodeConfig, render};
 use kops_core::pki::{BootstrapToken, KUBERNETES_CA, Keystore};
 use kops_core::state::{Put, StateError, StateStore, layout};
 use serde::Deserialize;
@@ -25,6 +27,7 @@ const MARGIN: Duration = Duration::from_hours(12);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Invitation<'a> {
     pub(crate) config: &'a NodeConfig,
+    pub(crate) cloud: &'a dyn MachineCloud,
     pub(crate) keystore: &'a Keystore,
     pub(crate) store: &'a dyn StateStore,
     pub(crate) clock: &'a dyn Clock,
@@ -35,18 +38,33 @@ impl Invitation<'_> {
     /// Makes sure that there is a document that holds, and that the API knows its token. Of several machines that find
     /// none, one writes it, and all make its token known.
     pub(crate) async fn ensure(&self) -> Done {
-        let join = match self.renew().await? {
+        let api = self.load_balancer().await?;
+        let join = match self.renew(&api).await? {
             Some(join) => join,
             // Somebody else was first: what they wrote holds.
-            None => {
-                self.renew().await?.ok_or_else(|| NodeError::waiting(STEP, "other machines write it, too"))?
-            }
+            None => self
+                .renew(&api)
+                .await?
+                .ok_or_else(|| NodeError::waiting(STEP, "other machines write it, too"))?,
         };
         self.admit(&join).await
     }
 
+    /// Where workers reach the API, if not by gossip. While the load balancer has no address they could not join.
+    async fn load_balancer(&self) -> Result<BTreeSet<Ipv4Addr>, NodeError> {
+        if self.config.discovery == Discovery::Gossip {
+            return Ok(BTreeSet::new());
+        }
+        let found = self.cloud.load_balancer(&self.config.cluster).await;
+        let found = found.map_err(|error| NodeError::of_cloud(STEP, error))?;
+        if found.is_empty() {
+            return Err(NodeError::waiting(STEP, "the load balancer has no addresses yet"));
+        }
+        Ok(found)
+    }
+
     /// The document that holds; none if somebody else has just written one.
-    async fn renew(&self) -> Result<Option<Join>, NodeError> {
+    async fn renew(&self, api: &BTreeSet<Ipv4Addr>) -> Result<Option<Join>, NodeError> {
         let key = layout::node_join(&self.config.cluster);
         let key = key.map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
         let keyset = self.keystore.keyset(&self.config.cluster, KUBERNETES_CA).await;
@@ -57,7 +75,9 @@ impl Invitation<'_> {
             None => Put::IfAbsent,
             Some(object) => {
                 let join = serde_json::from_slice(&object.bytes).ok();
-                let holds = |join: &Join| join.authority == authority && join.expires >= later(now, MARGIN);
+                let holds = |join: &Join| {
+                    join.authority == authority && join.api == *api && join.expires >= later(now, MARGIN)
+                };
                 if let Some(join) = join.filter(holds) {
                     return Ok(Some(join));
                 }
@@ -66,7 +86,8 @@ impl Invitation<'_> {
         };
         let token =
             BootstrapToken::generate().map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
-        let join = Join { authority, token: token.text().to_string(), expires: later(now, LIFETIME) };
+        let (token, expires) = (token.text().to_string(), later(now, LIFETIME));
+        let join = Join { authority, token, expires, api: api.clone() };
         let text = serde_json::to_vec(&join).map_err(|_| NodeError::lasting(STEP, "it cannot be written"))?;
         match self.store.put(&key, &text, put).await {
             Ok(_) => Ok(Some(join)),

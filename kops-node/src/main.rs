@@ -12,7 +12,7 @@ use kops_aws::{S3Options, S3StateStore};
 use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
 use kops_core::node::NodeConfig;
-use kops_node::{Lock, Node, NodeError, Problem, Programs, Root, Status, System};
+use kops_node::{Lock, Names, Node, NodeError, Problem, Programs, Root, Status, System};
 use tokio::sync::watch;
 
 /// Turns this machine into a node of its cluster, and keeps it one.
@@ -38,7 +38,7 @@ enum Verb {
 
 /// The service that runs this program.
 const UNIT: &str = "kops-node.service";
-/// How long all stays as it is before it is looked at again; names of replaced machines are found as fast.
+/// How long all stays as it is before it is looked at again, unless gossip tells anything new.
 const ROUND: Duration = Duration::from_secs(10);
 /// How many such rounds go by before everything is looked at again: keysets are rotated, certificates renewed.
 const ROUNDS: u32 = 60;
@@ -48,6 +48,8 @@ const RESTORES: u32 = 3;
 const BACKUPS: Duration = Duration::from_secs(30);
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);
+/// How long to wait whatever is told: machines may come and go without end.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -128,6 +130,7 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         clock: Arc::new(SystemClock),
         system: Arc::new(Programs),
         root,
+        names: Arc::new(Names::default()),
     })
 }
 
@@ -145,6 +148,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
     let backups = keep_backups(&node);
     let mut last: Option<Status> = None;
     let (mut settled, mut rounds) = (false, 0);
+    let mut refused = 0;
     loop {
         // What is as it should be stays so for a while; only machines come and go, and people ask for restores.
         let mut errors = Vec::new();
@@ -172,7 +176,17 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             }
             last = Some(status);
         }
-        tokio::time::sleep(if comes_by_itself(&errors) { SOON } else { ROUND }).await;
+        let dropped = node.names.refused() - refused;
+        if dropped > 0 {
+            refused += dropped;
+            say(&format!("gossip: {dropped} datagrams were not of this cluster and were dropped"));
+        }
+        let is_soon = comes_by_itself(&errors) || node.names.are_about_to_change().await;
+        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(if is_soon { SOON } else { ROUND } - PAUSE) => {}
+            () = node.names.changed() => {}
+        }
     }
 }
 

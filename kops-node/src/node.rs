@@ -1,11 +1,10 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use kops_core::clock::Clock;
 use kops_core::manifest::Role;
-use kops_core::node::render::{self, Member, NodePlan};
+use kops_core::node::render::{self, NodePlan};
 use kops_core::node::{Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
 use kops_core::pki::Keystore;
 use kops_core::state::StateStore;
@@ -15,6 +14,7 @@ use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::invitation::Invitation;
+use crate::names::Names;
 use crate::system::{System, must};
 use crate::{addons, certificates, clock, disk, host, join, nodes, program, unit};
 
@@ -36,6 +36,8 @@ pub struct Node {
     pub system: Arc<dyn System>,
     /// Its files.
     pub root: Root,
+    /// Where the others are.
+    pub names: Arc<Names>,
 }
 
 impl Node {
@@ -45,9 +47,10 @@ impl Node {
             Ok(found) => found,
             Err(error) => return vec![error],
         };
-        // Before everything that takes long: the answer tells the time, too.
-        let peers = self.cloud.peers(&self.config.cluster).await;
-        let peers = peers.map_err(|error| NodeError::of_cloud("names", error));
+        // Nobody has to wait for who cannot join in: the cloud tells names, too.
+        let gossip = self.names.take_part(self, &machine).await;
+        // Before everything that takes long: the cloud's answer tells the time, too.
+        let peers = self.peers().await;
         let (programs, network, kernel, credentials) = futures::join!(
             self.programs(&plan),
             self.disks_and_names(&plan, &machine, peers),
@@ -74,6 +77,7 @@ impl Node {
             Ok(()) => {}
             Err(error) => problems.push(error),
         }
+        problems.extend(gossip.err());
         problems
     }
 
@@ -94,6 +98,7 @@ impl Node {
         };
         let invitation = Invitation {
             config: &self.config,
+            cloud: self.cloud.as_ref(),
             keystore: &self.keystore(),
             store: self.store.as_ref(),
             clock: self.clock.as_ref(),
@@ -143,6 +148,18 @@ impl Node {
         stream::iter(programs).buffered(DOWNLOADS).collect().await
     }
 
+    /// The cluster's machines, for one of the control plane. A worker need not know them all: where it finds the control
+    /// plane is written by then.
+    async fn peers(&self) -> Result<Vec<Peer>, NodeError> {
+        match self.config.role {
+            Role::ControlPlane => {
+                let peers = self.cloud.peers(&self.config.cluster).await;
+                peers.map_err(|error| NodeError::of_cloud("names", error))
+            }
+            Role::Node | Role::Bastion => self.names.follow(self).await.map(|()| Vec::new()),
+        }
+    }
+
     /// Disks first: where the members are is known only then.
     async fn disks_and_names(
         &self,
@@ -163,7 +180,10 @@ impl Node {
             });
             results.extend(join_all(disks).await);
         }
-        results.push(peers.and_then(|peers| self.names(&peers, &volumes)));
+        results.push(match (peers, self.config.role) {
+            (Ok(peers), Role::ControlPlane) => self.names.lead(self, &peers, &volumes).await,
+            (peers, _) => peers.map(drop),
+        });
         results
     }
 
@@ -171,38 +191,17 @@ impl Node {
     /// nodes there are and which add-ons hold. Returns what could not be done.
     pub async fn refresh(&self) -> Vec<NodeError> {
         let cluster = &self.config.cluster;
-        let leads = self.config.role == Role::ControlPlane;
-        // Workers may not see disks, and need no etcd.
-        let volumes = async { if leads { self.cloud.volumes(cluster).await } else { Ok(Vec::new()) } };
-        let (peers, volumes) = match futures::try_join!(self.cloud.peers(cluster), volumes) {
-            Ok(found) => found,
-            Err(error) => return vec![NodeError::of_cloud("names", error)],
-        };
-        let mut problems: Vec<NodeError> = self.names(&peers, &volumes).err().into_iter().collect();
-        if leads {
-            let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
-            problems.extend(nodes.into_iter().chain(addons));
+        if self.config.role != Role::ControlPlane {
+            return self.names.follow(self).await.err().into_iter().collect();
         }
-        problems
-    }
-
-    /// Writes where the API and the etcd members are. An answer without any control plane changes nothing: old
-    /// addresses are better than none.
-    fn names(&self, peers: &[Peer], volumes: &[MemberVolume]) -> Done {
-        let api = peers.iter().filter(|peer| peer.role == Role::ControlPlane).map(|peer| peer.address);
-        let api: BTreeSet<_> = api.collect();
-        if api.is_empty() {
-            return Err(NodeError::waiting("names", "no machine of the control plane runs yet"));
-        }
-        let members = volumes.iter().filter_map(|volume| {
-            let holder = &volume.attachment.as_ref()?.machine;
-            let address = peers.iter().find(|peer| peer.id == *holder)?.address;
-            Some(Member { cluster: volume.cluster.clone(), member: volume.member.clone(), address })
-        });
-        let block = render::hosts_block(&self.config, &api, &members.collect());
-        let old = self.root.read("/etc/hosts").unwrap_or_default();
-        let new = render::update_hosts(&String::from_utf8_lossy(&old), &block);
-        self.root.write("names", "/etc/hosts", new.as_bytes(), 0o644).map(drop)
+        let (peers, volumes) =
+            match futures::try_join!(self.cloud.peers(cluster), self.cloud.volumes(cluster)) {
+                Ok(found) => found,
+                Err(error) => return vec![NodeError::of_cloud("names", error)],
+            };
+        let names = self.names.lead(self, &peers, &volumes).await;
+        let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
+        names.err().into_iter().chain(nodes).chain(addons).collect()
     }
 
     /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change. Settings

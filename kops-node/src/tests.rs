@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
@@ -20,20 +21,30 @@ use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 use super::*;
 
 mod additions;
+mod air;
 mod clock;
 mod control_plane;
 mod etcd;
 mod etcdctl;
+mod gossip;
 mod kubectl;
+mod names;
 mod power;
+mod probe;
 mod refusing;
 
+use air::Air;
 pub(crate) use power::Power;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct World {
-    /// Whether the metadata service answers.
+    /// Whether nothing answers.
     is_silent: Mutex<bool>,
+    address: Mutex<Ipv4Addr>,
+    peers: Mutex<Vec<Peer>>,
+    /// How often it was asked for them.
+    asked: Mutex<usize>,
+    load_balancer: Mutex<BTreeSet<Ipv4Addr>>,
     volumes: Mutex<Vec<MemberVolume>>,
     /// By how much the machine's clock is ahead of its own.
     clock_ahead: Mutex<Option<SignedDuration>>,
@@ -43,11 +54,37 @@ struct World {
     ways: Mutex<BTreeMap<Ipv4Net, String>>,
 }
 
+impl Default for World {
+    fn default() -> Self {
+        let mut peers = vec![peer("i-1", Role::Node, ADDRESS), peer("i-2", Role::ControlPlane, MASTER)];
+        peers[0].labels = BTreeMap::from([("node-role.kubernetes.io/node".to_owned(), String::new())]);
+        Self {
+            is_silent: Mutex::default(),
+            address: Mutex::new(ADDRESS),
+            peers: Mutex::new(peers),
+            asked: Mutex::default(),
+            load_balancer: Mutex::default(),
+            volumes: Mutex::default(),
+            clock_ahead: Mutex::default(),
+            is_taken: Mutex::default(),
+            attached: Mutex::default(),
+            ways: Mutex::default(),
+        }
+    }
+}
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
+const MASTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+
+fn peer(id: &str, role: Role, address: Ipv4Addr) -> Peer {
+    Peer { id: id.to_owned(), role, address, labels: BTreeMap::new() }
+}
+
 fn machine(host: Host) -> Machine {
     Machine {
         id: "i-1".to_owned(),
         provider_id: "aws:///z/i-1".to_owned(),
-        address: Ipv4Addr::new(10, 0, 0, 5),
+        address: ADDRESS,
         region: "r".to_owned(),
         zone: "z".to_owned(),
         machine_type: "t".to_owned(),
@@ -62,7 +99,7 @@ impl MachineCloud for World {
             true => {
                 Err(CloudError::general(ErrorClass::Unavailable, "identify this machine of", "no answer"))
             }
-            false => Ok(machine(host)),
+            false => Ok(Machine { address: *self.address.lock().unwrap(), ..machine(host) }),
         }
     }
 
@@ -88,15 +125,15 @@ impl MachineCloud for World {
     }
 
     async fn peers(&self, _cluster: &str) -> Result<Vec<Peer>, CloudError> {
-        let peer = |id: &str, role, last| Peer {
-            id: id.to_owned(),
-            role,
-            address: Ipv4Addr::new(10, 0, 0, last),
-            labels: BTreeMap::new(),
-        };
-        let mut peers = vec![peer("i-1", Role::Node, 5), peer("i-2", Role::ControlPlane, 9)];
-        peers[0].labels = BTreeMap::from([("node-role.kubernetes.io/node".to_owned(), String::new())]);
-        Ok(peers)
+        *self.asked.lock().unwrap() += 1;
+        match *self.is_silent.lock().unwrap() {
+            true => Err(CloudError::general(ErrorClass::Unavailable, "look at", "no answer")),
+            false => Ok(self.peers.lock().unwrap().clone()),
+        }
+    }
+
+    async fn load_balancer(&self, _cluster: &str) -> Result<BTreeSet<Ipv4Addr>, CloudError> {
+        Ok(self.load_balancer.lock().unwrap().clone())
     }
 
     async fn departed(
@@ -167,14 +204,30 @@ impl System for Recorder {
     }
 }
 
+/// Where the API proves itself.
+#[derive(Debug, Default)]
+struct Answers(Mutex<BTreeSet<Ipv4Addr>>);
+
+#[async_trait]
+impl Probe for Answers {
+    async fn proves(&self, address: Ipv4Addr, name: &str, authority: &[u8]) -> bool {
+        assert_eq!(name, "api.internal.demo.k8s.local");
+        !authority.is_empty() && self.0.lock().unwrap().contains(&address)
+    }
+}
+
 struct Bench {
     _directory: tempfile::TempDir,
+    air: Air,
+    answers: Arc<Answers>,
     world: Arc<World>,
     system: Arc<Recorder>,
     store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
     node: Node,
 }
+
+const RHYTHM: Rhythm = Rhythm(Duration::from_millis(100));
 
 const WORKER: &str = "
 cluster: demo.k8s.local
@@ -202,6 +255,7 @@ fn bench_of(config: &str) -> Bench {
     let state = StateSource { store: "s3://state".to_owned(), region: "r".to_owned() };
     let config = NodeConfig::read(config).unwrap().with_state(state, &assets);
     let clock = Arc::new(ManualClock::new("2026-01-15T12:00:00Z".parse().unwrap()));
+    let (air, answers) = (Air::default(), Arc::new(Answers::default()));
     let node = Node {
         config: Arc::new(config),
         cloud: world.clone(),
@@ -209,8 +263,9 @@ fn bench_of(config: &str) -> Bench {
         clock: clock.clone(),
         system: system.clone(),
         root: Root::new(directory.path()),
+        names: Arc::new(Names::new(Arc::new(air.clone()), answers.clone(), RHYTHM)),
     };
-    Bench { _directory: directory, world, system, store, clock, node }
+    Bench { _directory: directory, air, answers, world, system, store, clock, node }
 }
 
 impl Bench {
@@ -225,6 +280,8 @@ impl Bench {
         let join =
             br#"{"authority": "PEM", "token": "abcdef.0123456789abcdef", "expires": "2026-01-16T12:00:00Z"}"#;
         self.put(layout::node_join("demo.k8s.local").unwrap().as_str(), join).await;
+        let key = layout::gossip_key("demo.k8s.local").unwrap();
+        self.put(key.as_str(), gossip::key().to_stored().as_bytes()).await;
     }
 
     async fn problems(&self) -> String {

@@ -29,11 +29,14 @@ use kops_core::clock::{SignedDuration, SystemClock};
 use kops_core::cloud::CloudError;
 use kops_core::etcd::{Backups, Commands};
 use kops_core::manifest::{self, Manifest, Recommendations, Role};
-use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer};
+use kops_core::node::{
+    Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, render,
+};
 use kops_core::pki::{Keystore, keyset_names};
+use kops_core::state::registry::Secret;
 use kops_core::state::{MemoryStore, Put, StateStore, layout};
 use kops_core::state_object::{StateBacked, StateObject};
-use kops_node::{Node, Output, Programs, Root, System};
+use kops_node::{Handshake, Names, Node, Output, Probe, Programs, Root, System};
 
 const CONFIG: &str = "
 cluster: demo.k8s.local
@@ -56,6 +59,7 @@ networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0
 /// A label that no node may give itself.
 const ROLE: &str = "node-role.kubernetes.io/control-plane";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 10);
+const WORKER_ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 11);
 const PROGRAMS: [&str; 6] =
     ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kubelet", "kube-proxy"];
 const NAMESPACES: [&str; 5] = ["--mount", "--net", "--pid", "--fork", "--kill-child"];
@@ -66,12 +70,13 @@ const INSIDE: &str = "KOPS_NODE_TEST_INSIDE";
 #[derive(Debug)]
 struct Cloud {
     id: &'static str,
+    address: Ipv4Addr,
     ways: Mutex<BTreeMap<Ipv4Net, String>>,
 }
 
 impl Cloud {
-    fn of(id: &'static str) -> Arc<Self> {
-        Arc::new(Self { id, ways: Mutex::default() })
+    fn of(id: &'static str, address: Ipv4Addr) -> Arc<Self> {
+        Arc::new(Self { id, address, ways: Mutex::default() })
     }
 }
 
@@ -81,7 +86,7 @@ impl MachineCloud for Cloud {
         Ok(Machine {
             id: self.id.to_owned(),
             provider_id: format!("aws:///z/{}", self.id),
-            address: ADDRESS,
+            address: self.address,
             region: "r".to_owned(),
             zone: "z".to_owned(),
             machine_type: "t".to_owned(),
@@ -120,6 +125,10 @@ impl MachineCloud for Cloud {
             address: ADDRESS,
             labels: BTreeMap::from([(ROLE.to_owned(), String::new())]),
         }])
+    }
+
+    async fn load_balancer(&self, _cluster: &str) -> Result<BTreeSet<Ipv4Addr>, CloudError> {
+        Ok(BTreeSet::new())
     }
 
     async fn departed(
@@ -233,7 +242,7 @@ fn programs_or_skip() -> Option<Vec<PathBuf>> {
     }
 }
 
-/// Everything that is written goes to an overlay in memory; the machine's address is the only one there.
+/// Everything that is written goes to an overlay in memory; the machines' addresses are the only ones there.
 const ENTER: &str = r#"set -e
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
@@ -245,7 +254,8 @@ mount -t tmpfs tmpfs /mnt/root/mnt
 mount -t tmpfs tmpfs /mnt/root/run
 ip link set lo up
 ip address add "$1/32" dev lo
-shift
+ip address add "$2/32" dev lo
+shift 2
 mkdir -p /mnt/root/opt/kops/bin
 for program in "$@"; do
     case $program in
@@ -264,7 +274,7 @@ fn a_control_plane_of_real_programs_comes_up() {
     let Some(programs) = programs_or_skip() else { return };
     let status = Command::new("unshare")
         .args(NAMESPACES)
-        .args(["sh", "-c", ENTER, "sh", &ADDRESS.to_string()])
+        .args(["sh", "-c", ENTER, "sh", &ADDRESS.to_string(), &WORKER_ADDRESS.to_string()])
         .args(programs)
         .env(INSIDE, "1")
         .env("TEST", std::env::current_exe().unwrap())
@@ -347,7 +357,10 @@ async fn inside() {
     for name in keyset_names(["main"]) {
         keystore.create("demo.k8s.local", &name).await.unwrap();
     }
-    let (cloud, system) = (Cloud::of("i-1"), Arc::new(Machines::default()));
+    let key = layout::gossip_key("demo.k8s.local").unwrap();
+    let secret = Secret::generate().unwrap().to_stored();
+    store.put(&key, secret.as_bytes(), Put::Always).await.unwrap();
+    let (cloud, system) = (Cloud::of("i-1", ADDRESS), Arc::new(Machines::default()));
     let node = |config: &str, cloud: &Arc<Cloud>| Node {
         config: Arc::new(NodeConfig::read(config).unwrap()),
         cloud: cloud.clone(),
@@ -355,6 +368,7 @@ async fn inside() {
         clock: clock.clone(),
         system: system.clone(),
         root: Root::new("/"),
+        names: Arc::new(Names::default()),
     };
     let master = node(CONFIG, &cloud);
     update(&store, addons("1.20.2", "  networking: {flannel: {}}", &[driver()])).await;
@@ -364,10 +378,13 @@ async fn inside() {
         until(&format!("{name} leads"), async || kubectl(&["-n", "kube-system", "get", "lease", name]).await)
             .await;
     }
+    let authority = std::fs::read(render::AUTHORITY).unwrap();
+    let is_api = Handshake::default().proves(ADDRESS, "api.internal.demo.k8s.local", &authority).await;
+    assert!(is_api, "workers take it for the API");
     add_ons_are_applied_and_taken_back(&master, &store).await;
     a_node_gets_labels_and_routes(&master, &cloud).await;
     what_is_restored_is_as_it_was(&master).await;
-    a_worker_gets_its_certificate(&node(WORKER, &Cloud::of("i-2")), &system).await;
+    a_worker_gets_its_certificate(&node(WORKER, &Cloud::of("i-2", WORKER_ADDRESS)), &system).await;
 }
 
 async fn add_ons_are_applied_and_taken_back(master: &Node, store: &MemoryStore) {

@@ -20,7 +20,7 @@ use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
 use super::tag;
 use super::told_time::ToldTime;
-use crate::tags;
+use crate::{names, tags};
 
 /// A machine on EC2, with the credentials of its own role.
 #[derive(Debug)]
@@ -158,6 +158,19 @@ impl MachineCloud for AwsMachine {
         let instances =
             reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
         Ok(instances.filter_map(|instance| peer(&instance)).collect())
+    }
+
+    async fn load_balancer(&self, cluster: &str) -> Result<BTreeSet<Ipv4Addr>, CloudError> {
+        let name = names::load_balancer("api", cluster);
+        // What ELB calls the interfaces of a network load balancer, and of a classic one.
+        let of_balancer = Filter::builder().name("description");
+        let of_balancer =
+            of_balancer.values(format!("ELB net/{name}/*")).values(format!("ELB {name}")).build();
+        let pages =
+            self.ec2.describe_network_interfaces().filters(of_balancer).into_paginator().items().send();
+        let pages = pages.collect::<Result<Vec<_>, _>>();
+        let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeNetworkInterfaces", pages).await?;
+        Ok(found.iter().filter_map(|interface| interface.private_ip_address()?.parse().ok()).collect())
     }
 
     async fn departed(

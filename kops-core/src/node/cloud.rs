@@ -43,6 +43,12 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// When the cloud cannot be asked.
     async fn peers(&self, cluster: &str) -> Result<Vec<Peer>, CloudError>;
 
+    /// The addresses inside the network of the API's load balancer; none as long as it has none.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn load_balancer(&self, cluster: &str) -> Result<BTreeSet<Ipv4Addr>, CloudError>;
+
     /// Which of these machines, as `spec.providerID` of their nodes has them, are gone. One that the cloud cannot have is
     /// not among them.
     ///

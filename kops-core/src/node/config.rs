@@ -60,12 +60,31 @@ pub struct NodeConfig {
     /// Settings of the kernel (`name=value`), each over those before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sysctl_parameters: Vec<String>,
+    /// How machines learn where the API is.
+    #[serde(default, skip_serializing_if = "Discovery::is_gossip")]
+    pub discovery: Discovery,
     /// Where the cluster's state is, if machines can reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSource>,
     /// The programs that are fetched from there, sorted; those that are not listed must be in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assets: Vec<Asset>,
+}
+
+/// How machines learn where the API is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Discovery {
+    /// They tell each other.
+    #[default]
+    Gossip,
+    /// The control plane tells workers the addresses of the load balancer.
+    LoadBalancer,
+}
+
+impl Discovery {
+    fn is_gossip(&self) -> bool {
+        *self == Self::Gossip
+    }
 }
 
 /// Where machines find the cluster's state.
@@ -182,6 +201,10 @@ impl NodeConfig {
             file_assets: additions::file_assets(completed, group),
             hooks: additions::hooks(completed, group),
             sysctl_parameters: additions::sysctl_parameters(completed, group),
+            discovery: match completed.joins_by_load_balancer() {
+                true => Discovery::LoadBalancer,
+                false => Discovery::Gossip,
+            },
             state: None,
             assets: Vec::new(),
         }

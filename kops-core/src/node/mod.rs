@@ -4,6 +4,7 @@
 //! which the machines' user data names: another configuration is another template version, and so "needs update".
 
 mod additions;
+mod api_addresses;
 mod catalog;
 mod changes;
 mod cloud;
@@ -14,9 +15,10 @@ mod mime;
 mod release;
 pub mod render;
 
+pub use api_addresses::ApiAddresses;
 pub use catalog::{Architecture, Catalog, CatalogError, NODE_PROGRAM, Program, Published, publish};
 pub use cloud::{Attachment, Departure, MachineCloud, MemberVolume, Peer};
-pub use config::{EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
+pub use config::{Discovery, EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
 pub use labels::labels;
 pub use machine::{Host, Machine};
 pub use mime::multipart;

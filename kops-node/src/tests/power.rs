@@ -128,6 +128,10 @@ impl MachineCloud for Powered<World> {
         self.call(self.inner.peers(cluster)).await
     }
 
+    async fn load_balancer(&self, cluster: &str) -> Result<BTreeSet<Ipv4Addr>, CloudError> {
+        self.call(self.inner.load_balancer(cluster)).await
+    }
+
     async fn departed(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, Departure>, CloudError> {
         self.call(self.inner.departed(ids)).await
     }
@@ -228,7 +232,9 @@ impl Switched {
     }
 
     /// What is in memory is gone, and nothing runs.
-    fn reboot(&self) {
+    fn reboot(&mut self) {
+        let answers = self.bench.answers.clone();
+        self.node.names = Arc::new(Names::new(Arc::new(Air::default()), answers, RHYTHM));
         self.bench.system.ran.lock().unwrap().clear();
         *self.system.is_mounted.lock().unwrap() = false;
         let _ = std::fs::remove_dir_all(self.bench.node.root.path("/run"));
@@ -302,7 +308,7 @@ async fn cut_at_every_step(model: &Bench, config: &str, disks: usize) {
     let steps = one.power.steps.load(Ordering::SeqCst);
     assert!(steps > 100, "{steps}");
     for step in 1..=steps {
-        let machine = Switched::new(model, config, step).await;
+        let mut machine = Switched::new(model, config, step).await;
         assert!(machine.finish_or_lose_power().await, "step {step} of {steps}");
         for (path, file) in without(machine.tree(), &by_chance) {
             let is_whole = path == "/etc/hosts" || path.ends_with(".part") || whole.get(&path) == Some(&file);

@@ -27,7 +27,7 @@ use crate::manifest::versions::{KubernetesVersion, VersionError};
 use crate::pki::Leaf;
 use crate::yaml::WriteError;
 
-pub use names::{Member, hosts_block, update_hosts};
+pub use names::{Member, api_in_hosts, hosts_block, update_hosts};
 pub use token::{TOKEN_GROUP, bootstrap_token};
 
 /// Where programs from the state store are put.
@@ -41,9 +41,10 @@ pub const SYSCTL_PARAMETERS: &str = "/etc/sysctl.d/99-manifest.conf";
 
 /// The file on a member's disk that says which member it is: `MEMBER=a`.
 pub const MEMBER_FILE: &str = "member.env";
-
+/// Where the certificates of the authority lie that the API proves itself by.
+pub const AUTHORITY: &str = "/etc/kubernetes/pki/kubernetes-ca.crt";
 /// The port of the API.
-const API_PORT: u16 = 443;
+pub const API_PORT: u16 = 443;
 
 /// All that a machine must have on it.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,0 +1,240 @@
+//! Where the API and the etcd members are, written to `/etc/hosts`.
+//!
+//! Machines learn from each other who lives, and ask the cloud only for a beginning and for what nobody told. What they
+//! learn counts once it is proved: the API by its certificate, etcd members by the attachments of their disks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use kops_core::clock::{Timestamp, later};
+use kops_core::manifest::Role;
+use kops_core::node::render::{self, Member};
+use kops_core::node::{ApiAddresses, Discovery, Machine, MemberVolume, Peer};
+use kops_core::state::layout;
+use kops_core::state::registry::Secret;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::error::{Done, NodeError};
+use crate::gossip::{self, Gossip, Heard, Holding, Network, Rhythm, Udp};
+use crate::join;
+use crate::node::Node;
+use crate::pace::Pace;
+use crate::probe::{Handshake, Probe};
+
+const STEP: &str = "names";
+const HOSTS: &str = "/etc/hosts";
+/// How long a proof counts while nothing changes: a thousand workers that ask for it every few seconds would be a load.
+const PROOF: Duration = Duration::from_secs(60);
+/// How many other machines are met beside the control plane's, which may all be new.
+const OTHERS: usize = 3;
+
+/// What a machine knows of where the others are, from one round to the next.
+pub struct Names {
+    network: Arc<dyn Network>,
+    probe: Arc<dyn Probe>,
+    rhythm: Rhythm,
+    gossip: OnceCell<Gossip>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    pace: Pace,
+    heard: Heard,
+    said: BTreeSet<Ipv4Addr>,
+    /// Where the API is proved to be, and since when.
+    proofs: BTreeMap<Ipv4Addr, Timestamp>,
+    /// Where it last was; nothing until the file has been read.
+    last: Option<BTreeSet<Ipv4Addr>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new(Arc::new(Udp), Arc::new(Handshake::default()), Rhythm::default())
+    }
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { network, probe, rhythm, .. } = self;
+        f.debug_struct("Names")
+            .field("network", network)
+            .field("probe", probe)
+            .field("rhythm", rhythm)
+            .finish()
+    }
+}
+
+impl Names {
+    /// Nothing is known yet.
+    pub fn new(network: Arc<dyn Network>, probe: Arc<dyn Probe>, rhythm: Rhythm) -> Self {
+        Self { network, probe, rhythm, gossip: OnceCell::new(), memory: Mutex::default() }
+    }
+
+    /// Returns once the machines say anything new; never if they do not gossip.
+    pub async fn changed(&self) {
+        let Some(gossip) = self.gossip.get() else { return std::future::pending().await };
+        let known = self.memory.lock().await.heard.clone();
+        gossip.changed(&known).await;
+    }
+
+    /// Whether a machine of the control plane lives whose API does not answer yet: it will soon.
+    pub async fn are_about_to_change(&self) -> bool {
+        let memory = self.memory.lock().await;
+        memory.heard.control_plane.keys().any(|address| !memory.proofs.contains_key(address))
+    }
+
+    /// How many datagrams were dropped that no machine of the cluster can have sent.
+    pub fn refused(&self) -> u64 {
+        self.gossip.get().map_or(0, Gossip::refused)
+    }
+
+    /// Makes sure that the machine takes part in the gossip, if there is any.
+    pub(crate) async fn take_part(&self, node: &Node, machine: &Machine) -> Done {
+        if node.config.discovery != Discovery::Gossip || node.config.role == Role::Bastion {
+            return Ok(());
+        }
+        let start = || async {
+            let key = key(node).await?;
+            let (network, now) = (self.network.clone(), node.clock.now());
+            Gossip::start(&node.config.cluster, machine, key, network, self.rhythm, now).await
+        };
+        self.gossip.get_or_try_init(start).await.map(drop)
+    }
+
+    /// Writes the names on a machine of the control plane, which asks the cloud each time for other reasons.
+    pub(crate) async fn lead(&self, node: &Node, peers: &[Peer], volumes: &[MemberVolume]) -> Done {
+        let mut memory = self.memory.lock().await;
+        memory.hear(self.gossip.get());
+        memory.say(control_plane(peers).collect());
+        let held = volumes.iter().filter_map(|volume| {
+            let machine = &volume.attachment.as_ref()?.machine;
+            let address = peers.iter().find(|peer| peer.id == *machine)?.address;
+            let holding = Holding { cluster: volume.cluster.clone(), member: volume.member.clone() };
+            Some((machine, address, holding))
+        });
+        let held: Vec<(&String, Ipv4Addr, Holding)> = held.collect();
+        if let Some(gossip) = self.gossip.get() {
+            gossip.meet(control_plane(peers));
+            let ours = held.iter().filter(|(machine, ..)| *machine == gossip.machine());
+            gossip.announce(&ours.map(|(.., holding)| holding.clone()).collect()).await;
+        }
+        let members = held.into_iter().map(|(_, address, Holding { cluster, member })| Member {
+            cluster,
+            member,
+            address,
+        });
+        self.write(node, &mut memory, &members.collect()).await
+    }
+
+    /// Writes the names on a worker.
+    pub(crate) async fn follow(&self, node: &Node) -> Done {
+        let mut memory = self.memory.lock().await;
+        memory.hear(self.gossip.get());
+        let is_well = match node.config.discovery {
+            Discovery::Gossip => memory.heard.has_company && !memory.said.is_empty(),
+            Discovery::LoadBalancer => !memory.proofs.is_empty(),
+        };
+        let mut asked = Ok(());
+        if memory.pace.is_due(node.clock.now(), is_well) {
+            asked = self.ask(node).await.map(|said| memory.say(said));
+        }
+        let written = self.write(node, &mut memory, &BTreeSet::new()).await;
+        // Whoever knows where the API is can do without an answer.
+        if memory.proofs.is_empty() { asked.and(written) } else { written }
+    }
+
+    /// Where the control plane is, for one who has not been told.
+    async fn ask(&self, node: &Node) -> Result<BTreeSet<Ipv4Addr>, NodeError> {
+        if node.config.discovery == Discovery::LoadBalancer {
+            return Ok(join::read(&node.config, node.store.as_ref()).await?.api);
+        }
+        let peers = node.cloud.peers(&node.config.cluster).await;
+        let peers = peers.map_err(|error| NodeError::of_cloud(STEP, error))?;
+        if let Some(gossip) = self.gossip.get() {
+            let others =
+                peers.iter().filter(|peer| peer.role != Role::ControlPlane && peer.id != gossip.machine());
+            gossip.meet(control_plane(&peers).chain(others.map(|peer| peer.address).take(OTHERS)));
+        }
+        Ok(control_plane(&peers).collect())
+    }
+
+    async fn write(&self, node: &Node, memory: &mut Memory, members: &BTreeSet<Member>) -> Done {
+        let file = node.root.read(HOSTS).unwrap_or_default();
+        let file = String::from_utf8_lossy(&file);
+        let last = memory.last.take().unwrap_or_else(|| render::api_in_hosts(&file, &node.config));
+        let heard = memory.heard.control_plane.keys().copied().collect();
+        let mut known = ApiAddresses { said: memory.said.clone(), heard, proved: BTreeSet::new(), last };
+        known.proved = self.prove(node, memory, &known.candidates()).await;
+        let chosen = known.chosen();
+        memory.last = Some(if known.proved.is_empty() { known.last } else { known.proved });
+        if chosen.is_empty() {
+            return Err(NodeError::waiting(STEP, "no machine of the control plane runs yet"));
+        }
+        let block = render::hosts_block(&node.config, &chosen, members);
+        let new = render::update_hosts(&file, &node.config, &block);
+        node.root.write(STEP, HOSTS, new.as_bytes(), 0o644).map(drop)
+    }
+
+    /// Those of the addresses at which the API proves itself.
+    async fn prove(
+        &self,
+        node: &Node,
+        memory: &mut Memory,
+        tried: &BTreeSet<Ipv4Addr>,
+    ) -> BTreeSet<Ipv4Addr> {
+        let now = node.clock.now();
+        memory.proofs.retain(|address, since| tried.contains(address) && now < later(*since, PROOF));
+        // A worker that has not joined yet does not know the authority.
+        if let Some(authority) = node.root.read(render::AUTHORITY) {
+            let name = node.config.internal_api_name();
+            let open: Vec<Ipv4Addr> =
+                tried.iter().filter(|address| !memory.proofs.contains_key(address)).copied().collect();
+            let proved =
+                join_all(open.iter().map(|address| self.probe.proves(*address, &name, &authority))).await;
+            let proved = open.into_iter().zip(proved).filter(|(_, proved)| *proved);
+            memory.proofs.extend(proved.map(|(address, _)| (address, now)));
+        }
+        memory.proofs.keys().copied().collect()
+    }
+}
+
+impl Memory {
+    /// Whenever somebody comes or goes, proofs are old.
+    fn hear(&mut self, gossip: Option<&Gossip>) {
+        let heard = gossip.map(Gossip::heard).unwrap_or_default();
+        if heard != self.heard {
+            self.proofs.clear();
+            self.heard = heard;
+        }
+    }
+
+    /// An answer that names nobody is none: old addresses are better.
+    fn say(&mut self, said: BTreeSet<Ipv4Addr>) {
+        if !said.is_empty() {
+            self.said = said;
+        }
+    }
+}
+
+fn control_plane(peers: &[Peer]) -> impl Iterator<Item = Ipv4Addr> {
+    peers.iter().filter(|peer| peer.role == Role::ControlPlane).map(|peer| peer.address)
+}
+
+/// What seals the gossip.
+async fn key(node: &Node) -> Result<Secret, NodeError> {
+    const STEP: &str = gossip::STEP;
+    let key = layout::gossip_key(&node.config.cluster);
+    let key = key.map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
+    let object = node.store.get(&key).await.map_err(|error| NodeError::of_store(STEP, error))?;
+    let hint = "run `kops update cluster`";
+    let object = object.ok_or_else(|| {
+        NodeError::lasting(STEP, format!("{}/{key} is not there", node.store)).with_hint(hint)
+    })?;
+    Secret::from_stored(object.bytes)
+        .filter(|secret| secret.value().len() == gossip::KEY)
+        .ok_or_else(|| NodeError::lasting(STEP, format!("{}/{key} is no key", node.store)))
+}
