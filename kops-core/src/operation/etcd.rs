@@ -9,6 +9,7 @@ use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, EtcdVersion,
 use crate::lease;
 use crate::manifest::EtcdCluster;
 use crate::provider::Provider;
+use crate::state::LoadedCluster;
 
 /// How often it is looked for an answer of the machines.
 const LOOK: Duration = Duration::from_secs(2);
@@ -85,7 +86,7 @@ impl<P: Provider> Kops<P> {
         etcd: &str,
         backup: &Stamp,
     ) -> Result<EtcdRestore, OperationError> {
-        let found = self.etcd_cluster(cluster, etcd).await?;
+        let found = self.etcd_cluster(&self.registry.load(cluster).await?, etcd)?;
         let info = self.backups(cluster, etcd)?.info(backup).await?;
         let members = found.version.unwrap_or_default();
         let versions = EtcdVersion::parse(&members).zip(EtcdVersion::parse(&info.etcd_version));
@@ -148,18 +149,17 @@ impl<P: Provider> Kops<P> {
         Ok(Backups::new(self.registry.store().as_ref(), cluster, etcd)?)
     }
 
-    async fn etcd_cluster(&self, cluster: &str, etcd: &str) -> Result<EtcdCluster, OperationError> {
-        let loaded = self.registry.load(cluster).await?;
-        let found =
-            self.completed(&loaded)?.cluster.spec.etcd_clusters.into_iter().find(|one| one.name == etcd);
-        let none = || EtcdError::NoEtcd { cluster: cluster.to_owned(), etcd: etcd.to_owned() };
+    fn etcd_cluster(&self, loaded: &LoadedCluster, etcd: &str) -> Result<EtcdCluster, OperationError> {
+        let spec = self.completed(loaded)?.cluster.spec;
+        let found = spec.etcd_clusters.into_iter().find(|one| one.name == etcd);
+        let none = || EtcdError::NoEtcd { cluster: loaded.cluster.name().to_owned(), etcd: etcd.to_owned() };
         Ok(found.ok_or_else(none)?)
     }
 
     /// Makes sure that there is somebody who could do what is asked.
     async fn check_asked(&self, cluster: &str, etcd: &str) -> Result<(), OperationError> {
-        self.etcd_cluster(cluster, etcd).await?;
         let loaded = self.registry.load(cluster).await?;
+        self.etcd_cluster(&loaded, etcd)?;
         let scope = scope(&loaded.cluster);
         match self.provider.own_cluster(&scope) {
             Some(_) => Err(EtcdError::Simulated { cluster: cluster.to_owned() }.into()),

@@ -55,13 +55,10 @@ fn member(etcd: &Etcd, root: &Root) -> Option<String> {
 async fn program(step: &str, name: &str, node: &Node) -> Done {
     let found = program::ensure(&node.config, node.store.as_ref(), &node.root, name).await;
     found.map_err(|error| {
-        let hint = error.hint.unwrap_or_else(|| {
-            format!(
-                "publish it with `kops create assets {name} --kubernetes-version {}`, then update the cluster and \
-                 replace its control plane",
-                node.config.kubernetes_version
-            )
-        });
-        NodeError { step: step.to_owned(), reason: format!("{}: {}", error.step, error.reason), hint: Some(hint), ..error }
+        let version = &node.config.kubernetes_version;
+        let publish = format!("publish it with `kops create assets {name} --kubernetes-version {version}`");
+        let hint = format!("{publish}, then update the cluster and replace its control plane");
+        let reason = format!("{}: {}", error.step, error.reason);
+        NodeError { step: step.to_owned(), reason, hint: error.hint.or(Some(hint)), ..error }
     })
 }
