@@ -17,6 +17,7 @@ use kops_core::state::layout;
 use kops_core::state::registry::Secret;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::clock;
 use crate::error::{Done, NodeError};
 use crate::gossip::{self, Gossip, Heard, Holding, Network, Rhythm, Udp};
 use crate::join;
@@ -138,6 +139,8 @@ impl Names {
             Discovery::Gossip => memory.heard.has_company && !memory.said.is_empty(),
             Discovery::LoadBalancer => !memory.proofs.is_empty(),
         };
+        // A wrong clock is known to be right again only by another answer.
+        let is_well = is_well && clock::check(node.cloud.as_ref()).is_ok();
         let mut asked = Ok(());
         if memory.pace.is_due(node.clock.now(), is_well) {
             asked = self.ask(node).await.map(|said| memory.say(said));
@@ -187,7 +190,10 @@ impl Names {
         tried: &BTreeSet<Ipv4Addr>,
     ) -> BTreeSet<Ipv4Addr> {
         let now = node.clock.now();
-        memory.proofs.retain(|address, since| tried.contains(address) && now < later(*since, PROOF));
+        memory.proofs.retain(|address, since| {
+            // A clock that is put back makes proofs of the future.
+            tried.contains(address) && *since <= now && now < later(*since, PROOF)
+        });
         // A worker that has not joined yet does not know the authority.
         if let Some(authority) = node.root.read(render::AUTHORITY) {
             let name = node.config.internal_api_name();

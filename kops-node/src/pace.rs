@@ -31,7 +31,8 @@ impl Pace {
     /// Whether it is time to ask, which is then done. At once when things turn bad, then less and less often.
     pub(crate) fn is_due(&mut self, now: Timestamp, is_well: bool) -> bool {
         let wait = if is_well { RARELY } else { self.wait };
-        let is_due = self.asked.is_none_or(|asked| now >= later(asked, wait));
+        // A clock that is put back would wait long.
+        let is_due = self.asked.is_none_or(|asked| now < asked || now >= later(asked, wait));
         if is_well {
             self.wait = SOON;
         } else if is_due {
@@ -68,6 +69,14 @@ mod tests {
         let alone = asked(|_| false);
         assert_eq!(alone[..6], [0, 10, 30, 70, 130, 190]);
         assert!(alone.len() < 65, "{alone:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_keeps_nobody_waiting() {
+        let mut pace = Pace::default();
+        for now in ["2033-01-15T12:00:00Z", "2026-01-15T12:00:00Z"] {
+            assert!(pace.is_due(now.parse().unwrap(), true), "{now}");
+        }
     }
 
     #[test]

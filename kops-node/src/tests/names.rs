@@ -162,6 +162,37 @@ async fn a_cloud_that_does_not_answer_matters_only_to_who_knows_no_api() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_clock_is_wrong_asks_until_it_is_right() {
+    let bench = bench();
+    bench.answer_at(&[MASTER]);
+    let _master = master(&bench.air, MASTER, "a").await;
+    bench.publish().await;
+    assert_eq!(bench.problems().await, "");
+    tokio::time::timeout(Duration::from_secs(30), bench.node.names.changed()).await.unwrap();
+    *bench.world.clock_ahead.lock().unwrap() = Some(SignedDuration::from_hours(1));
+    let asked = bench.asked();
+    for _ in 0..6 {
+        bench.round().await;
+    }
+    assert_eq!(bench.asked(), asked + 2, "the cloud tells the time; company does not");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_back_keeps_no_proof_alive() {
+    let mut bench = Bench::worker().await;
+    bench.answer_at(&[MASTER, NEW_MASTER]);
+    *bench.world.peers.lock().unwrap() =
+        vec![peer("i-2", Role::ControlPlane, MASTER), peer("i-3", Role::ControlPlane, NEW_MASTER)];
+    bench.round().await;
+    bench.round().await;
+    assert_eq!(bench.api(), [MASTER, NEW_MASTER]);
+    bench.answer_at(&[NEW_MASTER]);
+    bench.node.clock = Arc::new(ManualClock::new("2020-01-15T12:00:00Z".parse().unwrap()));
+    assert!(bench.node.refresh().await.is_empty());
+    assert_eq!(bench.api(), [NEW_MASTER]);
+}
+
+#[tokio::test]
 async fn a_machine_without_the_key_works_and_says_so() {
     let mut bench = bench();
     bench.publish().await;
