@@ -136,7 +136,8 @@ impl S3StateStore {
             let failure = Failure::new(ErrorClass::Unavailable, call.operation, call.location, message);
             Broken::OffInTheMiddle(failure.with_source(error).into())
         })?;
-        Ok(Some(Object { bytes: bytes.to_vec(), version }))
+        // Not `to_vec`, which goes byte by byte: programs have a hundred million.
+        Ok(Some(Object { bytes: bytes.into_bytes().into(), version }))
     }
 
     fn entry(&self, listed: Listed, location: &str) -> Result<Option<Entry>, StateError> {
