@@ -112,7 +112,7 @@ impl<P: Provider> Kops<P> {
         WithStateObjects::new(self.provider.cloud(), self.registry.store().as_ref(), self.keystore())
     }
 
-    /// Does `work` as the only run that changes the cluster: under its [lease](crate::lease), which is released at the
+    /// Does `work` as the only run that changes the cluster: under its [lease], which is released at the
     /// end. `work` has to go by the [`Run`] it is given: that is cancelled, too, when the lease is lost.
     ///
     /// Dropping the future stops at once. The lease then expires by itself.
