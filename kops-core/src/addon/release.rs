@@ -11,7 +11,7 @@ pub(super) struct AddonRelease {
     pub(super) coredns: &'static str,
 }
 
-/// In ascending order. A version between two rows is served by the older one.
+/// In ascending order.
 const RELEASES: [AddonRelease; 8] = [
     AddonRelease { minor: 20, coredns: "coredns:1.7.0" },
     AddonRelease { minor: 30, coredns: "coredns/coredns:v1.11.1" },
@@ -26,8 +26,7 @@ const RELEASES: [AddonRelease; 8] = [
 impl AddonRelease {
     /// The row of a version.
     pub(super) fn of(version: KubernetesVersion) -> &'static Self {
-        let older = RELEASES.iter().rev().find(|release| release.minor <= version.minor);
-        older.unwrap_or(&RELEASES[0])
+        version.row(&RELEASES, |release| release.minor)
     }
 }
 

@@ -71,8 +71,14 @@ impl KubernetesVersion {
 
     /// What is known of the newest supported minor version that is not newer than this one, or of the oldest.
     pub(super) fn nearest_release(self) -> &'static Release {
-        let older = RELEASES.iter().rev().find(|release| release.recommended.minor <= self.minor);
-        older.unwrap_or(&RELEASES[0])
+        self.row(&RELEASES, |release| release.recommended.minor)
+    }
+
+    /// Its row of a table with one for each minor version, in ascending order: a version between two rows is served by the
+    /// older one, and one before the first by that.
+    pub fn row<T, const N: usize>(self, rows: &'static [T; N], minor: fn(&T) -> u32) -> &'static T {
+        const { assert!(N > 0, "a table has rows") };
+        rows.iter().rev().find(|row| minor(row) <= self.minor).unwrap_or(&rows[0])
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct NodeRelease {
 const MASTER: &str = "node-role.kubernetes.io/master";
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
-/// In ascending order. A version between two rows is served by the older one.
+/// In ascending order.
 const RELEASES: [NodeRelease; 8] = [
     release(20, "3.2", false, false, MASTER),
     release(30, "3.9", true, false, CONTROL_PLANE),
@@ -46,8 +46,7 @@ const fn release(
 impl NodeRelease {
     /// The row of a version.
     pub(super) fn of(version: KubernetesVersion) -> &'static Self {
-        let older = RELEASES.iter().rev().find(|release| release.minor <= version.minor);
-        older.unwrap_or(&RELEASES[0])
+        version.row(&RELEASES, |release| release.minor)
     }
 }
 

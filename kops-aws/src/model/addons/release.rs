@@ -37,7 +37,7 @@ const EBS: EbsCsiDriver = EbsCsiDriver {
 };
 
 /// In ascending order; the newest release of <https://github.com/kubernetes/cloud-provider-aws> for each, of 1.20 the one
-/// that kops has had. A version between two rows is served by the older one.
+/// that kops has had.
 const RELEASES: [AddonRelease; 8] = [
     release(20, "v1.20.1", "service", None),
     release(30, "v1.30.10", LB, Some(&EBS)),
@@ -63,8 +63,7 @@ const fn release(
 impl AddonRelease {
     /// The row of a version.
     pub(super) fn of(version: KubernetesVersion) -> &'static Self {
-        let older = RELEASES.iter().rev().find(|release| release.minor <= version.minor);
-        older.unwrap_or(&RELEASES[0])
+        version.row(&RELEASES, |release| release.minor)
     }
 }
 
