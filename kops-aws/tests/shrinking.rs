@@ -68,6 +68,16 @@ impl Notes {
         terminated.collect()
     }
 
+    /// Whether it was the rolling engine that took an instance away: one whose end nobody heard of was cordoned at least.
+    fn tell_of(&self, instance: &Handle) -> bool {
+        let node = format!("node-{instance}");
+        self.0.lock().unwrap().iter().any(|action| match action {
+            Action::Cordon { node: cordoned, .. } => *cordoned == node,
+            Action::Terminate { instance: terminated, .. } => terminated == instance,
+            _ => false,
+        })
+    }
+
     fn evicted(&self) -> Vec<PodRef> {
         let actions = self.0.lock().unwrap();
         let evicted = actions.iter().filter_map(|action| match action {
@@ -121,10 +131,14 @@ async fn killed_at_any_call_it_is_carried_on() {
     for nth in 1.. {
         let world = world().await;
         resize(&world, 2).await;
-        let before = world.cloud().calls();
+        let (machines, before) = (workers(&world).await, world.cloud().calls());
+        let notes = Notes::default();
+        let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+        let observer = |event: &Event| notes.note(event);
+        let run = Run { options: &options, observer: &observer, cancel: &cancel };
         world.cloud().set_faults(Faults::at(nth, Fault::Crash));
-        let ended =
-            world.update(&ApplyOptions::default()).await.is_ok_and(|updated| updated.report.is_complete());
+        let ended = world.kops.update(CLUSTER, run, |_| {}).await;
+        let ended = ended.is_ok_and(|updated| updated.report.is_complete());
         let reached = world.cloud().calls() - before >= nth;
         world.cloud().set_faults(Faults::none());
         if !reached {
@@ -132,9 +146,13 @@ async fn killed_at_any_call_it_is_carried_on() {
             break;
         }
         assert!(workers(&world).await.len() >= 2, "killed at call {nth}");
-        update(&world).await.into_result().unwrap();
+        world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
         world.pass_time().await;
-        assert_eq!(workers(&world).await.len(), 2, "killed at call {nth}");
+        let left = workers(&world).await;
+        assert_eq!(left.len(), 2, "killed at call {nth}");
+        for gone in machines.difference(&left) {
+            assert!(notes.tell_of(gone), "killed at call {nth}: {gone} went undrained");
+        }
         let nodes = world.cloud().cluster(&world.scope).nodes().await.unwrap();
         assert!(nodes.iter().all(|node| !node.unschedulable), "killed at call {nth}: {nodes:?}");
         tried += 1;
