@@ -157,6 +157,9 @@ impl From<OperationError> for CliError {
             | OperationError::Leftovers { cause: Some(error), .. } => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }
+            OperationError::Stale { .. } => {
+                Some("look at it as it is now, and make it again: an update's with `--out FILE`".to_owned())
+            }
             OperationError::Held { .. } => {
                 Some("`kops get instances` shows the machines; run the same again to go on".to_owned())
             }

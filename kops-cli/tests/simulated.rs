@@ -190,6 +190,41 @@ fn a_saved_plan_is_applied_or_refused() {
 }
 
 #[test]
+fn l7_an_edited_plan_is_refused_though_its_fingerprint_fits() {
+    let bench = created();
+    let plan = bench.path("plan.json");
+    let file = plan.display().to_string();
+    bench.kops(&["update", "cluster", NAME, "--out", &file]).ok();
+    let saved = std::fs::read_to_string(&plan).unwrap();
+    let wider = saved.replacen("ec2:DescribeInstances", "*:*", 1);
+    assert_ne!(saved, wider);
+    std::fs::write(&plan, wider).unwrap();
+    for edited in
+        [&["update", "cluster", "--plan", &file][..], &["update", "cluster", "--plan", &file, "--yes"]]
+    {
+        let said = bench.kops(edited);
+        assert_eq!(said.status, Some(1), "{said}");
+        assert!(said.stderr.contains("it does not do what would be planned now"), "{said}");
+    }
+    let left = bench.kops(&["update", "cluster", NAME]).ok();
+    assert!(left.stdout.contains("to create"), "nothing was applied: {left}");
+}
+
+#[test]
+fn a_plan_is_saved_beside_what_others_have_linked_there() {
+    let bench = created();
+    let (plan, mine) = (bench.path("plan.json"), bench.write("mine", "mine"));
+    std::os::unix::fs::symlink(&mine, &plan).unwrap();
+    bench.kops(&["update", "cluster", NAME, "--out", &plan.display().to_string()]).ok();
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine");
+    assert!(!plan.is_symlink());
+    let old = bench.write("old.json", "open to all");
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o644)).unwrap();
+    bench.kops(&["update", "cluster", NAME, "--out", &old]).ok();
+    assert_eq!(std::fs::metadata(&old).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
 fn plans_as_json_are_one_document() {
     let bench = created();
     let said = bench.kops(&["update", "cluster", NAME, "-o", "json"]).ok();

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -63,10 +64,8 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
         return apply(&kops, &name, saved, &options, args.output, context).await;
     }
     let plan = match saved {
-        Some(plan) => {
-            kops.check_saved(&plan).await?;
-            plan
-        }
+        // Shown is what was planned now: the file says what it was to be, and may have been changed.
+        Some(saved) => kops.check_saved(&saved).await?,
         None => kops.plan_update(&name).await?,
     };
     if let Some(path) = &args.out {
@@ -111,7 +110,8 @@ pub(crate) async fn apply(
     };
     let Updated { plan, report } = carry_out(context, options, async |run| match saved {
         None => kops.update(cluster, run, review).await,
-        Some(plan) => {
+        Some(saved) => {
+            let plan = kops.check_saved(&saved).await?;
             review(&plan);
             let report = kops.apply(&plan, run).await?;
             Ok(Updated { plan, report })
@@ -176,11 +176,14 @@ fn read_plan(path: &Path, purpose: Purpose) -> Result<Plan<AwsResource>, CliErro
     }
 }
 
-/// Writes a plan so that nobody else can read or change it on the way to being applied.
+/// Writes a plan into a new private file, which takes the place of what was there. A file that somebody else has open, or
+/// has linked there, stays as it is.
 fn save_plan(path: &Path, plan: &Plan<AwsResource>) -> Result<(), CliError> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(plan.to_json().as_bytes()))
-        .map_err(|error| CliError::new(format!("cannot write {}", path.display())).with_source(error))
+    let write = || {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+        file.write_all(plan.to_json().as_bytes())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|error| CliError::new(format!("cannot write {}", path.display())).with_source(error))
 }

@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+
+use super::update::meant_for;
 use super::{Kops, OperationError, Run, scope};
 use crate::apply::{Done, apply};
 use crate::cloud::{Reach, Scope};
@@ -5,6 +8,7 @@ use crate::error::ErrorClass;
 use crate::lease;
 use crate::plan::{Plan, Purpose, plan};
 use crate::provider::Provider;
+use crate::resource::{Handle, Ownership, Resource, ResourceId};
 use crate::state::RegistryError;
 
 /// How often what is left is looked for and deleted: what a dying cluster still makes is caught by the next round.
@@ -43,13 +47,15 @@ impl<P: Provider> Kops<P> {
         Ok(plan(scope, Purpose::Delete, &[], &inventory)?)
     }
 
-    /// Deletes the cluster: carries out `plan`, then searches and deletes until the cloud shows nothing of it, then
-    /// removes its state.
+    /// Deletes the cluster: what `plan` shows and what the cluster has made itself since, searching and deleting until the
+    /// cloud shows nothing of it. Then removes its state.
     ///
     /// # Errors
-    /// Something could not be deleted, or it cannot be told whether anything is left, or the run was cancelled. The
+    /// [`OperationError::Purpose`] if `plan` is for an update; [`OperationError::Stale`] if more would be deleted than it
+    /// shows, or the cluster of that name is another one by now. Something could not be deleted, or it cannot be told whether anything is left, or the run was cancelled. The
     /// cluster's state is kept then, and the same call goes on from there.
     pub async fn delete(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Deleted, OperationError> {
+        meant_for(plan, Purpose::Delete)?;
         let cluster = &plan.scope().cluster;
         // Better to hear now than after the machines are gone.
         match self.registry.cluster_files(cluster).await {
@@ -87,7 +93,7 @@ impl<P: Provider> Kops<P> {
         let scope = plan.scope().clone();
         let mut resources = Vec::new();
         let mut cause = None;
-        let mut plan = plan.clone();
+        let mut plan = self.deletion_as_shown(plan).await?;
         for rounds in 1..=ROUNDS {
             let report =
                 apply(self.provider.cloud(), &plan, run.options, &*self.clock, run.observer, run.cancel)
@@ -111,6 +117,30 @@ impl<P: Provider> Kops<P> {
             }
         }
         Err(OperationError::Leftovers { left: plan.steps().iter().map(|s| s.id.clone()).collect(), cause })
+    }
+
+    /// Makes the plan of a deletion again, and makes sure that it takes nothing of the cluster's own that `shown` does not
+    /// have (law L7). What a running cluster makes by itself comes and goes, and may be more.
+    async fn deletion_as_shown(
+        &self,
+        shown: &Plan<P::Resource>,
+    ) -> Result<Plan<P::Resource>, OperationError> {
+        let now = self.plan_delete(&shown.scope().cluster).await?;
+        if now.scope() != shown.scope() {
+            let what = "it was made for an earlier cluster of that name".to_owned();
+            return Err(OperationError::Stale { what });
+        }
+        let handles = |plan: &Plan<P::Resource>| -> BTreeSet<(ResourceId, Handle)> {
+            let gone = plan.steps().iter().filter_map(|step| Some((step.id.clone(), step.action.current()?)));
+            let owned = gone.filter(|(_, current)| current.resource.ownership() == Ownership::Managed);
+            owned.map(|(id, current)| (id, current.handle.clone())).collect()
+        };
+        match handles(&now).difference(&handles(shown)).next() {
+            Some((id, handle)) => {
+                Err(OperationError::Stale { what: format!("it does not show that {id} ({handle}) would go") })
+            }
+            None => Ok(now),
+        }
     }
 
     /// Removes the cluster's state, and leaves the cloud alone. A cluster without state is fine.

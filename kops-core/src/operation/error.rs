@@ -9,7 +9,7 @@ use crate::manifest::Violation;
 use crate::manifest::versions::KubernetesVersion;
 use crate::node::CatalogError;
 use crate::pki::PkiError;
-use crate::plan::PlanError;
+use crate::plan::{PlanError, Purpose};
 use crate::provider::ProviderError;
 use crate::resource::ResourceId;
 use crate::rolling::RollError;
@@ -43,8 +43,17 @@ pub enum OperationError {
     /// The cloud could not be read at all.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// A saved plan is not what would be planned now; nothing was changed.
-    #[error("the plan is out of date: {what}; make it again with `update cluster --out FILE`")]
+    /// A plan was made for something else; nothing was changed.
+    #[error("this is a plan to {} the cluster, and cannot be carried out as anything else", match made_for {
+        Purpose::Update => "update",
+        Purpose::Delete => "delete",
+    })]
+    Purpose {
+        /// What it was made for.
+        made_for: Purpose,
+    },
+    /// A plan made earlier is not what would be planned now; nothing was changed.
+    #[error("the plan is out of date: {what}")]
     Stale {
         /// What differs.
         what: String,
@@ -120,6 +129,7 @@ impl OperationError {
             Self::Roll(error) => error.class(),
             Self::Etcd(error) => error.class(),
             Self::Invalid(_)
+            | Self::Purpose { .. }
             | Self::Addon(_)
             | Self::Plan(_)
             | Self::Upgrade(_)
@@ -135,9 +145,39 @@ impl OperationError {
     /// Whether the same call may succeed later.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Cloud(error) => error.retry,
+            Self::Cloud(error) | Self::Provider(ProviderError::Cloud(error)) => error.retry,
+            Self::Incomplete(Incomplete { first: Some(error), .. }) => error.retry,
+            Self::Leftovers { cause, .. } => cause.as_ref().map_or(Retry::Never, |error| error.retry),
             Self::Roll(error) => error.retry(),
-            _ => Retry::Never,
+            Self::Registry(RegistryError::Store(error) | RegistryError::Partial { source: error, .. })
+            | Self::Catalog(CatalogError::Store(error))
+            | Self::Addon(UserAddonError::Store(error))
+            | Self::Pki(PkiError::Store(error))
+            | Self::Etcd(EtcdError::Store(error))
+            | Self::Lease(LeaseError::Store(error)) => error.retry(),
+            Self::Lease(LeaseError::Held { .. }) | Self::Held { .. } => Retry::WhenFree,
+            Self::Etcd(EtcdError::Failed { .. } | EtcdError::Unanswered { .. })
+            | Self::NoApiAddress { .. } => Retry::Backoff,
+            Self::Unproven(gaps) => match gaps.iter().all(|gap| gap.class.retry() != Retry::Never) {
+                true => Retry::Backoff,
+                false => Retry::Never,
+            },
+            Self::Registry(_)
+            | Self::Invalid(_)
+            | Self::Provider(_)
+            | Self::Lease(_)
+            | Self::Catalog(_)
+            | Self::Addon(_)
+            | Self::Plan(_)
+            | Self::Purpose { .. }
+            | Self::Stale { .. }
+            | Self::Incomplete(_)
+            | Self::Upgrade(_)
+            | Self::NoFleet
+            | Self::Pki(_)
+            | Self::NoClusterApi { .. }
+            | Self::Etcd(_)
+            | Self::Cancelled => Retry::Never,
         }
     }
 }
@@ -147,6 +187,52 @@ impl From<LeaseError> for OperationError {
         match error {
             LeaseError::Cancelled => Self::Cancelled,
             error => Self::Lease(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Failure, StateError};
+
+    fn throttled() -> StateError {
+        Failure::new(ErrorClass::Throttled, "read", "s3://bucket/config", "too many requests").into()
+    }
+
+    #[test]
+    fn what_passes_by_itself_may_be_tried_again_wherever_it_was_met() {
+        let cloud = CloudError::general(ErrorClass::Throttled, "observe", "too many requests");
+        let errors: [OperationError; 9] = [
+            RegistryError::from(throttled()).into(),
+            CatalogError::from(throttled()).into(),
+            UserAddonError::Store(throttled()).into(),
+            PkiError::from(throttled()).into(),
+            EtcdError::from(throttled()).into(),
+            LeaseError::from(throttled()).into(),
+            ProviderError::from(cloud).into(),
+            OperationError::Unproven(vec![Gap {
+                kinds: Vec::new(),
+                class: ErrorClass::Unavailable,
+                reason: String::new(),
+            }]),
+            OperationError::NoApiAddress { cluster: "demo".to_owned() },
+        ];
+        for error in errors {
+            assert_eq!(error.retry(), Retry::Backoff, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_to_change_first_is_not_tried_again() {
+        let refused = Failure::new(ErrorClass::Denied, "read", "s3://bucket/config", "access denied").into();
+        let errors: [OperationError; 3] = [
+            RegistryError::Store(refused).into(),
+            OperationError::Stale { what: String::new() },
+            OperationError::Purpose { made_for: Purpose::Delete },
+        ];
+        for error in errors {
+            assert_eq!(error.retry(), Retry::Never, "{error:?}");
         }
     }
 }

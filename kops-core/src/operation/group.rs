@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
-use super::update::same;
+use super::update::{meant_for, same};
 use super::{Kops, OperationError, Run};
 use crate::apply::Report;
 use crate::lease;
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::provider::Provider;
 use crate::resource::{Resource, ResourceId};
 
@@ -39,8 +39,10 @@ impl<P: Provider> Kops<P> {
     ) -> Result<Report, OperationError> {
         let cluster = &plan.scope().cluster;
         self.exclusively(cluster, lease::Purpose::DeleteInstanceGroup, run, async |run| {
-            same(plan, &self.plan_delete_group(cluster, group).await?)?;
-            let report = self.carry_out(plan, run).await;
+            meant_for(plan, Purpose::Update)?;
+            let now = self.plan_delete_group(cluster, group).await?;
+            same(plan, &now)?;
+            let report = self.carry_out(&now, run).await;
             if report.is_complete() {
                 self.registry.delete_group(cluster, group).await?;
             }

@@ -94,33 +94,30 @@ impl<P: Provider> Kops<P> {
     }
 
     /// Carries out a plan that was made earlier, under the cluster's lease and only if it is still what would be planned.
+    /// What is carried out is the plan made now: the earlier one is compared with it, and nothing in it is believed (law
+    /// L7).
     ///
     /// # Errors
-    /// Another run is changing the cluster; [`OperationError::Stale`]; whatever planning can fail with. What failed in the
-    /// cloud or was cancelled is in the report; planning again shows what is left.
+    /// Another run is changing the cluster; [`OperationError::Purpose`]; [`OperationError::Stale`]; whatever planning can
+    /// fail with. What failed in the cloud or was cancelled is in the report; planning again shows what is left.
     pub async fn apply(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Report, OperationError> {
-        let purpose = match plan.purpose() {
-            Purpose::Update => lease::Purpose::Update,
-            Purpose::Delete => lease::Purpose::Delete,
-        };
-        self.exclusively(&plan.scope().cluster, purpose, run, async |run| {
-            self.check_saved(plan).await?;
-            Ok(self.carry_out(plan, run).await)
+        self.exclusively(&plan.scope().cluster, lease::Purpose::Update, run, async |run| {
+            let now = self.check_saved(plan).await?;
+            Ok(self.carry_out(&now, run).await)
         })
         .await
     }
 
-    /// Makes sure that a plan saved earlier is exactly what would be planned now.
+    /// Makes sure that a plan for an update is exactly what would be planned now, and returns the plan made now.
     ///
     /// # Errors
-    /// [`OperationError::Stale`] if the manifests or the cloud have changed since; whatever planning can fail with.
-    pub async fn check_saved(&self, saved: &Plan<P::Resource>) -> Result<(), OperationError> {
-        let cluster = &saved.scope().cluster;
-        let now = match saved.purpose() {
-            Purpose::Update => self.plan_update(cluster).await?,
-            Purpose::Delete => self.plan_delete(cluster).await?,
-        };
-        same(saved, &now)
+    /// [`OperationError::Purpose`] if it is a plan for a deletion; [`OperationError::Stale`] if the manifests or the cloud
+    /// have changed since, or somebody has changed the plan; whatever planning can fail with.
+    pub async fn check_saved(&self, saved: &Plan<P::Resource>) -> Result<Plan<P::Resource>, OperationError> {
+        meant_for(saved, Purpose::Update)?;
+        let now = self.plan_update(&saved.scope().cluster).await?;
+        same(saved, &now)?;
+        Ok(now)
     }
 
     /// Remembers the manifests in one object, so that reading them the next time takes two calls however many
@@ -143,12 +140,18 @@ pub struct Updated<R> {
     pub report: Report,
 }
 
-/// Whether nothing has changed between two plans for the same thing.
+/// Refuses a plan that was made for something else.
+pub(super) fn meant_for<R: Resource>(plan: &Plan<R>, purpose: Purpose) -> Result<(), OperationError> {
+    if plan.purpose() == purpose { Ok(()) } else { Err(OperationError::Purpose { made_for: plan.purpose() }) }
+}
+
+/// Makes sure that two plans for the same thing do the same.
 pub(super) fn same<R: Resource>(saved: &Plan<R>, now: &Plan<R>) -> Result<(), OperationError> {
-    if now.fingerprint() == saved.fingerprint() {
-        return Ok(());
+    if saved.does_the_same_as(now) {
+        Ok(())
+    } else {
+        Err(OperationError::Stale { what: difference(saved, now) })
     }
-    Err(OperationError::Stale { what: difference(saved, now) })
 }
 
 /// The first thing that two plans differ in, in words.
@@ -160,5 +163,11 @@ fn difference<R: Resource>(saved: &Plan<R>, now: &Plan<R>) -> String {
     let gone =
         before.keys().find(|id| !after.contains_key(*id)).map(|id| format!("{id} needs nothing any more"));
     let new = after.keys().find(|id| !before.contains_key(*id)).map(|id| format!("{id} needs a change now"));
-    gone.or(new).unwrap_or_else(|| "the manifests or the cloud have changed since it was made".to_owned())
+    gone.or(new).unwrap_or_else(|| {
+        if now.fingerprint() == saved.fingerprint() {
+            "it does not do what would be planned now, from the same manifests and the same cloud".to_owned()
+        } else {
+            "the manifests or the cloud have changed since it was made".to_owned()
+        }
+    })
 }

@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::running::Running;
 use super::{Access, Kops, OperationError};
 use crate::clock::later;
 use crate::error::Retry;
 use crate::provider::Provider;
+use crate::rolling::Observation;
 use crate::validation::{Health, Streak, ValidateOptions, Verdict, validate};
 
 /// How a cluster is validated. The defaults are those of the command line.
@@ -48,19 +50,19 @@ impl<P: Provider> Kops<P> {
         cancel: &CancellationToken,
     ) -> Result<(Health, Verdict), OperationError> {
         let Validation { options, wait, count, interval } = validation;
-        let running = self.running(cluster, Access::Kubernetes).await?;
         let until = later(self.clock.now(), wait);
         let looks = if wait.is_zero() { 1 } else { count.max(1) };
         let mut streak = Streak::new(looks, interval * (looks - 1));
+        let mut running = None;
         loop {
-            let seen = match self.look(&running).await {
+            let seen = match self.look_at(cluster, &mut running).await {
                 Ok(seen) => Some(seen),
                 // What passes by itself is waited for like everything else.
                 Err(error) if error.retry() != Retry::Never && self.clock.now() < until => None,
                 Err(error) => return Err(error),
             };
             let now = self.clock.now();
-            if let Some(seen) = seen {
+            if let (Some(seen), Some(running)) = (seen, &running) {
                 let health = validate(&running.completed.groups, &seen, options, now);
                 let verdict = streak.look(&health, now);
                 on_look(&health, verdict);
@@ -74,5 +76,18 @@ impl<P: Provider> Kops<P> {
                 () = cancel.cancelled() => return Err(OperationError::Cancelled),
             }
         }
+    }
+
+    /// Looks once, at manifests that are read the first time and kept.
+    async fn look_at(
+        &self,
+        cluster: &str,
+        running: &mut Option<Running>,
+    ) -> Result<Observation, OperationError> {
+        let running = match running {
+            Some(running) => running,
+            None => running.insert(self.running(cluster, Access::Kubernetes).await?),
+        };
+        self.look(running).await
     }
 }

@@ -347,7 +347,7 @@ fn positions<R>(
 }
 
 /// Positions in an order that respects `after`, lowest first; or those that wait for each other.
-fn topological(after: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+pub(super) fn topological(after: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut waiting: Vec<usize> = after.iter().map(Vec::len).collect();
     let mut followers = vec![Vec::new(); after.len()];
     for (position, before) in after.iter().enumerate() {

@@ -6,12 +6,14 @@
 mod build;
 mod diff;
 mod display;
+mod saved;
 
 use std::collections::BTreeMap;
 
 pub use build::{PlanError, plan};
 pub use diff::{FieldChange, diff};
 pub use display::PlanDisplay;
+pub use saved::ReadPlanError;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::Scope;
@@ -188,7 +190,11 @@ pub struct Summary {
 
 /// Everything that will be done, and in which order. Immutable: applied exactly, or not at all.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(
+    rename_all = "camelCase",
+    try_from = "saved::SavedPlan<R>",
+    bound(deserialize = "R: serde::de::DeserializeOwned")
+)]
 pub struct Plan<R> {
     pub(crate) format: Format,
     pub(crate) purpose: Purpose,
@@ -293,42 +299,4 @@ impl<R: Resource> Plan<R> {
     pub fn display(&self) -> PlanDisplay<'_, R> {
         PlanDisplay::new(self)
     }
-
-    /// Reads the form that serialising a plan writes.
-    ///
-    /// # Errors
-    /// When the text is not a plan, or one of another version's form.
-    pub fn from_json(text: &str) -> Result<Self, ReadPlanError> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: Format,
-        }
-        let head: Head = serde_json::from_str(text).map_err(ReadPlanError::NotAPlan)?;
-        if head.format != Format::CURRENT {
-            return Err(ReadPlanError::Format { found: head.format.0, known: Format::CURRENT.0 });
-        }
-        serde_json::from_str(text).map_err(ReadPlanError::NotAPlan)
-    }
-
-    /// The saved form: one JSON document, the same bytes for the same plan.
-    pub fn to_json(&self) -> String {
-        // Keys are strings and no value can fail to serialise, so there is always a document.
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
-}
-
-/// A saved plan that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadPlanError {
-    /// The text is something else.
-    #[error("this is not a saved plan; make one with `update cluster --out FILE`")]
-    NotAPlan(#[source] serde_json::Error),
-    /// Another version wrote it.
-    #[error("the plan is saved in form {found}, this version reads form {known}; make the plan again")]
-    Format {
-        /// The form of the file.
-        found: u32,
-        /// The form that can be read.
-        known: u32,
-    },
 }
