@@ -121,12 +121,36 @@ async fn add_ons_that_cannot_be_applied_are_told_before_anything_is_done() {
     cluster.spec.addons[0].manifest: manifests of add-ons are not fetched from elsewhere (put the manifest in the state store and name it there)
     ");
     name(&world, &["s3://elsewhere/dashboard.yaml"]).await;
-    insta::assert_snapshot!(refusal(&world).await, @"the add-on s3://elsewhere/dashboard.yaml is not in the state store (memory:): put it there, and name it there in `spec.addons`");
+    insta::assert_snapshot!(refusal(&world).await, @"the add-on s3://elsewhere/dashboard.yaml is not in memory:/demo.k8s.local/clusteraddons/: put it there, and name it there in `spec.addons`");
     name(&world, &[&format!("memory:/{MANIFEST}")]).await;
     insta::assert_snapshot!(refusal(&world).await, @"there is no add-on memory:/demo.k8s.local/clusteraddons/dashboard.yaml: put its manifest there, or remove it from `spec.addons`");
     put(&world, MANIFEST, "apiVersion: v1\nmetadata: {name: x}\n").await;
     insta::assert_snapshot!(refusal(&world).await, @r"
     the add-on memory:/demo.k8s.local/clusteraddons/dashboard.yaml cannot be applied
     memory:/demo.k8s.local/clusteraddons/dashboard.yaml:1:1: kind: every object needs this field
+    ");
+}
+
+#[tokio::test]
+async fn nothing_but_add_ons_is_read_as_an_add_on() {
+    let world = running().await;
+    let secret = "demo.k8s.local/pki/private/kubernetes-ca/keyset.yaml";
+    for location in [
+        secret,
+        "demo.k8s.local/clusteraddons/../pki/private/kubernetes-ca/keyset.yaml",
+        "other.k8s.local/clusteraddons/x.yaml",
+    ] {
+        name(&world, &[&format!("memory:/{location}")]).await;
+        let refused = refusal(&world).await;
+        assert!(
+            refused.contains("is not in memory:/demo.k8s.local/clusteraddons/: put it there"),
+            "{refused}"
+        );
+    }
+    name(&world, &[&format!("memory:/{MANIFEST}")]).await;
+    put(&world, MANIFEST, "apiVersion: kops.k8s.io/v1alpha2\nkind: Keyset\nmetadata: {name: x}\n").await;
+    insta::assert_snapshot!(refusal(&world).await, @r"
+    the add-on memory:/demo.k8s.local/clusteraddons/dashboard.yaml cannot be applied
+    memory:/demo.k8s.local/clusteraddons/dashboard.yaml:1:1: apiVersion: this is for kops, and not for a cluster's API (`kops create -f` stores manifests of clusters, instance groups and keys)
     ");
 }

@@ -26,6 +26,8 @@ pub(crate) struct ApiNode {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) provider_id: Option<String>,
+    /// When it was made, by the API's clock (RFC 3339, UTC).
+    pub(crate) created: String,
     pub(crate) pods: Option<Ipv4Net>,
     pub(crate) is_ready: bool,
 }
@@ -134,6 +136,8 @@ struct Metadata {
     name: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default, rename = "creationTimestamp")]
+    creation_timestamp: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -165,6 +169,7 @@ impl From<Item> for ApiNode {
             name: item.metadata.name,
             labels: item.metadata.labels,
             provider_id: item.spec.provider_id,
+            created: item.metadata.creation_timestamp,
             pods: item.spec.pod_cidr.and_then(|range| range.parse().ok()),
             is_ready: item.status.conditions.iter().any(is_ready),
         }

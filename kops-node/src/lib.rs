@@ -21,6 +21,7 @@ mod names;
 mod node;
 mod nodes;
 mod pace;
+mod pod_routes;
 mod probe;
 mod program;
 mod status;

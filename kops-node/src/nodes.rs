@@ -8,6 +8,7 @@ use kops_core::node::{Departure, MachineCloud, NodeConfig, Peer};
 
 use crate::api::{Api, ApiNode};
 use crate::error::{Done, NodeError};
+use crate::pod_routes::{PodRoutes, pod_routes};
 
 const STEP: &str = "nodes";
 const ROUTES: &str = "pod routes";
@@ -41,13 +42,19 @@ async fn label(node: &ApiNode, peer: &Peer, api: Api<'_>) -> Done {
     if missing.is_empty() { Ok(()) } else { api.label(STEP, &node.name, &missing).await }
 }
 
-/// Ranges of pods lead to the machines of their nodes; none of a machine that does not run.
+/// Makes the ranges of pods lead to the machines of their nodes, if these run.
 async fn route(config: &NodeConfig, nodes: &[ApiNode], peers: &[Peer], cloud: &dyn MachineCloud) -> Done {
     let Some(pods) = config.networks.pods.filter(|_| config.networks.routes_pods()) else { return Ok(()) };
     let runs = |node: &&ApiNode| peers.iter().any(|peer| peer.id == node.name);
-    let ways = nodes.iter().filter(runs).filter_map(|node| Some((node.pods?, node.name.clone()))).collect();
+    let PodRoutes { ways, refused } = pod_routes(nodes.iter().filter(runs), pods, config.pod_range_length());
     let routed = cloud.route_pods(&config.cluster, pods, &ways).await;
-    routed.map_err(|error| NodeError::of_cloud(ROUTES, error))
+    routed.map_err(|error| NodeError::of_cloud(ROUTES, error))?;
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(NodeError::lasting(ROUTES, refused.join("; ")).with_hint(
+            "such a range is not routed; `kubectl delete node` makes the controller manager give another",
+        )),
+    }
 }
 
 /// Nodes whose machines will never run again are deleted, so that their pods are made elsewhere. What the cloud does not

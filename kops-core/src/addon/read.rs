@@ -87,6 +87,16 @@ impl Reader<'_> {
             self.problem(finding.position, &finding.path, message, None);
         }
         let Some(object) = reading.value.filter(|_| self.problems.len() == before) else { return };
+        if ObjectId::of(&object).is_some_and(|id| id.group == "kops.k8s.io" || id.group == "kops") {
+            let hint = "`kops create -f` stores manifests of clusters, instance groups and keys";
+            self.problem(
+                node.position,
+                "apiVersion",
+                "this is for kops, and not for a cluster's API",
+                Some(hint),
+            );
+            return;
+        }
         if is_secret(&object) {
             let hint = "make it with kubectl: previews show what add-ons hold";
             self.problem(node.position, "", "an add-on cannot hold a secret", Some(hint));

@@ -210,6 +210,15 @@ impl NodeConfig {
         }
     }
 
+    /// The length of the ranges that the controller manager gives to nodes for their pods: `--node-cidr-mask-size`, 24
+    /// unless the manifest sets it.
+    pub fn pod_range_length(&self) -> u8 {
+        const DEFAULT: u8 = 24;
+        let settings = self.control_plane.get("kubeControllerManager");
+        let set = settings.and_then(|settings| settings.get("nodeCIDRMaskSize")?.as_u64());
+        set.and_then(|length| u8::try_from(length).ok()).unwrap_or(DEFAULT)
+    }
+
     /// The same, with the place where machines find the cluster's state, and what they fetch from there.
     #[must_use]
     pub fn with_state(mut self, state: StateSource, assets: &[Asset]) -> Self {

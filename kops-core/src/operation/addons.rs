@@ -7,25 +7,23 @@ use serde_json::Value;
 
 use super::Kops;
 use crate::addon::{self, Addon, Channel, Entry};
-use crate::manifest::{AddonSpec, ClusterSpec, ManifestError};
+use crate::manifest::{AddonSpec, Cluster, ManifestError};
 use crate::plan::{Action, Plan};
 use crate::provider::Provider;
 use crate::resource::ResourceId;
-use crate::state::{Key, StateError, layout};
+use crate::state::{InvalidKey, Key, StateError, layout};
 use crate::state_object::StateBacked;
 
 /// Why the add-ons that a manifest names cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum UserAddonError {
-    /// It is somewhere else than the cluster's state.
-    #[error(
-        "the add-on {location} is not in the state store ({store}): put it there, and name it there in `spec.addons`"
-    )]
+    /// It is not where add-ons of the cluster lie. Nothing else is read: the state store holds private keys, too.
+    #[error("the add-on {location} is not in {place}: put it there, and name it there in `spec.addons`")]
     Elsewhere {
         /// Where it is.
         location: String,
-        /// The state store.
-        store: String,
+        /// Where add-ons of the cluster's users lie.
+        place: String,
     },
     /// There is nothing.
     #[error("there is no add-on {location}: put its manifest there, or remove it from `spec.addons`")]
@@ -46,19 +44,29 @@ pub enum UserAddonError {
     },
 }
 
+impl From<InvalidKey> for UserAddonError {
+    fn from(error: InvalidKey) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl<P: Provider> Kops<P> {
     /// The add-ons that the cluster's users bring, in the order of the manifest.
-    pub(super) async fn user_addons(&self, spec: &ClusterSpec) -> Result<Vec<Addon>, UserAddonError> {
-        try_join_all(spec.addons.iter().map(|addon| self.user_addon(addon))).await
+    pub(super) async fn user_addons(&self, cluster: &Cluster) -> Result<Vec<Addon>, UserAddonError> {
+        let addons = cluster.spec.addons.iter();
+        try_join_all(addons.map(|addon| self.user_addon(cluster.name(), addon))).await
     }
 
-    async fn user_addon(&self, spec: &AddonSpec) -> Result<Addon, UserAddonError> {
+    async fn user_addon(&self, cluster: &str, spec: &AddonSpec) -> Result<Addon, UserAddonError> {
         let store = self.registry.store();
         let location = spec.manifest.clone();
         let base = store.to_string();
-        let rest = location.strip_prefix(base.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
-        let Some(key) = rest.and_then(|rest| Key::new(rest).ok()) else {
-            return Err(UserAddonError::Elsewhere { location, store: base });
+        let base = base.trim_end_matches('/');
+        let ours = layout::user_addons(cluster)?;
+        let rest = location.strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
+        let Some(key) = rest.and_then(|rest| Key::new(rest).ok()).filter(|key| ours.rest(key).is_some())
+        else {
+            return Err(UserAddonError::Elsewhere { location, place: format!("{base}/{ours}/") });
         };
         let Some(object) = store.get(&key).await? else { return Err(UserAddonError::Missing { location }) };
         let objects = addon::read(&location, &String::from_utf8_lossy(&object.bytes));

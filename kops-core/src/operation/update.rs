@@ -68,7 +68,7 @@ impl<P: Provider> Kops<P> {
             ssh_keys: &loaded.ssh_keys,
             state_store: &store.to_string(),
             programs: &Catalog::load(store.as_ref()).await?,
-            addons: &self.user_addons(&completed.cluster.spec).await?,
+            addons: &self.user_addons(&completed.cluster).await?,
         };
         Ok(self.provider.desired(input).await?)
     }

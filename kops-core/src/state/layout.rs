@@ -71,6 +71,11 @@ pub fn addons(cluster: &str) -> Result<Prefix, InvalidKey> {
     self::cluster(cluster)?.join("addons")
 }
 
+/// Where the add-ons lie that the cluster's users bring.
+pub fn user_addons(cluster: &str) -> Result<Prefix, InvalidKey> {
+    self::cluster(cluster)?.join("clusteraddons")
+}
+
 /// The objects of an add-on, named by their own hash.
 pub fn addon(cluster: &str, name: &str, sha256: &str) -> Result<Key, InvalidKey> {
     addons(cluster)?.join(name)?.leaf(&format!("{sha256}.yaml"))

@@ -446,6 +446,17 @@ async fn nodes_get_labels_and_routes_and_leave_with_their_machines() {
 }
 
 #[tokio::test]
+async fn a_node_that_claims_the_way_to_others_is_told_and_not_routed() {
+    let bench = updated().await;
+    let nodes = [("i-1", "0.0.0.0/1", true)];
+    bench.system.kubectl.lock().unwrap().nodes =
+        nodes.map(|(name, pods, ready)| kubectl::node(name, pods, ready)).into();
+    let problems = bench.problems().await;
+    assert!(problems.starts_with("pod routes: node i-1 says its pods are in 0.0.0.0/1"), "{problems}");
+    assert!(bench.world.ways.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_store_that_refuses_is_told_with_what_to_do() {
     let mut bench = updated().await;
     let denied = Mutex::new(Some("/pki/"));
