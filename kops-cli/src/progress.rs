@@ -52,6 +52,12 @@ impl Observer for Progress<'_> {
                     "          waiting for {id}: {reason} ({class}, again in {pause:.1} s)"
                 ));
             }
+            Event::StepWaiting { id, within, reason } => {
+                let minutes = within.as_secs() / 60;
+                self.terminal.status(format_args!(
+                    "          waiting until {id} is gone: {reason} (for at most {minutes} minutes)"
+                ));
+            }
             Event::StepFailed { id, verb, reason, .. } => {
                 self.terminal
                     .status(format_args!("          could not {} {id}: {reason}", infinitive(*verb)));

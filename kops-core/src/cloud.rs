@@ -134,6 +134,8 @@ pub struct Ensured {
 /// - **C11** Dropping a future in mid-call leaves a world that C2 can finish.
 /// - **C12** Observing never changes anything.
 /// - **C13** No error, event, log line or plan contains a secret.
+/// - **C15** Every wait ends: a delete returns at once and says whether the resource is going, and one batched read tells
+///   what is still there of everything that is waited for.
 ///
 /// There are no default methods: a wrapper must say for each what it does.
 #[async_trait]
@@ -155,7 +157,7 @@ pub trait Cloud: Send + Sync + fmt::Debug + fmt::Display {
     async fn ensure(&self, scope: &Scope, request: Ensure<'_, Self::Resource>)
     -> Result<Ensured, CloudError>;
 
-    /// Deletes what was observed; returns when it is gone as far as others that wait for it are concerned.
+    /// Deletes what was observed. Waits for nothing: what takes time to go is told as [`Deletion::Going`] (C15).
     ///
     /// # Errors
     /// `Conflict` naming who still uses it (C7); `Denied` for what is not the cluster's (C5).
@@ -164,7 +166,28 @@ pub trait Cloud: Send + Sync + fmt::Debug + fmt::Display {
         scope: &Scope,
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
-    ) -> Result<(), CloudError>;
+    ) -> Result<Deletion, CloudError>;
+
+    /// Returns those of the targets that are still there, each with what it is doing. The targets are resources that
+    /// [`delete`](Self::delete) has told of as going. One batched read for all of them, whatever their number but for
+    /// page turns (C15).
+    ///
+    /// # Errors
+    /// They cannot be read.
+    async fn going(
+        &self,
+        scope: &Scope,
+        targets: &[Observed<Self::Resource>],
+    ) -> Result<BTreeMap<Handle, String>, CloudError>;
+}
+
+/// What a delete came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone, as far as others that wait for it are concerned.
+    Gone,
+    /// It was told to go, and takes its time.
+    Going,
 }
 
 /// What a failed call left behind.

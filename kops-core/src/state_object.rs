@@ -1,12 +1,13 @@
 //! Resources that are kept in the state store rather than in the cloud (files, keysets, secrets), and the wrapper that
 //! keeps them there.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Outcome, Reach, Scope};
+use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::inventory::{Gap, Inventory, Observed};
 use crate::pki::{Keystore, PkiError};
@@ -215,7 +216,7 @@ where
         scope: &Scope,
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Deletion, CloudError> {
         let resource = &target.resource;
         let key = match (resource.state_object(), resource.keyset(), resource.secret()) {
             (Some(object), ..) => key(scope, object),
@@ -227,6 +228,14 @@ where
             Ok(key) => self.store.delete(&key).await,
             Err(error) => Err(error.into()),
         };
-        deleted.map_err(|error| failed("delete", &target.resource, error))
+        deleted.map(|()| Deletion::Gone).map_err(|error| failed("delete", &target.resource, error))
+    }
+
+    async fn going(
+        &self,
+        scope: &Scope,
+        targets: &[Observed<Self::Resource>],
+    ) -> Result<BTreeMap<Handle, String>, CloudError> {
+        self.cloud.going(scope, targets).await
     }
 }

@@ -50,7 +50,12 @@ async fn plan_now(cloud: &SimCloud<Toy>, purpose: Purpose, desired: &[Toy]) -> P
 
 /// One attempt: no retries, so that every failure shows.
 fn once() -> ApplyOptions {
-    let retry = RetryPolicy { attempts: 1, free_within: Duration::ZERO, ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        attempts: 1,
+        visible_within: Duration::ZERO,
+        free_within: Duration::ZERO,
+        ..RetryPolicy::default()
+    };
     ApplyOptions { retry, ..ApplyOptions::default() }
 }
 

@@ -1,5 +1,6 @@
 //! AWS as a [`Cloud`]: which kind is whose.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -7,11 +8,11 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use kops_core::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
+use kops_core::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::{Inventory, Observed};
 use kops_core::manifest::CompletedCluster;
-use kops_core::resource::{Ownership, Resource, ResourceId};
+use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
 use kops_core::ssh::PublicKey;
 
 use super::call::{Purpose, Turns, boxed};
@@ -289,14 +290,18 @@ impl Cloud for AwsCloud {
         _: &Scope,
         target: &Observed<AwsResource>,
         _: &Bindings,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Deletion, CloudError> {
         let api = &*self.api;
         let id = target.resource.id();
         if target.resource.ownership() == Ownership::Shared {
             return Err(Purpose::delete(&id)
                 .error(ErrorClass::Denied, "it belongs to somebody else and is never deleted"));
         }
-        match &target.resource {
+        let gone = match &target.resource {
+            AwsResource::AutoscalingGroup(_) => {
+                return boxed(|| scaling_group::delete(api, target)).await;
+            }
+            AwsResource::Instance(_) => return boxed(|| instance::delete(api, target)).await,
             AwsResource::Vpc(_) => boxed(|| vpc::delete(api, target)).await,
             AwsResource::DhcpOptions(_) => boxed(|| dhcp::delete(api, target)).await,
             AwsResource::VpcDhcpOptionsAssociation(_) => {
@@ -329,14 +334,35 @@ impl Cloud for AwsCloud {
             }
             AwsResource::TargetGroup(_) => boxed(|| target_group::delete(api, target)).await,
             AwsResource::LaunchTemplate(_) => boxed(|| launch_template::delete(api, target)).await,
-            AwsResource::AutoscalingGroup(_) => boxed(|| scaling_group::delete(api, target)).await,
-            AwsResource::Instance(_) => boxed(|| instance::delete(api, target)).await,
             AwsResource::ManagedFile(_)
             | AwsResource::Keypair(_)
             | AwsResource::Secret(_)
             | AwsResource::Shared(_) => {
                 Err(Purpose::delete(&id).error(ErrorClass::Unsupported, "it is not kept on AWS"))
             }
+        };
+        gone.map(|()| Deletion::Gone)
+    }
+
+    async fn going(
+        &self,
+        _: &Scope,
+        targets: &[Observed<AwsResource>],
+    ) -> Result<BTreeMap<Handle, String>, CloudError> {
+        let (mut instances, mut groups) = (Vec::new(), Vec::new());
+        for target in targets {
+            match &target.resource {
+                AwsResource::Instance(_) => instances.push(&target.handle),
+                AwsResource::AutoscalingGroup(_) => groups.push(&target.handle),
+                // All others are gone when their delete returns.
+                _ => {}
+            }
         }
+        let (mut there, groups) = futures::try_join!(
+            instance::going(&self.api, &instances),
+            scaling_group::going(&self.api, &groups)
+        )?;
+        there.extend(groups);
+        Ok(there)
     }
 }

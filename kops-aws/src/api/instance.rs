@@ -1,8 +1,9 @@
 //! Instances: made by scaling groups, read only to be deleted or shown.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceStateName};
-use kops_core::cloud::{CloudError, Scope};
-use kops_core::error::{ErrorClass, Retry};
+use kops_core::cloud::{CloudError, Deletion, Scope};
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Ownership, Resource};
 
@@ -73,18 +74,31 @@ pub(super) fn resources(instances: &[Ec2Instance], names: &Names) -> Vec<Observe
     instances.iter().filter_map(one).collect()
 }
 
-/// Terminates, and says "not yet" until the instance is gone: what it holds on to can go only then.
-pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
+/// Terminates. What the instance holds on to can go only when it is gone.
+pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<Deletion, CloudError> {
     let id = target.resource.id();
     let call = api.ec2.terminate_instances().instance_ids(target.handle.as_str()).send();
     let answer = absent_is_fine(api.ec2(Purpose::delete(&id), "ec2:TerminateInstances", call).await)?;
     let changes = answer.and_then(|answer| answer.terminating_instances).unwrap_or_default();
     let state = changes.first().and_then(|change| change.current_state()).and_then(|state| state.name());
-    match state {
-        None | Some(InstanceStateName::Terminated) => Ok(()),
-        Some(_) => {
-            let error = Purpose::delete(&id).error(ErrorClass::Conflict, "it is shutting down");
-            Err(CloudError { retry: Retry::WhenFree, ..error })
-        }
-    }
+    Ok(match state {
+        None | Some(InstanceStateName::Terminated) => Deletion::Gone,
+        Some(_) => Deletion::Going,
+    })
+}
+
+/// Returns what those of the instances do that are not gone. By filter: an id that is gone would be an error.
+pub(super) async fn going(api: &Api, ids: &[&Handle]) -> Result<BTreeMap<Handle, String>, CloudError> {
+    let reads = ids.chunks(tag::FILTER_VALUES).map(|ids| {
+        let of_these = tag::filter_any("instance-id", ids.iter().map(|id| id.as_str()));
+        let pages = api.ec2.describe_instances().filters(of_these).into_paginator().items().send();
+        api.ec2(Purpose::OBSERVE, "ec2:DescribeInstances", pages.collect::<Result<Vec<_>, _>>())
+    });
+    let reservations = futures::future::try_join_all(reads).await?.into_iter().flatten();
+    let instances = reservations.flat_map(|reservation| reservation.instances.unwrap_or_default());
+    let doing = |instance: Ec2Instance| {
+        let state = state(&instance).filter(|state| **state != InstanceStateName::Terminated)?;
+        Some((Handle(instance.instance_id.clone()?), format!("AWS says that it is {state}")))
+    };
+    Ok(instances.filter_map(doing).collect())
 }

@@ -6,12 +6,12 @@ use aws_sdk_autoscaling::types::{
     AutoScalingGroup, Filter, InstancesDistribution, LaunchTemplate as MixedTemplate,
     LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
 };
-use kops_core::cloud::{Bindings, CloudError, Ensure, Ensured, Outcome, Scope};
+use kops_core::cloud::{Bindings, CloudError, Deletion, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Kind, Ownership, Resource, ResourceId};
 
-use super::call::{Purpose, absent_is_fine};
+use super::call::Purpose;
 use super::cloud::Api;
 use super::names::Names;
 use super::tag;
@@ -461,38 +461,45 @@ async fn retag(
     Ok(changed)
 }
 
-/// Deletes the group with its instances, and says "not yet" until it is gone: until then it may launch more.
-pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
+/// How many groups one call may ask for by name.
+const NAMES_AT_ONCE: usize = 50;
+
+/// Deletes the group with its instances. Until it is gone it may launch more.
+pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<Deletion, CloudError> {
     let id = target.resource.id();
     let purpose = Purpose::delete(&id);
     let name = target.handle.as_str();
     let call =
         api.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true).send();
     match api.autoscaling(purpose, "autoscaling:DeleteAutoScalingGroup", call).await {
-        Ok(_) => {}
-        // Auto Scaling says `ValidationError` of a group that is not there.
+        Ok(_) => Ok(Deletion::Going),
+        // Auto Scaling says `ValidationError` of a group that is not there, and refuses one that is going already.
         Err(error)
             if matches!(error.class, ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Conflict) =>
         {
-            if !exists(api, purpose, name).await? {
-                return Ok(());
-            }
-            if error.class == ErrorClass::Invalid {
-                return Err(error);
+            match going(api, &[&target.handle]).await?.is_empty() {
+                true => Ok(Deletion::Gone),
+                false if error.class == ErrorClass::Conflict => Ok(Deletion::Going),
+                false => Err(error),
             }
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    if exists(api, purpose, name).await? {
-        let error = purpose.error(ErrorClass::Conflict, "its instances are on their way out");
-        return Err(CloudError { retry: Retry::WhenFree, ..error });
-    }
-    Ok(())
 }
 
-async fn exists(api: &Api, purpose: Purpose<'_>, name: &str) -> Result<bool, CloudError> {
-    let call = api.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name).send();
-    let found =
-        absent_is_fine(api.autoscaling(purpose, "autoscaling:DescribeAutoScalingGroups", call).await)?;
-    Ok(found.is_some_and(|found| !found.auto_scaling_groups().is_empty()))
+/// Returns what those of the groups do that are not gone.
+pub(super) async fn going(api: &Api, names: &[&Handle]) -> Result<BTreeMap<Handle, String>, CloudError> {
+    let reads = names.chunks(NAMES_AT_ONCE).map(|names| {
+        let names = names.iter().map(|name| name.0.clone()).collect();
+        let groups = api.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names));
+        let pages = groups.into_paginator().items().send();
+        let action = "autoscaling:DescribeAutoScalingGroups";
+        api.autoscaling(Purpose::OBSERVE, action, pages.collect::<Result<Vec<_>, _>>())
+    });
+    let found = futures::future::try_join_all(reads).await?.into_iter().flatten();
+    let doing = |group: AutoScalingGroup| {
+        let left = group.instances().len();
+        Some((Handle(group.auto_scaling_group_name?), format!("it has {left} instances left")))
+    };
+    Ok(found.filter_map(doing).collect())
 }

@@ -40,6 +40,15 @@ pub(super) fn merge<T>(
     found.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
+/// How many values a filter may have (EC2 API reference, `FilterLimitExceeded`).
+pub(super) const FILTER_VALUES: usize = 200;
+
+/// Finds what has one of these values in a field, at most [`FILTER_VALUES`].
+pub(super) fn filter_any<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+    let values = values.into_iter().map(ToOwned::to_owned).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
 /// Finds what has a value in a field.
 pub(super) fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()

@@ -1,14 +1,17 @@
 //! Walks a plan's graph.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::{Either, FutureExt, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
+use super::departure::Departures;
 use super::{ApplyOptions, Done, Event, Failed, Observer, Report, Skipped};
 use crate::clock::Clock;
-use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Outcome};
+use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Outcome};
+use crate::error::Retry;
 use crate::inventory::Observed;
 use crate::plan::{Action, Plan, Step};
 use crate::resource::{Handle, Resource, ResourceId};
@@ -26,7 +29,8 @@ pub async fn apply<C: Cloud + ?Sized>(
     cancel: &CancellationToken,
 ) -> Report {
     let bindings = Bindings::new(plan.handles().clone());
-    let run = Run { cloud, plan, options, clock, observer, cancel, bindings };
+    let departures = Departures::new(cloud, plan.scope(), &options.retry, clock, observer, cancel);
+    let run = Run { cloud, plan, options, clock, observer, cancel, bindings, departures };
     observer.on_event(&Event::Started { summary: plan.summary() });
     let report = run.walk().await;
     observer.on_event(&Event::Finished {
@@ -45,6 +49,14 @@ struct Run<'a, C: Cloud + ?Sized> {
     observer: &'a dyn Observer,
     cancel: &'a CancellationToken,
     bindings: Bindings,
+    departures: Departures<'a, C>,
+}
+
+/// How far a step has come.
+enum Progress {
+    Ended(Result<Done, CloudError>),
+    /// The resource was told to go, and is not gone yet.
+    Going,
 }
 
 impl<C: Cloud + ?Sized> Run<'_, C> {
@@ -61,18 +73,32 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
         let mut finished = vec![false; steps.len()];
         let mut report = Report::default();
         let mut running = FuturesUnordered::new();
+        // What waits costs nothing, and makes room for others.
+        let mut going = BTreeSet::new();
         let mut cancelled = self.cancel.cancelled().boxed().fuse();
         loop {
-            while !report.cancelled && running.len() < self.options.concurrency.get() {
+            // What waits ends with the run: that may be heard before the cancellation itself.
+            if self.cancel.is_cancelled() && !report.cancelled {
+                report.cancelled = true;
+                self.observer.on_event(&Event::Cancelling);
+            }
+            while !report.cancelled && running.len() - going.len() < self.options.concurrency.get() {
                 let Some(next) = ready.pop_first() else { break };
-                running.push(self.run_step(&steps[next]).map(move |result| (next, result)));
+                let step = self.run_step(&steps[next]);
+                running.push(step.map(move |progress| (next, progress)).boxed());
             }
             if running.is_empty() {
                 break;
             }
             match select(running.next(), &mut cancelled).await {
-                Either::Left((Some((position, result)), _)) => {
+                Either::Left((Some((position, Progress::Going)), _)) => {
+                    going.insert(position);
+                    let step = self.await_departure(&steps[position]);
+                    running.push(step.map(move |progress| (position, progress)).boxed());
+                }
+                Either::Left((Some((position, Progress::Ended(result))), _)) => {
                     finished[position] = true;
+                    going.remove(&position);
                     let step = &steps[position];
                     match result {
                         Ok(done) => {
@@ -94,10 +120,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
                     }
                 }
                 Either::Left((None, _)) => break,
-                Either::Right(_) => {
-                    report.cancelled = true;
-                    self.observer.on_event(&Event::Cancelling);
-                }
+                Either::Right(_) => {}
             }
         }
         drop(running);
@@ -126,9 +149,9 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
         never.map(|position| Skipped { id: steps[position].id.clone(), because: cause(position) }).collect()
     }
 
-    async fn run_step(&self, step: &Step<C::Resource>) -> Result<Done, CloudError> {
-        let (id, verb) = (&step.id, step.action.verb());
-        self.observer.on_event(&Event::StepStarted { id: id.clone(), verb });
+    async fn run_step(&self, step: &Step<C::Resource>) -> Progress {
+        let id = &step.id;
+        self.observer.on_event(&Event::StepStarted { id: id.clone(), verb: step.action.verb() });
         let result = match &step.action {
             Action::Create { desired } | Action::Replace { desired, .. } => {
                 self.ensure(id, desired, None).await
@@ -140,9 +163,28 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             Action::Update { desired, current, .. } | Action::NewVersion { desired, current, .. } => {
                 self.ensure(id, desired, Some(current)).await
             }
-            Action::Delete { current } => self.delete(id, current).await,
+            Action::Delete { current } => match self.delete(id, current).await {
+                Ok(Deletion::Going) => return Progress::Going,
+                Ok(Deletion::Gone) => Ok(self.departed(id, current)),
+                Err(error) => Err(error),
+            },
         };
-        match result {
+        self.end(step, result)
+    }
+
+    async fn await_departure(&self, step: &Step<C::Resource>) -> Progress {
+        let Action::Delete { current } = &step.action else { return Progress::Going };
+        let result = self.departures.wait_for(current).await;
+        self.end(step, result.map(|()| self.departed(&step.id, current)))
+    }
+
+    fn end(
+        &self,
+        step: &Step<C::Resource>,
+        result: Result<(Handle, Option<Outcome>), CloudError>,
+    ) -> Progress {
+        let (id, verb) = (&step.id, step.action.verb());
+        Progress::Ended(match result {
             Ok((handle, outcome)) => {
                 let done = Done { id: id.clone(), verb, outcome, handle: handle.clone() };
                 self.observer.on_event(&Event::StepDone { id: id.clone(), verb, outcome, handle });
@@ -153,7 +195,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
                 self.observer.on_event(&Event::StepFailed { id: id.clone(), verb, class, reason });
                 Err(error)
             }
-        }
+        })
     }
 
     async fn ensure(
@@ -172,16 +214,15 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
         Ok((handle, Some(outcome)))
     }
 
-    async fn delete(
-        &self,
-        id: &ResourceId,
-        current: &Observed<C::Resource>,
-    ) -> Result<(Handle, Option<Outcome>), CloudError> {
-        self.persist(id, || self.cloud.delete(self.plan.scope(), current, &self.bindings)).await?;
-        if self.bindings.get(id).as_ref() == Some(&current.handle) {
+    async fn delete(&self, id: &ResourceId, current: &Observed<C::Resource>) -> Result<Deletion, CloudError> {
+        self.persist(id, || self.cloud.delete(self.plan.scope(), current, &self.bindings)).await
+    }
+
+    fn departed(&self, id: &ResourceId, gone: &Observed<C::Resource>) -> (Handle, Option<Outcome>) {
+        if self.bindings.get(id).as_ref() == Some(&gone.handle) {
             self.bindings.unbind(id);
         }
-        Ok((current.handle.clone(), None))
+        (gone.handle.clone(), None)
     }
 
     /// Makes a call until it succeeds, fails for good, or the run is cancelled during a pause.
@@ -198,7 +239,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             };
             let waited = self.clock.now().duration_since(begun).unsigned_abs();
             let Some(pause) = self.options.retry.pause(id, &error, attempt, waited) else {
-                return Err(error);
+                return Err(given_up(error, attempt, waited));
             };
             self.observer.on_event(&Event::StepRetrying {
                 id: id.clone(),
@@ -214,4 +255,13 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             attempt += 1;
         }
     }
+}
+
+/// Adds how long it was tried to an error that could have passed and did not.
+fn given_up(error: CloudError, attempt: u32, waited: Duration) -> CloudError {
+    if attempt == 1 || error.retry == Retry::Never {
+        return error;
+    }
+    let message = format!("{} (tried {attempt} times in {} s)", error.message, waited.as_secs());
+    CloudError { message: message.into(), ..error }
 }

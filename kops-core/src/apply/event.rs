@@ -54,6 +54,15 @@ pub enum Event {
         /// Why it failed.
         reason: String,
     },
+    /// The resource was told to go, and is waited for.
+    StepWaiting {
+        /// The resource.
+        id: ResourceId,
+        /// When it is given up.
+        within: Duration,
+        /// What it is doing.
+        reason: String,
+    },
     /// A step is done.
     StepDone {
         /// The resource.

@@ -3,6 +3,7 @@
 //! A step starts the moment the steps it waits for are done; there are no waves. Nothing is ever undone: after a
 //! failure, a cancellation or a crash, observe and plan again.
 
+mod departure;
 mod engine;
 mod event;
 mod retry;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cloud::CloudError;
 use crate::digest::sha256_hex;
-use crate::error::Retry;
+use crate::error::{ErrorClass, Retry};
 use crate::resource::ResourceId;
 
 /// How long failures that can pass are waited out.
@@ -14,10 +14,14 @@ pub struct RetryPolicy {
     pub first_pause: Duration,
     /// The longest pause.
     pub longest_pause: Duration,
-    /// How often a call that fails for a passing reason is made at most.
+    /// How often a call that is throttled, or gets no answer, is made at most.
     pub attempts: u32,
-    /// How long a resource that others still use is waited for. Machines take minutes to go.
+    /// How long it is waited until what was just made can be seen everywhere.
+    pub visible_within: Duration,
+    /// How long a resource that others still use is waited for.
     pub free_within: Duration,
+    /// How long it is waited until what was told to go is gone. Machines take minutes.
+    pub gone_within: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -26,7 +30,9 @@ impl Default for RetryPolicy {
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(10),
             attempts: 12,
+            visible_within: Duration::from_secs(4 * 60),
             free_within: Duration::from_secs(15 * 60),
+            gone_within: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -40,17 +46,18 @@ impl RetryPolicy {
         attempt: u32,
         waited: Duration,
     ) -> Option<Duration> {
-        let again = match error.retry {
-            Retry::Never => false,
-            Retry::Backoff => attempt < self.attempts,
-            Retry::WhenFree => waited < self.free_within,
+        let again = match (error.retry, error.class) {
+            (Retry::Never, _) => false,
+            (Retry::Backoff, ErrorClass::NotYetVisible) => waited < self.visible_within,
+            (Retry::Backoff, _) => attempt < self.attempts,
+            (Retry::WhenFree, _) => waited < self.free_within,
         };
         again.then(|| self.backoff(id, attempt))
     }
 
     /// Between half and all of the doubled pause: many steps that fail at once do not come back at once, and the
     /// same step always waits the same.
-    fn backoff(&self, id: &ResourceId, attempt: u32) -> Duration {
+    pub(super) fn backoff(&self, id: &ResourceId, attempt: u32) -> Duration {
         let doubled = self.first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(16));
         let hash = sha256_hex(format!("{id}#{attempt}").as_bytes());
         let spread = u32::from_str_radix(&hash[..4], 16).unwrap_or(0);

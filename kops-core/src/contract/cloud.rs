@@ -121,9 +121,16 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
         report.map_err(|error| Broken::new("C4", "deleting failed").because(error))?;
         for (id, observed) in &seen {
             let again = self.cloud.delete(&self.case.scope, observed, &bindings).await;
-            again.map_err(|error| Broken::new("C4", format!("deleting {id} again failed")).because(error))?;
+            let _ = again
+                .map_err(|error| Broken::new("C4", format!("deleting {id} again failed")).because(error))?;
         }
-        Ok(())
+        let gone: Vec<_> = seen.into_values().collect();
+        let still = self.cloud.going(&self.case.scope, &gone).await;
+        let still =
+            still.map_err(|error| Broken::new("C15", "what is going cannot be read").because(error))?;
+        law("C15", still.is_empty(), || {
+            format!("after everything was waited for, this is still there: {still:?}")
+        })
     }
 
     async fn c5_what_is_not_ours_is_left_alone(&self) -> Result<(), Broken> {
@@ -140,7 +147,7 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
                 handle: crate::resource::Handle(desired.id().name),
                 uses: Vec::new(),
             };
-            let deleted = self.cloud.delete(&self.case.scope, &observed, &bindings).await;
+            let deleted = self.cloud.delete(&self.case.scope, &observed, &bindings).await.map(drop);
             for result in [changed, deleted] {
                 let denied = matches!(&result, Err(CloudError { class: ErrorClass::Denied, .. }));
                 law("C5", denied, || format!("{} is shared and yet: {result:?}", desired.id()))?;

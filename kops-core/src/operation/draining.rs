@@ -7,14 +7,14 @@ use async_trait::async_trait;
 
 use super::{Access, Kops, OperationError, Run};
 use crate::apply::{Drain, Event};
-use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
+use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::fleet::{GroupSpec, Scaling, ScalingGroup};
 use crate::inventory::{Inventory, Observed};
 use crate::manifest::Role;
 use crate::plan::{Action, Plan, Step};
 use crate::provider::Provider;
-use crate::resource::{Resource, ResourceId};
+use crate::resource::{Handle, Resource, ResourceId};
 use crate::rolling::{GroupPolicy, Policy, Replace, RollEvent, RollOptions, RollTarget, roll};
 
 /// A group of workers that a step makes smaller: to how many machines at most.
@@ -170,10 +170,18 @@ impl<P: Provider, C: Cloud<Resource = P::Resource>> Cloud for Draining<'_, P, C>
         scope: &Scope,
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Deletion, CloudError> {
         if let Some((group, to)) = shrinking(&target.resource, None) {
             self.shrink(scope, &target.resource.id(), group, to).await?;
         }
         self.cloud.delete(scope, target, bindings).await
+    }
+
+    async fn going(
+        &self,
+        scope: &Scope,
+        targets: &[Observed<Self::Resource>],
+    ) -> Result<BTreeMap<Handle, String>, CloudError> {
+        self.cloud.going(scope, targets).await
     }
 }

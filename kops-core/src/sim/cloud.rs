@@ -12,7 +12,7 @@ use super::file::Saved;
 use super::kubernetes::Kubernetes;
 use super::world::{Adopted, World};
 use super::{Fault, Faults, MemberState, OpenSimError, SimCluster, SimOptions, Simulated, Workload};
-use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Ensured, Reach, Scope};
+use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::inventory::{Inventory, Observed};
 use crate::resource::{Handle, ResourceId};
@@ -218,17 +218,22 @@ impl<R: Simulated> Cloud for SimCloud<R> {
         self.call("create", Some(&id), |world, visible| world.ensure(scope, &request, visible)).await
     }
 
-    async fn delete(&self, scope: &Scope, target: &Observed<R>, _: &Bindings) -> Result<(), CloudError> {
+    async fn delete(
+        &self,
+        scope: &Scope,
+        target: &Observed<R>,
+        _: &Bindings,
+    ) -> Result<Deletion, CloudError> {
         let id = target.resource.id();
         let now = self.options.clock.now();
-        let terminate_time = self.options.terminate_time;
-        let gone = self
-            .call("delete", Some(&id), |world, _| world.delete(scope, target, now, terminate_time))
-            .await?;
-        // Instances hold on to their network until they are really gone.
-        if let Some(gone) = gone {
-            self.options.clock.sleep(gone.duration_since(self.options.clock.now()).unsigned_abs()).await;
-        }
-        Ok(())
+        self.call("delete", Some(&id), |world, _| world.delete(scope, target, now)).await
+    }
+
+    async fn going(
+        &self,
+        _: &Scope,
+        targets: &[Observed<R>],
+    ) -> Result<BTreeMap<Handle, String>, CloudError> {
+        self.call("observe", None, |world, _| Ok(world.going(targets))).await
     }
 }

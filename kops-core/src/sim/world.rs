@@ -9,7 +9,7 @@ use super::group::Size;
 use super::kubernetes::{Kubernetes, Machine};
 use super::{Member, SimOptions, Simulated};
 use crate::clock::Timestamp;
-use crate::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
+use crate::cloud::{CloudError, Deletion, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
 use crate::fleet::GroupSpec;
 use crate::inventory::{Inventory, Observed};
@@ -207,14 +207,13 @@ impl<R: Simulated> World<R> {
         Ok(Ensured { handle, outcome: Outcome::Updated })
     }
 
-    /// Deletes what can go; says when it will be gone if that takes time.
+    /// Deletes what can go. Instances hold on to their network until they are really gone.
     pub(super) fn delete(
         &mut self,
         scope: &Scope,
         target: &Observed<R>,
         now: Timestamp,
-        terminate_time: Duration,
-    ) -> Result<Option<Timestamp>, CloudError> {
+    ) -> Result<Deletion, CloudError> {
         self.touch();
         let id = target.resource.id();
         if target.resource.ownership() == Ownership::Shared {
@@ -223,22 +222,19 @@ impl<R: Simulated> World<R> {
         }
         if let Some(member) = self.members.get_mut(&target.handle) {
             member.terminated.get_or_insert(now);
-            return Ok(member.gone_at(terminate_time));
+            return Ok(Deletion::Going);
         }
-        let Some(record) = self.records.get_mut(&target.handle) else { return Ok(None) };
+        let Some(record) = self.records.get_mut(&target.handle) else { return Ok(Deletion::Gone) };
         if record.cluster != scope.cluster {
             let message = format!("{} does not belong to the cluster {}", target.handle, scope.cluster);
             return Err(CloudError::new(ErrorClass::Denied, "delete", id, message));
         }
         if record.resource.group().is_some() {
             record.going = true;
-            let members = self.members.values_mut().filter(|m| m.uses.first() == Some(&target.handle));
-            return Ok(members
-                .filter_map(|member| {
-                    member.terminated.get_or_insert(now);
-                    member.gone_at(terminate_time)
-                })
-                .max());
+            for member in self.members.values_mut().filter(|m| m.uses.first() == Some(&target.handle)) {
+                member.terminated.get_or_insert(now);
+            }
+            return Ok(Deletion::Going);
         }
         let users = self.users(&id, &target.handle);
         if !users.is_empty() {
@@ -246,7 +242,21 @@ impl<R: Simulated> World<R> {
             return Err(CloudError::new(ErrorClass::Conflict, "delete", id, message));
         }
         self.forget(&target.handle);
-        Ok(None)
+        Ok(Deletion::Gone)
+    }
+
+    /// Those of the targets that are still there.
+    pub(super) fn going(&self, targets: &[Observed<R>]) -> BTreeMap<Handle, String> {
+        let doing = |target: &Observed<R>| {
+            let handle = &target.handle;
+            if self.members.contains_key(handle) {
+                return Some((handle.clone(), "it is shutting down".to_owned()));
+            }
+            let left = self.members.values().filter(|member| member.uses.first() == Some(handle)).count();
+            let there = self.records.contains_key(handle);
+            there.then(|| (handle.clone(), format!("{left} of its instances are shutting down")))
+        };
+        targets.iter().filter_map(doing).collect()
     }
 
     fn forget(&mut self, handle: &Handle) {
