@@ -22,16 +22,28 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "RequestLimitExceeded"
         | "RequestThrottled"
         | "RequestThrottledException"
+        | "TooManyRequests"
         | "TooManyRequestsException"
         | "PriorRequestNotComplete"
+        | "ProvisionedThroughputExceededException"
+        | "TransactionInProgressException"
+        | "BandwidthLimitExceeded"
+        | "DependencyThrottle"
+        | "DependencyThrottleException"
+        | "EC2ThrottledException"
+        | "SnapshotCreationPerVolumeRateExceeded"
         | "SlowDown" => ErrorClass::Throttled,
+        // More than one call may ask for: whoever asks has to ask in parts.
+        "FilterLimitExceeded" | "RequestResourceCountExceeded" => ErrorClass::Invalid,
         "AccessDenied"
         | "AccessDeniedException"
         | "AllAccessDisabled"
         | "AuthFailure"
         | "UnauthorizedOperation"
         | "UnauthorizedAccess"
+        | "InsufficientPrivilegesException"
         | "OptInRequired"
+        | "RegionDisabledException"
         | "ExpiredToken"
         | "ExpiredTokenException"
         | "RequestExpired"
@@ -43,22 +55,18 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "UnrecognizedClientException"
         | "KMS.DisabledException"
         | "InvalidObjectState" => ErrorClass::Denied,
-        "InsufficientInstanceCapacity"
-        | "InsufficientHostCapacity"
-        | "InsufficientReservedInstanceCapacity"
-        | "InsufficientFreeAddressesInSubnet"
-        | "InsufficientAddressCapacity"
-        | "InsufficientVolumeCapacity"
-        | "MaxSpotInstanceCountExceeded"
-        | "TooManyBuckets"
-        | "TooManyLoadBalancers"
-        | "TooManyTargetGroups"
-        | "LimitExceeded"
-        | "LimitExceededException" => ErrorClass::Quota,
+        "MaxSpotInstanceCountExceeded"
+        | "MaxScheduledInstanceCapacityExceeded"
+        | "VolumeModificationRateExceeded"
+        | "PendingVerification"
+        | "OperationNotPermitted"
+        | "OperationNotPermittedException"
+        | "Blocked" => ErrorClass::Quota,
         "DependencyViolation"
         | "DeleteConflict"
         | "ResourceInUse"
         | "ResourceInUseException"
+        | "ResourceContention"
         | "ScalingActivityInProgress"
         | "VolumeInUse"
         | "IncorrectInstanceState"
@@ -69,23 +77,18 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "ConcurrentModification"
         | "ConcurrentModificationException"
         | "EntityTemporarilyUnmodifiable" => ErrorClass::Conflict,
-        "NoSuchBucket"
-        | "NoSuchKey"
-        | "NoSuchUpload"
-        | "NoSuchEntity"
-        | "NotFound"
-        | "AccessPointNotFound"
-        | "LoadBalancerNotFound"
-        | "LoadBalancerNotFoundException"
-        | "TargetGroupNotFound"
-        | "Gateway.NotAttached"
-        | "ListenerNotFound" => ErrorClass::NotFound,
-        // The one that must be complete first was made a moment ago.
-        "IncorrectState" => ErrorClass::NotYetVisible,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchEntity" | "Gateway.NotAttached" => {
+            ErrorClass::NotFound
+        }
+        // Load balancers say so of groups that do not exist (ELB API reference, CreateLoadBalancer).
+        "InvalidSecurityGroup" => ErrorClass::NotFound,
+        // The one that must be complete first was made a moment ago: of load balancers the network's way to the internet.
+        "IncorrectState" | "InvalidSubnet" => ErrorClass::NotYetVisible,
         "AlreadyExists"
         | "EntityAlreadyExists"
         | "BucketAlreadyExists"
         | "BucketAlreadyOwnedByYou"
+        | "DuplicateAccessPointName"
         | "DuplicateLoadBalancerName"
         | "DuplicateListener"
         | "DuplicateTargetGroupName"
@@ -105,12 +108,16 @@ fn by_code(code: &str) -> Option<ErrorClass> {
 }
 
 fn by_pattern(code: &str) -> Option<ErrorClass> {
-    let absent = [".NotFound", "NotFoundError", "NotFoundException", ".Unknown"];
+    let absent = ["NotFound", "NotFoundError", "NotFoundException", ".Unknown"];
+    let limits = ["LimitExceeded", "LimitExceededException", "LimitExceededFault"];
     if absent.iter().any(|end| code.ends_with(end)) {
         Some(ErrorClass::NotFound)
     } else if code.ends_with(".Duplicate") || code.ends_with("AlreadyExistsException") {
         Some(ErrorClass::AlreadyExists)
-    } else if code.ends_with("LimitExceeded") || code.ends_with("LimitExceededException") {
+    } else if limits.iter().any(|end| code.ends_with(end))
+        || code.starts_with("TooMany")
+        || code.starts_with("Insufficient")
+    {
         Some(ErrorClass::Quota)
     } else if code.ends_with(".InUse") || code.ends_with(".Conflict") || code.ends_with("InUseException") {
         Some(ErrorClass::Conflict)
@@ -119,23 +126,76 @@ fn by_pattern(code: &str) -> Option<ErrorClass> {
     }
 }
 
-/// What an answer means whose code says less than its words: what IAM has made takes seconds to reach the services that
-/// use it, and until then they call it invalid
+/// Returns what an answer means if its words tell more than its code.
+///
+/// What IAM has made takes seconds to reach the services that use it, and until then they call it invalid
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
+/// Auto Scaling says `ValidationError` of everything, also of what EC2 or Elastic Load Balancing have just made.
 #[cfg(feature = "sdk")]
 fn by_words(code: Option<&str>, words: &str) -> Option<ErrorClass> {
     let words = words.to_ascii_lowercase();
-    let about_iam = words.contains("iam instance profile") || words.contains("invalid principal in policy");
-    let vague = matches!(
-        code,
-        Some(
-            "InvalidParameterValue"
-                | "ValidationError"
-                | "InvalidParameterCombination"
-                | "MalformedPolicyDocument"
-        )
-    );
-    (about_iam && vague).then_some(ErrorClass::NotYetVisible)
+    let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    match code? {
+        "InvalidParameterValue" | "InvalidParameterCombination" if says(&["iam instance profile"]) => {
+            Some(ErrorClass::NotYetVisible)
+        }
+        // A user or role may have been made a moment ago. A service of that name is known to IAM, or it is not: the
+        // partition decides.
+        "MalformedPolicyDocument" if says(&["invalid principal in policy"]) => match says(&["\"aws\":"]) {
+            true => Some(ErrorClass::NotYetVisible),
+            false => Some(ErrorClass::Invalid),
+        },
+        // An image is looked up before anything is made: one that is missing then is gone.
+        "ValidationError" if says(&["image id", "ami id"]) => None,
+        "ValidationError" if says(&["autoscalinggroup name not found", "group name not found"]) => {
+            Some(ErrorClass::NotFound)
+        }
+        "ValidationError" if says(&NOT_SEEN_BY_AUTO_SCALING) => Some(ErrorClass::NotYetVisible),
+        "InvalidSubnet" if says(&["ip space", "address"]) => Some(ErrorClass::Quota),
+        "OperationNotPermitted" | "OperationNotPermittedException" if says(&["protect"]) => {
+            Some(ErrorClass::Denied)
+        }
+        _ => None,
+    }
+}
+
+/// Auto Scaling's words for subnets, security groups, key pairs and launch templates; for load balancers and target
+/// groups; for instance profiles; and for networks of load balancers (`CreateTargetGroup`).
+#[cfg(feature = "sdk")]
+const NOT_SEEN_BY_AUTO_SCALING: [&str; 7] = [
+    "does not exist",
+    "do not exist",
+    "may not be valid. please ensure they exist",
+    "target groups not found",
+    "target group not found",
+    "iam instance profile",
+    "is not found",
+];
+
+/// What helps against a limit, by the code and the words of the answer.
+pub(crate) fn limit_hint(code: Option<&str>, words: &str) -> &'static str {
+    let words = words.to_ascii_lowercase();
+    match code.unwrap_or_default() {
+        "PendingVerification" => {
+            "AWS is still verifying the account: wait some hours, then run the same again, or ask AWS Support"
+        }
+        "Blocked" => "AWS has blocked the account: only AWS Support can help",
+        "OperationNotPermitted" | "OperationNotPermittedException" => {
+            "AWS does not allow this for the account: ask AWS Support"
+        }
+        "VolumeModificationRateExceeded" => "a volume can be changed again six hours after its last change",
+        "InsufficientFreeAddressesInSubnet" => {
+            "the subnet has no free address left: delete what is not needed, or use a larger subnet"
+        }
+        "InvalidSubnet" if words.contains("ip space") || words.contains("address") => {
+            "the subnet has too few free addresses: delete what is not needed, or use a larger subnet"
+        }
+        "SpotMaxPriceTooLow" => "the price is below the market's: raise maxPrice",
+        code if code.starts_with("Insufficient") => {
+            "AWS has no capacity left there: try again later, or choose another zone or machine type"
+        }
+        _ => "ask AWS for a higher limit (Service Quotas), or delete what is not needed",
+    }
 }
 
 fn by_status(status: Option<u16>) -> Option<ErrorClass> {
@@ -166,7 +226,7 @@ mod sdk {
     use kops_core::clock::{Clock, SystemClock};
     use kops_core::error::{Cause, ErrorClass};
 
-    use super::{by_words, classify};
+    use super::{by_words, classify, limit_hint};
 
     const OUT_OF_TIME: &str = "by this machine's clock, the service's certificate does not hold";
     const SET_THE_CLOCK: &str =
@@ -210,6 +270,11 @@ mod sdk {
                     Some("the credentials have expired: get new ones (log in again)")
                 }
                 None if self.message == OUT_OF_TIME => Some(SET_THE_CLOCK),
+                Some("FilterLimitExceeded" | "RequestResourceCountExceeded") => {
+                    Some("this is a fault of this program: please report it")
+                }
+                code if self.class == ErrorClass::Quota => Some(limit_hint(code, &self.message)),
+                Some("OperationNotPermitted") => Some("take the protection away first, if it is not wanted"),
                 _ => None,
             }
         }
@@ -337,14 +402,151 @@ mod tests {
         assert!(!sdk::is_out_of_time(&cause("invalid peer certificate: UnknownIssuer")));
     }
 
+    /// The tables of EC2, both generations of ELB, Auto Scaling, IAM, STS and S3.
+    #[test]
+    fn codes_of_every_service_are_known() {
+        use ErrorClass::{Denied, Invalid, NotFound, NotYetVisible, Quota, Throttled};
+        let table: [(ErrorClass, &[&str]); 6] = [
+            (
+                Throttled,
+                &[
+                    "RequestLimitExceeded",
+                    "BandwidthLimitExceeded",
+                    "DependencyThrottle",
+                    "EC2ThrottledException",
+                    "TooManyRequestsException",
+                    "RequestThrottledException",
+                    "PriorRequestNotComplete",
+                ],
+            ),
+            (
+                NotFound,
+                &[
+                    "SubnetNotFound",
+                    "InvalidSecurityGroup",
+                    "NatGatewayNotFound",
+                    "LoadBalancerNotFound",
+                    "AccessPointNotFound",
+                    "TargetGroupNotFound",
+                    "ListenerNotFound",
+                    "CertificateNotFound",
+                    "InvalidSubnetID.NotFound",
+                    "InvalidAMIID.Unavailable.NotFound",
+                    "NoSuchEntity",
+                ],
+            ),
+            (NotYetVisible, &["InvalidSubnet", "IncorrectState"]),
+            (
+                Quota,
+                &[
+                    "TooManyLoadBalancers",
+                    "TooManyAccessPoints",
+                    "TooManyTags",
+                    "TooManyRegistrationsForTargetId",
+                    "VcpuLimitExceeded",
+                    "InstanceLimitExceeded",
+                    "RulesPerSecurityGroupLimitExceeded",
+                    "LimitExceeded",
+                    "MaxSpotInstanceCountExceeded",
+                    "PendingVerification",
+                    "Blocked",
+                    "OperationNotPermitted",
+                    "InsufficientInstanceCapacity",
+                    "InsufficientCapacity",
+                    "InsufficientFreeAddressesInSubnet",
+                ],
+            ),
+            (Invalid, &["FilterLimitExceeded", "RequestResourceCountExceeded", "InvalidFilter"]),
+            (Denied, &["RegionDisabledException", "OptInRequired", "UnauthorizedOperation"]),
+        ];
+        for (class, codes) in table {
+            for code in codes {
+                assert_eq!(classify(Some(code), Some(400)), class, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn hints_against_limits_are_true() {
+        let higher = "ask AWS for a higher limit";
+        for (code, words, hint) in [
+            ("VcpuLimitExceeded", "", higher),
+            ("TooManyLoadBalancers", "", higher),
+            ("InsufficientInstanceCapacity", "", "another zone or machine type"),
+            ("InsufficientFreeAddressesInSubnet", "", "larger subnet"),
+            ("InvalidSubnet", "Not enough IP space available in subnet-1", "larger subnet"),
+            ("PendingVerification", "", "still verifying the account"),
+            ("Blocked", "", "AWS Support"),
+            (
+                "OperationNotPermitted",
+                "This AWS account currently does not support creating load balancers",
+                "AWS Support",
+            ),
+        ] {
+            let found = limit_hint(Some(code), words);
+            assert!(found.contains(hint), "{code}: {found}");
+        }
+    }
+
     #[cfg(feature = "sdk")]
     #[test]
     fn words_go_before_vague_codes() {
+        use ErrorClass::{Denied, Invalid, NotFound, NotYetVisible, Quota};
         let profile = "Value (nodes.a.b) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
-        for code in ["InvalidParameterValue", "ValidationError"] {
-            assert_eq!(by_words(Some(code), profile), Some(ErrorClass::NotYetVisible), "{code}");
+        for (code, words, class) in [
+            ("InvalidParameterValue", profile, Some(NotYetVisible)),
+            ("ValidationError", profile, Some(NotYetVisible)),
+            ("InvalidParameterValue", "the range is not valid", None),
+            ("UnauthorizedOperation", profile, None),
+            ("ValidationError", "The subnet ID 'subnet-1' does not exist", Some(NotYetVisible)),
+            (
+                "ValidationError",
+                "You must use a valid fully-formed launch template. The specified launch template, with template ID lt-1, does not exist.",
+                Some(NotYetVisible),
+            ),
+            (
+                "ValidationError",
+                "You must use a valid fully-formed launch template. The security group 'sg-1' does not exist",
+                Some(NotYetVisible),
+            ),
+            (
+                "ValidationError",
+                "Provided Load Balancers may not be valid. Please ensure they exist and try again.",
+                Some(NotYetVisible),
+            ),
+            (
+                "ValidationError",
+                "Provided Target Groups may not be valid. Please ensure they exist and try again.",
+                Some(NotYetVisible),
+            ),
+            ("ValidationError", "One or more target groups not found", Some(NotYetVisible)),
+            ("ValidationError", "The VPC ID 'vpc-1' is not found", Some(NotYetVisible)),
+            (
+                "ValidationError",
+                "You must use a valid fully-formed launch template. The image id '[ami-1]' does not exist",
+                None,
+            ),
+            ("ValidationError", "AutoScalingGroup name not found - null", Some(NotFound)),
+            ("ValidationError", "Max bound, 1, must be greater than or equal to min bound, 2", None),
+            (
+                "MalformedPolicyDocument",
+                "Invalid principal in policy: \"AWS\":\"arn:aws:iam::1:role/a\"",
+                Some(NotYetVisible),
+            ),
+            (
+                "MalformedPolicyDocument",
+                "Invalid principal in policy: \"SERVICE\":\"ec2.amazonaws.com\"",
+                Some(Invalid),
+            ),
+            ("InvalidSubnet", "VPC vpc-1 has no internet gateway", None),
+            ("InvalidSubnet", "Not enough IP space available in subnet-1", Some(Quota)),
+            (
+                "OperationNotPermitted",
+                "The instance 'i-1' may not be terminated: modify its 'disableApiTermination' instance attribute (termination protection)",
+                Some(Denied),
+            ),
+        ] {
+            assert_eq!(by_words(Some(code), words), class, "{code}: {words}");
         }
-        assert_eq!(by_words(Some("InvalidParameterValue"), "the range is not valid"), None);
-        assert_eq!(by_words(Some("UnauthorizedOperation"), profile), None);
     }
 }

@@ -73,8 +73,13 @@ async fn run(aws: &AwsCloud, purpose: Purpose, desired: &[AwsResource]) -> bool 
     let Ok(inventory) = aws.observe(&scope(), reach).await else { return false };
     let plan = plan(&scope(), purpose, desired, &inventory).unwrap();
     let pause = std::time::Duration::from_millis(20);
-    let retry =
-        RetryPolicy { first_pause: pause, longest_pause: pause * 5, attempts: 4, ..RetryPolicy::default() };
+    let retry = RetryPolicy {
+        first_pause: pause,
+        longest_pause: pause * 5,
+        attempts: 4,
+        visible_within: pause * 20,
+        ..RetryPolicy::default()
+    };
     let options = ApplyOptions { retry, ..ApplyOptions::default() };
     let report = apply(aws, &plan, &options, &SystemClock, &Quiet, &CancellationToken::new()).await;
     report.is_complete() && inventory.gaps().is_empty()

@@ -86,9 +86,6 @@ fn failed(purpose: Purpose<'_>, action: &'static str, fault: Fault) -> CloudErro
             let named = named.and_then(|(_, rest)| rest.split_whitespace().next());
             Some(format!("the credentials need to be allowed {}", named.unwrap_or(action)).into())
         }
-        ErrorClass::Quota => {
-            Some("ask AWS for a higher limit (Service Quotas), or delete what is not needed".into())
-        }
         _ => None,
     };
     let left = if fault.maybe_applied { Left::Unknown } else { Left::Nothing };

@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::types::{
     LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
 };
 use kops_core::cloud::{Bindings, CloudError, Deletion, Ensure, Ensured, Outcome, Scope};
-use kops_core::error::{ErrorClass, Retry};
+use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Kind, Ownership, Resource, ResourceId};
 
@@ -273,16 +273,7 @@ async fn create(api: &Api, id: &ResourceId, bound: &Bound<'_>) -> Result<(), Clo
         .set_target_group_arns(some(&bound.target_groups))
         .set_tags(Some(to_autoscaling(&desired.name, &desired.tags)))
         .send();
-    api.autoscaling(Purpose::create(id), "autoscaling:CreateAutoScalingGroup", call).await.map(drop).map_err(
-        |error| {
-            // An instance profile made a moment ago is not known to Auto Scaling at once (IAM user guide, "Changes that I
-            // make are not always immediately visible").
-            if error.message.to_lowercase().contains("instance profile") {
-                return CloudError { class: ErrorClass::NotYetVisible, retry: Retry::Backoff, ..error };
-            }
-            error
-        },
-    )
+    api.autoscaling(Purpose::create(id), "autoscaling:CreateAutoScalingGroup", call).await.map(drop)
 }
 
 /// Brings an existing group to what is desired. Says whether anything differed.
