@@ -176,7 +176,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             }
             last = Some(status);
         }
-        let dropped = node.names.refused() - refused;
+        let dropped = node.names.refused().await.saturating_sub(refused);
         if dropped > 0 {
             refused += dropped;
             say(&format!("gossip: {dropped} datagrams were not of this cluster and were dropped"));

@@ -15,7 +15,8 @@ use kops_core::node::render::{self, Member};
 use kops_core::node::{ApiAddresses, Discovery, Machine, MemberVolume, Peer};
 use kops_core::state::layout;
 use kops_core::state::registry::Secret;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::error::{Done, NodeError};
@@ -31,13 +32,22 @@ const HOSTS: &str = "/etc/hosts";
 const PROOF: Duration = Duration::from_secs(60);
 /// How many other machines are met beside the control plane's, which may all be new.
 const OTHERS: usize = 3;
+/// How many of gossip's rounds it takes at least from one look that it causes to the next: any machine can say something new
+/// at any time.
+const NEWS: u32 = 10;
+/// How long the API of a machine that was heard of is waited for, and how long it takes until that is done again.
+const HURRY: Duration = Duration::from_secs(60);
+const CALM: Duration = Duration::from_secs(300);
+/// How long to wait before a gossip that has ended by itself is begun again; twice as long after each time.
+const AGAIN: Duration = Duration::from_secs(10);
+const LATEST: Duration = Duration::from_secs(600);
 
 /// What a machine knows of where the others are, from one round to the next.
 pub struct Names {
     network: Arc<dyn Network>,
     probe: Arc<dyn Probe>,
     rhythm: Rhythm,
-    gossip: OnceCell<Gossip>,
+    gossip: RwLock<Option<Gossip>>,
     memory: Mutex<Memory>,
 }
 
@@ -50,6 +60,12 @@ struct Memory {
     proofs: BTreeMap<Ipv4Addr, Timestamp>,
     /// Where it last was; nothing until the file has been read.
     last: Option<BTreeSet<Ipv4Addr>>,
+    /// When gossip last caused a look.
+    news: Option<Instant>,
+    /// When the API of a machine that was heard of was last begun to be waited for.
+    hurry: Option<Instant>,
+    /// How often the gossip has ended by itself, and when it may begin again.
+    ended: Option<(u32, Timestamp)>,
 }
 
 impl Default for Names {
@@ -72,44 +88,78 @@ impl std::fmt::Debug for Names {
 impl Names {
     /// Nothing is known yet.
     pub fn new(network: Arc<dyn Network>, probe: Arc<dyn Probe>, rhythm: Rhythm) -> Self {
-        Self { network, probe, rhythm, gossip: OnceCell::new(), memory: Mutex::default() }
+        Self { network, probe, rhythm, gossip: RwLock::default(), memory: Mutex::default() }
     }
 
-    /// Returns once the machines say anything new; never if they do not gossip.
+    /// Returns once the machines say anything new, though not at once after the last time; never if they do not gossip.
     pub async fn changed(&self) {
-        let Some(gossip) = self.gossip.get() else { return std::future::pending().await };
-        let known = self.memory.lock().await.heard.clone();
-        gossip.changed(&known).await;
+        let (known, last) = {
+            let memory = self.memory.lock().await;
+            (memory.heard.clone(), memory.news)
+        };
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + self.rhythm.0 * NEWS).await;
+        }
+        match &*self.gossip.read().await {
+            Some(gossip) => gossip.changed(&known).await,
+            None => std::future::pending().await,
+        }
+        self.memory.lock().await.news = Some(Instant::now());
     }
 
-    /// Whether a machine of the control plane lives whose API does not answer yet: it will soon.
+    /// Whether a machine of the control plane lives whose API does not answer yet: it will soon. Who says so may lie, so it is
+    /// believed for a minute, and then not again for some.
     pub async fn are_about_to_change(&self) -> bool {
-        let memory = self.memory.lock().await;
-        memory.heard.control_plane.keys().any(|address| !memory.proofs.contains_key(address))
+        let mut memory = self.memory.lock().await;
+        if memory.heard.control_plane.keys().all(|address| memory.proofs.contains_key(address)) {
+            return false;
+        }
+        let now = Instant::now();
+        let begun = memory.hurry.filter(|begun| now < *begun + CALM).unwrap_or(now);
+        memory.hurry = Some(begun);
+        now < begun + HURRY
     }
 
     /// How many datagrams were dropped that no machine of the cluster can have sent.
-    pub fn refused(&self) -> u64 {
-        self.gossip.get().map_or(0, Gossip::refused)
+    pub async fn refused(&self) -> u64 {
+        self.gossip.read().await.as_ref().map_or(0, Gossip::refused)
     }
 
-    /// Makes sure that the machine takes part in the gossip, if there is any.
+    /// Makes sure that the machine takes part in the gossip, if there is any. One that has ended by itself is begun again,
+    /// after a pause that grows.
     pub(crate) async fn take_part(&self, node: &Node, machine: &Machine) -> Done {
         if node.config.discovery != Discovery::Gossip || node.config.role == Role::Bastion {
             return Ok(());
         }
-        let start = || async {
-            let key = key(node).await?;
-            let (network, now) = (self.network.clone(), node.clock.now());
-            Gossip::start(&node.config.cluster, machine, key, network, self.rhythm, now).await
-        };
-        self.gossip.get_or_try_init(start).await.map(drop)
+        let mut gossip = self.gossip.write().await;
+        if gossip.as_ref().is_some_and(|gossip| !gossip.has_ended()) {
+            return Ok(());
+        }
+        if gossip.take().is_some() {
+            let mut memory = self.memory.lock().await;
+            let times = memory.ended.map_or(0, |(times, _)| times);
+            let pause = AGAIN.saturating_mul(1 << times.min(6)).min(LATEST);
+            memory.ended = Some((times + 1, later(node.clock.now(), pause)));
+        }
+        if let Some((times, until)) = self.memory.lock().await.ended
+            && node.clock.now() < until
+        {
+            let reason = format!("it has ended by itself {times} times, and begins again at {until}");
+            return Err(NodeError::waiting(gossip::STEP, reason)
+                .with_hint("until then the cloud is asked; please report what the journal says of a panic"));
+        }
+        let (key, now) = (key(node).await?, node.clock.now());
+        let (cluster, within) = (&node.config.cluster, node.config.networks.of_machines());
+        let started = Gossip::start(cluster, machine, key, within, &*self.network, self.rhythm, now).await?;
+        *gossip = Some(started);
+        Ok(())
     }
 
     /// Writes the names on a machine of the control plane, which asks the cloud each time for other reasons.
     pub(crate) async fn lead(&self, node: &Node, peers: &[Peer], volumes: &[MemberVolume]) -> Done {
+        let gossip = self.gossip.read().await;
         let mut memory = self.memory.lock().await;
-        memory.hear(self.gossip.get());
+        memory.hear(gossip.as_ref());
         memory.say(control_plane(peers).collect());
         let held = volumes.iter().filter_map(|volume| {
             let machine = &volume.attachment.as_ref()?.machine;
@@ -118,10 +168,10 @@ impl Names {
             Some((machine, address, holding))
         });
         let held: Vec<(&String, Ipv4Addr, Holding)> = held.collect();
-        if let Some(gossip) = self.gossip.get() {
+        if let Some(gossip) = &*gossip {
             gossip.meet(control_plane(peers));
             let ours = held.iter().filter(|(machine, ..)| *machine == gossip.machine());
-            gossip.announce(&ours.map(|(.., holding)| holding.clone()).collect()).await;
+            gossip.announce(&ours.map(|(.., holding)| holding.clone()).collect());
         }
         let members = held.into_iter().map(|(_, address, Holding { cluster, member })| Member {
             cluster,
@@ -133,8 +183,9 @@ impl Names {
 
     /// Writes the names on a worker.
     pub(crate) async fn follow(&self, node: &Node) -> Done {
+        let gossip = self.gossip.read().await;
         let mut memory = self.memory.lock().await;
-        memory.hear(self.gossip.get());
+        memory.hear(gossip.as_ref());
         let is_well = match node.config.discovery {
             Discovery::Gossip => memory.heard.has_company && !memory.said.is_empty(),
             Discovery::LoadBalancer => !memory.proofs.is_empty(),
@@ -143,26 +194,11 @@ impl Names {
         let is_well = is_well && clock::check(node.cloud.as_ref()).is_ok();
         let mut asked = Ok(());
         if memory.pace.is_due(node.clock.now(), is_well) {
-            asked = self.ask(node).await.map(|said| memory.say(said));
+            asked = ask(node, gossip.as_ref()).await.map(|said| memory.say(said));
         }
         let written = self.write(node, &mut memory, &BTreeSet::new()).await;
         // Whoever knows where the API is can do without an answer.
         if memory.proofs.is_empty() { asked.and(written) } else { written }
-    }
-
-    /// Where the control plane is, for one who has not been told.
-    async fn ask(&self, node: &Node) -> Result<BTreeSet<Ipv4Addr>, NodeError> {
-        if node.config.discovery == Discovery::LoadBalancer {
-            return Ok(join::read(&node.config, node.store.as_ref()).await?.api);
-        }
-        let peers = node.cloud.peers(&node.config.cluster).await;
-        let peers = peers.map_err(|error| NodeError::of_cloud(STEP, error))?;
-        if let Some(gossip) = self.gossip.get() {
-            let others =
-                peers.iter().filter(|peer| peer.role != Role::ControlPlane && peer.id != gossip.machine());
-            gossip.meet(control_plane(&peers).chain(others.map(|peer| peer.address).take(OTHERS)));
-        }
-        Ok(control_plane(&peers).collect())
     }
 
     async fn write(&self, node: &Node, memory: &mut Memory, members: &BTreeSet<Member>) -> Done {
@@ -224,6 +260,21 @@ impl Memory {
             self.said = said;
         }
     }
+}
+
+/// Where the control plane is, for one who has not been told.
+async fn ask(node: &Node, gossip: Option<&Gossip>) -> Result<BTreeSet<Ipv4Addr>, NodeError> {
+    if node.config.discovery == Discovery::LoadBalancer {
+        return Ok(join::read(&node.config, node.store.as_ref()).await?.api);
+    }
+    let peers = node.cloud.peers(&node.config.cluster).await;
+    let peers = peers.map_err(|error| NodeError::of_cloud(STEP, error))?;
+    if let Some(gossip) = gossip {
+        let others =
+            peers.iter().filter(|peer| peer.role != Role::ControlPlane && peer.id != gossip.machine());
+        gossip.meet(control_plane(&peers).chain(others.map(|peer| peer.address).take(OTHERS)));
+    }
+    Ok(control_plane(&peers).collect())
 }
 
 fn control_plane(peers: &[Peer]) -> impl Iterator<Item = Ipv4Addr> {

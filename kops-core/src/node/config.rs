@@ -106,6 +106,9 @@ pub struct Networks {
     /// The range of the machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machines: Option<Ipv4Net>,
+    /// Further ranges of the machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_machines: Vec<Ipv4Net>,
     /// The range within which addresses are not translated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub non_masquerade: Option<Ipv4Net>,
@@ -121,6 +124,11 @@ pub struct Networks {
 }
 
 impl Networks {
+    /// Returns the ranges of the machines; none if they are not known.
+    pub fn of_machines(&self) -> Vec<Ipv4Net> {
+        self.machines.iter().chain(&self.more_machines).copied().collect()
+    }
+
     /// Whether pods are connected by routes alone, which needs no add-on.
     pub fn routes_pods(&self) -> bool {
         matches!(self.plugin, None | Some(Networking::Kubenet(_)))
@@ -186,6 +194,7 @@ impl NodeConfig {
             networks: Networks {
                 cluster_domain: spec.cluster_dns_domain.clone().unwrap_or_default(),
                 machines: spec.network_cidr,
+                more_machines: spec.additional_network_cidrs.clone(),
                 non_masquerade: spec.non_masquerade_cidr,
                 pods: spec.pod_cidr,
                 services: spec.service_cluster_ip_range,

@@ -1,46 +1,45 @@
-//! What the cluster's machines tell each other: who lives, and on the control plane, who holds which etcd member.
+//! What the cluster's machines tell each other: who lives of the control plane, and who holds which etcd member.
 //!
-//! chitchat spreads it (every second each machine compares notes with three others) and finds out who is silent. Every
-//! datagram is sealed with the cluster's key. What is heard is a hint where to look, and no more: any machine with the
-//! key could say anything.
+//! Every second each machine asks two or three others what they know, and they answer ([`view`]): the control plane's
+//! statements, which are few, and some addresses to talk to next. So a message has one size, however many machines there
+//! are. Every datagram is sealed with the cluster's key. What is heard is a hint where to look, and no more: any machine
+//! with the key could say anything.
 
+mod message;
 mod network;
 mod seal;
-mod transport;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chitchat::{
-    ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, spawn_chitchat,
-};
+use ipnet::Ipv4Net;
 use kops_core::clock::Timestamp;
 use kops_core::node::Machine;
 use kops_core::state::registry::Secret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::NodeError;
+use message::Message;
 pub use network::{Network, Port, Udp};
-use seal::Seal;
-use transport::Sealed;
+use seal::{Seal, Way};
+use view::View;
 
 pub(crate) const STEP: &str = "gossip";
 /// How many bytes the key has.
 pub(crate) const KEY: usize = 32;
 /// The UDP port, as in kops.
 const PORT: u16 = 3999;
-/// What a machine of the control plane says of itself, and in which version.
-const HOLDS: &str = "control-plane/1";
-/// How many times longer than usual a machine has to be silent to count as dead.
-const PATIENCE: f64 = 12.0;
-/// How many of a machine's last signs of life say what is usual.
-const SIGNS: usize = 100;
-/// After how much time the dead are forgotten. Who was only cut off has to be met again then.
-const MEMORY: Duration = Duration::from_secs(600);
+/// The most bytes of a UDP datagram over IPv4.
+const LONGEST: usize = 65_507;
+/// How long a network that fails is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often machines talk.
 #[derive(Clone, Copy, Debug)]
@@ -72,109 +71,155 @@ pub(crate) struct Heard {
 
 /// This machine's part in the gossip; it ends when this is dropped.
 pub(crate) struct Gossip {
-    me: ChitchatId,
-    handle: ChitchatHandle,
-    living: watch::Receiver<BTreeMap<ChitchatId, NodeState>>,
-    refused: Arc<AtomicU64>,
+    machine: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+/// What the task that talks shares with those who ask.
+struct Shared {
+    view: Mutex<View>,
+    begun: Instant,
+    heard: watch::Sender<Heard>,
+    refused: AtomicU64,
 }
 
 impl Gossip {
-    /// Starts to listen. It knows nobody until it has [met](Self::meet) somebody, or somebody has met it.
+    /// Starts to listen. It knows nobody until it has [met](Self::meet) somebody, or somebody has met it. Machines outside of
+    /// the ranges `within` are not heard, if there are any ranges.
     pub(crate) async fn start(
         cluster: &str,
         machine: &Machine,
         key: Secret,
-        network: Arc<dyn Network>,
+        within: Vec<Ipv4Net>,
+        network: &dyn Network,
         rhythm: Rhythm,
         now: Timestamp,
     ) -> Result<Self, NodeError> {
-        let address = SocketAddr::from((machine.address, PORT));
-        // Another number at each start, by which the others tell this life from an earlier one.
-        let life = u64::try_from(now.as_millisecond()).unwrap_or_default();
-        let me = ChitchatId::new(machine.id.as_str(), life, address);
-        let config = ChitchatConfig {
-            chitchat_id: me.clone(),
-            cluster_id: cluster.to_owned(),
-            gossip_interval: rhythm.0,
-            listen_addr: address,
-            seed_nodes: Vec::new(),
-            failure_detector_config: FailureDetectorConfig {
-                phi_threshold: PATIENCE,
-                sampling_window_size: SIGNS,
-                max_interval: rhythm.0 * 10,
-                initial_interval: rhythm.0,
-                dead_node_grace_period: MEMORY,
-            },
-            marked_for_deletion_grace_period: MEMORY,
-            catchup_callback: None,
-            extra_liveness_predicate: None,
-        };
-        let refused = Arc::new(AtomicU64::new(0));
-        let transport = Sealed { network, seal: Seal::new(cluster, key), refused: refused.clone() };
-        let handle = spawn_chitchat(config, Vec::new(), &transport).await;
-        let handle = handle.map_err(|error| {
+        let port = network.open(SocketAddr::from((machine.address, PORT))).await.map_err(|error| {
             let reason = format!("UDP port {PORT} of {} cannot be used: {error}", machine.address);
             NodeError::waiting(STEP, reason).with_hint("no other program may listen there")
         })?;
-        let living = handle.with_chitchat(|chitchat| chitchat.live_nodes_watcher()).await;
-        Ok(Self { me, handle, living, refused })
+        // Another number at each start, by which the others tell this life from an earlier one.
+        let life = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        let shared = Arc::new(Shared {
+            view: Mutex::new(View::new(machine.address, life, within, rhythm.0)),
+            begun: Instant::now(),
+            heard: watch::Sender::default(),
+            refused: AtomicU64::new(0),
+        });
+        let talk =
+            Talk { address: machine.address, port, seal: Seal::new(cluster, key), shared: shared.clone() };
+        let task = tokio::spawn(talk.go_on(rhythm));
+        Ok(Self { machine: machine.id.clone(), shared, task })
     }
 
     /// Tells the others that this machine is of the control plane, and what it holds.
-    pub(crate) async fn announce(&self, holds: &BTreeSet<Holding>) {
-        // Nothing but strings: it always serialises.
-        let text = serde_json::to_string(holds).unwrap_or_default();
-        self.handle.with_chitchat(|chitchat| chitchat.self_node_state().set(HOLDS, &text)).await;
+    pub(crate) fn announce(&self, holds: &BTreeSet<Holding>) {
+        self.shared.view().announce(holds.clone());
     }
 
-    /// What this machine is called.
+    /// Returns this machine's id.
     pub(crate) fn machine(&self) -> &str {
-        &self.me.node_id
+        &self.machine
     }
 
-    /// Talks to those of whom nothing is heard.
+    /// Remembers machines to talk to.
     pub(crate) fn meet(&self, addresses: impl IntoIterator<Item = Ipv4Addr>) {
-        let known: BTreeSet<SocketAddr> =
-            self.living.borrow().keys().map(|other| other.gossip_advertise_addr).collect();
-        let addresses = addresses.into_iter().map(|address| SocketAddr::from((address, PORT)));
-        for address in addresses.filter(|address| *address != self.me.gossip_advertise_addr) {
-            if !known.contains(&address) {
-                // It fails only once the gossip has ended.
-                let _ = self.handle.gossip(address);
-            }
-        }
+        let mut view = self.shared.view();
+        addresses.into_iter().for_each(|address| view.meet(address));
     }
 
-    /// What the living say now.
+    /// Returns what the living say now.
     pub(crate) fn heard(&self) -> Heard {
-        self.sum_up(&self.living.borrow())
+        self.shared.view().heard(self.shared.begun.elapsed())
     }
 
     /// Returns once they say anything else than `known`.
     pub(crate) async fn changed(&self, known: &Heard) {
-        let mut living = self.living.clone();
+        let mut heard = self.shared.heard.subscribe();
         // The sender lives as long as the gossip does.
-        let _ = living.wait_for(|living| self.sum_up(living) != *known).await;
+        let _ = heard.wait_for(|heard| heard != known).await;
     }
 
-    /// How many datagrams could not be opened.
+    /// Returns how many datagrams were not what a machine of the cluster sends.
     pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.shared.refused.load(Ordering::Relaxed)
     }
 
-    fn sum_up(&self, living: &BTreeMap<ChitchatId, NodeState>) -> Heard {
-        let others = || living.iter().filter(|(id, _)| id.node_id != self.me.node_id);
-        // By life, so that of two of one machine the later one counts.
-        let control_plane = others().filter_map(|(id, state)| {
-            let IpAddr::V4(address) = id.gossip_advertise_addr.ip() else { return None };
-            Some((address, serde_json::from_str(state.get(HOLDS)?).ok()?))
-        });
-        Heard { has_company: others().next().is_some(), control_plane: control_plane.collect() }
+    /// Returns whether it has ended by itself, which only a fault of this program can bring about.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
     }
 }
 
 impl Drop for Gossip {
     fn drop(&mut self) {
-        self.handle.abort();
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    /// A panic in the middle of a change leaves a view that is still one.
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that talks.
+struct Talk {
+    address: Ipv4Addr,
+    port: Box<dyn Port>,
+    seal: Seal,
+    shared: Arc<Shared>,
+}
+
+impl Talk {
+    async fn go_on(self, rhythm: Rhythm) {
+        let mut rounds = interval(rhythm.0.max(Duration::from_millis(1)));
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut buffer = vec![0; LONGEST];
+        loop {
+            tokio::select! {
+                _ = rounds.tick() => {
+                    let (partners, message) = self.shared.view().round(self.shared.begun.elapsed());
+                    for partner in partners {
+                        self.send(partner, &message).await;
+                    }
+                }
+                received = self.port.receive(&mut buffer) => match received {
+                    Ok((length, from)) => self.hear(&mut buffer[..length], from).await,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                },
+            }
+            let heard = self.shared.view().heard(self.shared.begun.elapsed());
+            self.shared.heard.send_if_modified(|known| {
+                let is_new = *known != heard;
+                *known = heard;
+                is_new
+            });
+        }
+    }
+
+    /// Takes a datagram. One that is not of the cluster gets no answer.
+    async fn hear(&self, datagram: &mut [u8], from: SocketAddr) {
+        let way = Way { from, to: SocketAddr::from((self.address, PORT)) };
+        let message = self.seal.open(datagram, way).and_then(Message::from_bytes);
+        let (Some(message), IpAddr::V4(address), PORT) = (message, from.ip(), from.port()) else {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let answer = self.shared.view().hear(address, message, self.shared.begun.elapsed());
+        if let Some(answer) = answer {
+            self.send(address, &answer).await;
+        }
+    }
+
+    /// Sends a datagram, which may be lost on the way as well as here.
+    async fn send(&self, to: Ipv4Addr, message: &Message) {
+        let way = Way { from: SocketAddr::from((self.address, PORT)), to: SocketAddr::from((to, PORT)) };
+        if let Some(datagram) = self.seal.close(&message.to_bytes(), way) {
+            let _ = self.port.send(way.to, &datagram).await;
+        }
     }
 }

@@ -20,25 +20,16 @@ pub(super) fn key() -> Secret {
 }
 
 /// Starts a machine's gossip.
-pub(super) async fn start(
-    network: &(impl Network + Clone + 'static),
-    address: Ipv4Addr,
-    key: Secret,
-) -> Gossip {
+pub(super) async fn start(network: &impl Network, address: Ipv4Addr, key: Secret) -> Gossip {
     start_at(RHYTHM, network, address, key).await
 }
 
 /// Each life is later than those before.
-async fn start_at(
-    rhythm: Rhythm,
-    network: &(impl Network + Clone + 'static),
-    address: Ipv4Addr,
-    key: Secret,
-) -> Gossip {
+async fn start_at(rhythm: Rhythm, network: &impl Network, address: Ipv4Addr, key: Secret) -> Gossip {
     static LIFE: AtomicI64 = AtomicI64::new(1_000_000);
     let now = Timestamp::from_second(LIFE.fetch_add(1, Ordering::Relaxed)).unwrap();
     let machine = Machine { id: format!("i-{address}"), address, ..machine(host::detect(&Root::new("/"))) };
-    Gossip::start(CLUSTER, &machine, key, Arc::new(network.clone()), rhythm, now).await.unwrap()
+    Gossip::start(CLUSTER, &machine, key, Vec::new(), network, rhythm, now).await.unwrap()
 }
 
 pub(super) fn holding(member: &str) -> BTreeSet<Holding> {
@@ -46,13 +37,9 @@ pub(super) fn holding(member: &str) -> BTreeSet<Holding> {
 }
 
 /// A machine of the control plane that holds a member.
-pub(super) async fn master(
-    network: &(impl Network + Clone + 'static),
-    address: Ipv4Addr,
-    member: &str,
-) -> Gossip {
+pub(super) async fn master(network: &impl Network, address: Ipv4Addr, member: &str) -> Gossip {
     let gossip = start(network, address, key()).await;
-    gossip.announce(&holding(member)).await;
+    gossip.announce(&holding(member));
     gossip
 }
 
@@ -119,7 +106,7 @@ async fn another_key_and_garbage_are_passed_over_without_an_answer() {
     let air = Air::default();
     let listener = start(&air, address(1), key()).await;
     let stranger = start(&air, address(66), Secret::new([8; 32])).await;
-    stranger.announce(&holding("a")).await;
+    stranger.announce(&holding("a"));
     stranger.meet([address(1)]);
     let to = SocketAddr::from((address(1), 3999));
     for bytes in [vec![], vec![1], vec![0; 3], vec![1; 1000], vec![255; 65_507]] {
@@ -201,7 +188,7 @@ async fn fifty_machines_know_each_other() {
     let all: Vec<Ipv4Addr> = (1..=50).map(address).collect();
     let machines =
         futures::future::join_all(all.iter().map(|at| start_at(Rhythm::default(), &air, *at, key()))).await;
-    machines[0].announce(&holding("a")).await;
+    machines[0].announce(&holding("a"));
     machines.iter().for_each(|machine| machine.meet([address(1)]));
     for machine in &machines[1..] {
         until_heard(machine, "the master", |heard| {
