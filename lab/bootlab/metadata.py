@@ -50,7 +50,8 @@ def _tree(instance: Instance, role: str | None) -> dict:
             "Type": "AWS-HMAC",
             "AccessKeyId": f"ASIA{role.upper()[:12]}",
             "SecretAccessKey": "lab",
-            "Token": "lab",
+            # By it the testbed knows the role, and judges what the machine does by the role's policies.
+            "Token": f"role/{role}/{instance.id}",
             "Expiration": f"{now + datetime.timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}",
         }
         tree["iam"] = {"security-credentials": {role: json.dumps(credentials, indent=2)}}

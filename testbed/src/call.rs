@@ -4,6 +4,7 @@ use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 
+use crate::iam::Caller;
 use crate::params::Params;
 
 /// How a service wraps its requests and errors.
@@ -31,6 +32,8 @@ pub(crate) struct AwsCall {
     pub(crate) region: String,
     /// The `Authorization` header, which moto reads account, region and service from.
     pub(crate) authorization: String,
+    /// The role that makes the call; `None` for an administrator.
+    pub(crate) caller: Option<Caller>,
     /// Empty for protocols without form-encoded parameters.
     pub(crate) params: Params,
     /// What the call is about, for people.
@@ -63,6 +66,7 @@ impl AwsCall {
         let authorization = header(AUTHORIZATION.as_str()).unwrap_or_default().to_owned();
         let (signing_name, region) = scope(&authorization).unwrap_or(("s3", "us-east-1"));
         let (signing_name, region) = (signing_name.to_owned(), region.to_owned());
+        let caller = header("x-amz-security-token").and_then(Caller::of_token);
         if is_form(parts) {
             let params = Params::parse(form);
             let action = params.get("Action").unwrap_or_default().to_owned();
@@ -73,7 +77,7 @@ impl AwsCall {
             };
             let protocol = if service == "ec2" { Protocol::Ec2 } else { Protocol::Query };
             let resource = summary(&params);
-            return Self { protocol, service, action, region, authorization, params, resource };
+            return Self { protocol, service, action, region, authorization, caller, params, resource };
         }
         let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
         let (protocol, action) = if let Some(target) = header("x-amz-target") {
@@ -90,6 +94,7 @@ impl AwsCall {
             action,
             region,
             authorization,
+            caller,
             params: Params::default(),
             resource,
         }
@@ -105,6 +110,7 @@ impl AwsCall {
             authorization: format!(
                 "AWS4-HMAC-SHA256 Credential=testbed/20260101/{region}/sts/aws4_request, SignedHeaders=host, Signature=0"
             ),
+            caller: None,
             params: Params::default(),
             resource: String::new(),
         }
@@ -116,7 +122,7 @@ impl AwsCall {
         !READS.iter().any(|prefix| self.action.starts_with(prefix))
     }
 
-    /// The same caller, region and account, asking something else. `version` is the API version of the service.
+    /// The same region and account, asking something else. `version` is the API version of the service.
     pub(crate) fn asking(&self, service: &str, action: &str, params: Params) -> Self {
         let signing_name = if service.starts_with("elb") { "elasticloadbalancing" } else { service };
         let authorization = match scope(&self.authorization) {
@@ -131,6 +137,7 @@ impl AwsCall {
             action: action.to_owned(),
             region: self.region.clone(),
             authorization,
+            caller: None,
             params: params.with("Action", action).with("Version", version(service)),
             resource: String::new(),
         }

@@ -92,6 +92,7 @@ fn usual_status(code: &str) -> StatusCode {
         | "AccessDenied"
         | "AuthFailure"
         | "ExpiredToken"
+        | "InvalidAccessKeyId"
         | "InvalidClientTokenId" => StatusCode::FORBIDDEN,
         "NoSuchKey" | "NoSuchBucket" | "NoSuchEntity" => StatusCode::NOT_FOUND,
         "DeleteConflict"

@@ -175,6 +175,7 @@ mod tests {
             action: action.to_owned(),
             region: String::new(),
             authorization: String::new(),
+            caller: None,
             params: Params::default().with("VpcId", "vpc-1"),
             resource: String::new(),
         }

@@ -16,6 +16,8 @@ pub struct Call {
     pub service: String,
     /// The action as AWS names it; for S3 the name of the API action that method and path amount to.
     pub action: String,
+    /// The role that made the call; `None` for an administrator.
+    pub role: Option<String>,
     /// What the call was about, for people: the first few parameters, or the path.
     pub resource: String,
     /// Whether the call would change something, by its name.
@@ -37,6 +39,9 @@ impl fmt::Display for Call {
             None => f.write_str("---")?,
         }
         write!(f, " {:>4} ms {}.{} {}", self.duration.as_millis(), self.service, self.action, self.resource)?;
+        if let Some(role) = &self.role {
+            write!(f, " (as {role})")?;
+        }
         if let Some(code) = &self.error_code {
             write!(f, " → {code}")?;
         }
@@ -130,6 +135,7 @@ impl Journal {
         entries.calls.push(Call {
             service: call.service.clone(),
             action: call.action.clone(),
+            role: call.caller.as_ref().map(|caller| caller.role.clone()),
             resource: call.resource.clone(),
             mutation: call.is_mutation(),
             status: None,

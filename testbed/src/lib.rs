@@ -8,11 +8,13 @@
 //! - makes calls go wrong on demand ([`Testbed::inject`]): before they take effect, after, or from the n-th on.
 //!
 //! One testbed is one AWS account that is empty but for its default VPCs. Signatures are not checked; service and region
-//! are those of the credential scope in the `Authorization` header.
+//! are those of the credential scope in the `Authorization` header. A call with a role's [`session_token`] may do what the
+//! role's policies allow; any other is an administrator's.
 
 mod call;
 mod envelope;
 mod fault;
+mod iam;
 mod journal;
 mod moto;
 mod params;
@@ -25,6 +27,7 @@ mod upstream;
 mod xml;
 
 pub use fault::{Fault, Lag, Rule};
+pub use iam::session_token;
 pub use journal::{Call, Gap};
 pub use moto::Image;
 pub use skip::required_or_skip;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 
 use crate::call::{AwsCall, Protocol, is_form};
 use crate::envelope::{ApiError, Body, throttled};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Lag};
+use crate::iam::{Permissions, changes_permissions};
 use crate::journal::Journal;
 use crate::moto::{Moto, Tail};
 use crate::params::Params;
@@ -30,8 +31,11 @@ pub(crate) struct Proxy {
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     upstream: Upstream,
+    permissions: Permissions,
     strict: Strict,
     latency: Duration,
+    /// How many bytes a second requests' bodies arrive at.
+    uplink: Option<u32>,
     buckets: Option<Buckets>,
     /// What moto writes about its failures.
     stderr: Tail,
@@ -67,9 +71,23 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, listener: TcpListener) {
 async fn arrive(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Response<Body>, HangUp> {
     let (parts, body) = request.into_parts();
     // Read to the end first: a request that is cut off has no effect.
-    let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
+    let body = receive(body, proxy.uplink).await.ok_or(HangUp)?;
     // A call goes on to its end when its client has gone, as on AWS.
     tokio::spawn(async move { proxy.handle(parts, body).await }).await.map_err(|_| HangUp)?
+}
+
+/// A request's body, at the rate of the client's uplink; `None` if it is cut off.
+async fn receive(mut body: Incoming, uplink: Option<u32>) -> Option<Bytes> {
+    let mut received = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        if let Some(rate) = uplink {
+            let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            tokio::time::sleep(Duration::from_secs(1) * bytes / rate.max(1)).await;
+        }
+        received.extend_from_slice(&data);
+    }
+    Some(received.freeze())
 }
 
 impl Proxy {
@@ -79,14 +97,17 @@ impl Proxy {
             journal: Journal::new(options.on_call),
             faults: Faults::new(),
             upstream: Upstream::new(moto.port),
+            permissions: Permissions::default(),
             strict: Strict::new(options.page_size),
             latency: options.latency,
+            uplink: options.uplink,
             buckets: options.throttle.map(Buckets::new),
         }
     }
 
     pub(crate) async fn reset(&self) -> Result<(), ApiError> {
         self.upstream.reset().await?;
+        self.permissions.clear();
         self.strict.clear();
         self.faults.clear();
         self.journal.clear();
@@ -160,7 +181,7 @@ impl Proxy {
             _ => None,
         };
         let answer = match call.protocol {
-            Protocol::Ec2 | Protocol::Query => self.strict.serve(&self.upstream, call, lag).await,
+            Protocol::Ec2 | Protocol::Query => self.serve(call, lag).await,
             Protocol::S3 | Protocol::RestXml | Protocol::Json => {
                 match self.pass_on(call, parts, body).await {
                     // Passed on as it comes in. The answer to HEAD has no body to read an error from.
@@ -181,6 +202,15 @@ impl Proxy {
         }
     }
 
+    async fn serve(&self, call: &AwsCall, lag: Option<Lag>) -> Result<Answer, ApiError> {
+        self.permissions.check(&self.upstream, call).await?;
+        let answer = self.strict.serve(&self.upstream, call, lag).await;
+        if changes_permissions(call) {
+            self.permissions.clear();
+        }
+        answer
+    }
+
     async fn pass_on(
         &self,
         call: &AwsCall,
@@ -188,10 +218,18 @@ impl Proxy {
         body: Bytes,
     ) -> Result<Response<Incoming>, ApiError> {
         if call.protocol != Protocol::S3 {
+            self.permissions.check(&self.upstream, call).await?;
             return self.upstream.forward(&parts, body).await;
         }
+        // Another region knows of a bucket only where it is.
         self.strict.objects.check(&self.upstream, call, &parts, &body).await?;
-        self.upstream.forward(&self.strict.objects.with_small_pages(call, parts), body).await
+        let denied = |error: ApiError| ApiError { bucket_region: Some(call.region.clone()), ..error };
+        self.permissions.check_object(&self.upstream, call, &parts).await.map_err(denied)?;
+        let parts = self.strict.objects.with_small_pages(call, parts);
+        let response = self.upstream.forward(&parts, body).await?;
+        let (status, headers) = (response.status(), response.headers());
+        self.permissions.check_object_answer(&self.upstream, call, status, headers).await.map_err(denied)?;
+        Ok(response)
     }
 
     /// An HTML page is moto's way to say that it does not know the call, or that it failed.

@@ -25,6 +25,8 @@ pub struct Options {
     pub images: Vec<Image>,
     /// How long each call takes at least.
     pub latency: Duration,
+    /// How many bytes a second each request's body arrives at; `None` for as many as can.
+    pub uplink: Option<u32>,
     /// A limit on the rate of calls to each service.
     pub throttle: Option<Throttle>,
     /// No page of a list is larger than this, however large a page the client asks for. AWS may do so, too.
@@ -40,6 +42,7 @@ impl Default for Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             images: Image::stock(),
             latency: Duration::ZERO,
+            uplink: None,
             throttle: None,
             page_size: None,
             on_call: None,

@@ -100,6 +100,21 @@ impl Upstream {
         Ok(region.filter(|_| response.status().is_success()).map(str::to_owned))
     }
 
+    /// The KMS key that a bucket encrypts new objects with; `None` if it uses none, or there is no such bucket.
+    pub(crate) async fn key_of_bucket(
+        &self,
+        call: &AwsCall,
+        bucket: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let request = Request::get(self.uri(&format!("/{bucket}?encryption"))?)
+            .header(AUTHORIZATION, &call.authorization)
+            .body(Full::default())
+            .map_err(unreachable)?;
+        let answer = read(self.send(request).await?).await?;
+        let root = xml::parse(&answer.body).filter(|_| answer.status.is_success());
+        Ok(root.and_then(|root| xml::texts(&root, "KMSMasterKeyID").into_iter().next()))
+    }
+
     /// Empties all of moto.
     pub(crate) async fn reset(&self) -> Result<(), ApiError> {
         let request =

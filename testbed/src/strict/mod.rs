@@ -8,6 +8,7 @@ mod groups;
 mod launch;
 mod objects;
 mod pages;
+mod roles;
 mod rules;
 mod tags;
 mod tokens;
@@ -22,8 +23,9 @@ use crate::fault::Lag;
 use crate::upstream::{Answer, Upstream};
 use objects::Objects;
 use pages::Pages;
+pub(crate) use tags::taggable;
 use tokens::Tokens;
-use view::View;
+pub(crate) use view::View;
 use visibility::Visibility;
 
 /// What the rules remember.
@@ -68,6 +70,7 @@ impl Strict {
         }
         let view = View::new(upstream, call);
         tags::check(call)?;
+        roles::check(call)?;
         launch::check(&view).await?;
         rules::check(&view).await?;
         groups::check(&view).await?;

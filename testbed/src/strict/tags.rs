@@ -9,7 +9,7 @@ use crate::xml;
 
 /// What a creating call of EC2 can tag.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TagSpecification.html>
-fn taggable(action: &str) -> Option<&'static [&'static str]> {
+pub(crate) fn taggable(action: &str) -> Option<&'static [&'static str]> {
     Some(match action {
         "AllocateAddress" => &["elastic-ip"],
         "AuthorizeSecurityGroupEgress" | "AuthorizeSecurityGroupIngress" => &["security-group-rule"],

@@ -12,6 +12,8 @@ pub(crate) struct Client {
     http: HttpClient<HttpConnector, Full<Bytes>>,
     endpoint: String,
     region: String,
+    /// The session token, for a client that is no administrator.
+    token: Option<String>,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,17 @@ impl Client {
             http: HttpClient::builder(TokioExecutor::new()).build_http(),
             endpoint: testbed.endpoint().to_owned(),
             region: region.to_owned(),
+            token: None,
+        }
+    }
+
+    /// The same with the credentials of a role.
+    pub(crate) fn with_role(&self, role: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            token: Some(kops_testbed::session_token(role, "i-0123456789abcdef0")),
         }
     }
 
@@ -119,7 +132,10 @@ impl Client {
         )
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Option<Reply> {
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> Option<Reply> {
+        if let Some(token) = &self.token {
+            request.headers_mut().insert("x-amz-security-token", token.parse().unwrap());
+        }
         let response = self.http.request(request).await.ok()?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.ok()?.to_bytes();

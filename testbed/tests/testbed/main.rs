@@ -9,6 +9,7 @@ mod launch;
 mod network;
 mod objects;
 mod pages;
+mod permissions;
 mod proxy;
 mod shared;
 mod tokens;
