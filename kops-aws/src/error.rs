@@ -256,6 +256,12 @@ mod sdk {
     }
 
     impl Fault {
+        /// The action that AWS says is not allowed, if it says so: often another one than that of the call.
+        pub(crate) fn refused_action(&self) -> Option<&str> {
+            let (_, rest) = self.message.split_once("not authorized to perform: ")?;
+            rest.split_whitespace().next()
+        }
+
         pub(crate) fn is(&self, code: &str) -> bool {
             self.code.as_deref() == Some(code)
         }

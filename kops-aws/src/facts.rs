@@ -83,6 +83,8 @@ pub enum StateLocation {
         region: String,
         /// What keys start with, without slashes at the ends; often nothing.
         prefix: String,
+        /// The customer's KMS key that its objects are encrypted with: an ARN, an id or an alias.
+        kms_key: Option<String>,
     },
     /// Where machines cannot reach it, such as a directory; how people call it.
     Unreachable(String),

@@ -9,10 +9,12 @@ pub mod model;
 pub mod names;
 #[cfg(feature = "sdk")]
 pub mod operator;
+mod partition;
 pub mod provider;
 pub mod resource;
 #[cfg(feature = "sdk")]
 pub mod s3;
+mod store_key;
 pub mod tags;
 
 pub use provider::recommendations;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::s3::S3Url;
+use crate::{partition, store_key};
 
 /// What is read and written in the state store. The first two concern the bucket, the others its objects.
 pub const STATE_ACTIONS: &[&str] =
@@ -14,7 +15,9 @@ const BUCKET_ACTIONS: usize = 2;
 /// What a KMS key of the state store is used for by those who read and write through S3.
 pub const KEY_ACTIONS: &[&str] = &["kms:Decrypt", "kms:GenerateDataKey"];
 
-/// What clusters are made of, sorted, but for their roles.
+/// What clusters are made of, sorted, but for their roles. Nothing here calls `ec2:RunInstances`: Auto Scaling asks for it on
+/// behalf of groups with launch templates
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html>).
 ///
 /// Most describing and creating calls know no resource to restrict them to
 /// (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html>).
@@ -26,6 +29,7 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "autoscaling:DeleteAutoScalingGroup",
     "autoscaling:DeleteTags",
     "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeScalingActivities",
     "autoscaling:DetachInstances",
     "autoscaling:DetachLoadBalancerTargetGroups",
@@ -62,10 +66,8 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "ec2:DeleteRouteTable",
     "ec2:DeleteSecurityGroup",
     "ec2:DeleteSubnet",
-    "ec2:DeleteTags",
     "ec2:DeleteVolume",
     "ec2:DeleteVpc",
-    "ec2:DescribeAvailabilityZones",
     "ec2:DescribeDhcpOptions",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceTypes",
@@ -76,7 +78,6 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "ec2:DescribeLaunchTemplates",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroupRules",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
     "ec2:DescribeVolumes",
@@ -90,6 +91,7 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "ec2:ModifyVolume",
     "ec2:ModifyVpcAttribute",
     "ec2:ReplaceRoute",
+    "ec2:ReplaceRouteTableAssociation",
     "ec2:RevokeSecurityGroupEgress",
     "ec2:RevokeSecurityGroupIngress",
     "ec2:RunInstances",
@@ -112,13 +114,11 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "elasticloadbalancing:DescribeTags",
     "elasticloadbalancing:DescribeTargetGroupAttributes",
     "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
     "elasticloadbalancing:DetachLoadBalancerFromSubnets",
     "elasticloadbalancing:ModifyListener",
     "elasticloadbalancing:ModifyLoadBalancerAttributes",
     "elasticloadbalancing:ModifyTargetGroup",
     "elasticloadbalancing:ModifyTargetGroupAttributes",
-    "elasticloadbalancing:RemoveTags",
     "elasticloadbalancing:SetSecurityGroups",
     "elasticloadbalancing:SetSubnets",
 ];
@@ -126,23 +126,24 @@ pub const CLOUD_ACTIONS: &[&str] = &[
 /// What is done to the clusters' roles and instance profiles, sorted.
 pub const ROLE_ACTIONS: &[&str] = &[
     "iam:AddRoleToInstanceProfile",
+    "iam:AttachRolePolicy",
     "iam:CreateInstanceProfile",
     "iam:CreateRole",
     "iam:DeleteInstanceProfile",
     "iam:DeleteRole",
+    "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
     "iam:GetInstanceProfile",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
-    "iam:ListInstanceProfilesForRole",
     "iam:ListRolePolicies",
+    "iam:PutRolePermissionsBoundary",
     "iam:PutRolePolicy",
     "iam:RemoveRoleFromInstanceProfile",
     "iam:TagInstanceProfile",
     "iam:TagRole",
-    "iam:UntagInstanceProfile",
-    "iam:UntagRole",
     "iam:UpdateAssumeRolePolicy",
 ];
 
@@ -151,10 +152,10 @@ const ROLE_PREFIXES: [&str; 3] = ["masters.", "nodes.", "bastions."];
 
 /// The policy (JSON, indented) with which an operator can run clusters whose state is in the store at `url`.
 ///
-/// `region` is the bucket's: it tells the partition of the names. `kms_key` is the ARN of the key that the store is
-/// encrypted with, if it is one of the account's.
+/// `region` is the bucket's: it tells the partition of the names. `kms_key` is the customer's key that the store is
+/// encrypted with, if there is one: its ARN, its id or an alias.
 pub fn operator_policy(url: &S3Url, region: &str, kms_key: Option<&str>) -> String {
-    let partition = partition(region);
+    let partition = partition::of_region(region);
     let bucket = format!("arn:{partition}:s3:::{}", url.bucket);
     let objects = match url.prefix.as_str() {
         "" => format!("{bucket}/*"),
@@ -175,8 +176,7 @@ pub fn operator_policy(url: &S3Url, region: &str, kms_key: Option<&str>) -> Stri
         allow("Roles", ROLE_ACTIONS, json!(of_roles)),
         with_condition(
             allow("GiveRolesToMachines", &["iam:PassRole"], json!(roles)),
-            // `ec2.amazonaws.com.cn` in China.
-            json!({ "StringLike": { "iam:PassedToService": "ec2.amazonaws.com*" } }),
+            json!({ "StringEquals": { "iam:PassedToService": partition::ec2(partition) } }),
         ),
         with_condition(
             // The account's first scaling group and load balancer make the role of their service.
@@ -190,7 +190,9 @@ pub fn operator_policy(url: &S3Url, region: &str, kms_key: Option<&str>) -> Stri
         ),
     ];
     if let Some(key) = kms_key {
-        statements.push(allow("StateKey", KEY_ACTIONS, json!(key)));
+        let mut statement = store_key::statement(KEY_ACTIONS, key, region);
+        statement["Sid"] = json!("StateKey");
+        statements.push(statement);
     }
     format!("{:#}", json!({ "Version": "2012-10-17", "Statement": statements }))
 }
@@ -204,19 +206,11 @@ fn with_condition(mut statement: Value, condition: Value) -> Value {
     statement
 }
 
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -290,8 +284,8 @@ mod tests {
                 "arn:aws:iam::*:role/bastions.*"
               ],
               "Condition": {
-                "StringLike": {
-                  "iam:PassedToService": "ec2.amazonaws.com*"
+                "StringEquals": {
+                  "iam:PassedToService": "ec2.amazonaws.com"
                 }
               }
             },
@@ -325,6 +319,49 @@ mod tests {
         let key = "arn:aws-cn:kms:cn-north-1:111122223333:key/1234";
         let text = operator_policy(&url, "cn-north-1", Some(key));
         assert!(text.contains("arn:aws-cn:s3:::my-bucket/*") && !text.contains("arn:aws:"), "{text}");
-        assert!(text.contains(key));
+        assert!(text.contains(key) && text.contains(r#""s3.cn-north-1.amazonaws.com.cn""#), "{text}");
+        assert!(text.contains(r#""iam:PassedToService": "ec2.amazonaws.com.cn""#), "{text}");
+    }
+
+    /// The actions that the sources of these folders name, but for those of some files.
+    fn named(folders: &[&str], but: &[&str]) -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = BTreeSet::new();
+        for folder in folders {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|end| end != "rs") || but.iter().any(|name| path.ends_with(name)) {
+                    continue;
+                }
+                let text = std::fs::read_to_string(path).unwrap();
+                let text = text.split("#[cfg(test)]").next().unwrap();
+                let words = text.split('"').skip(1).step_by(2);
+                let is_action = |word: &&str| {
+                    word.split_once(':').is_some_and(|(service, action)| {
+                        service.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+                            && action.starts_with(|c: char| c.is_ascii_uppercase())
+                            && action.bytes().all(|c| c.is_ascii_alphanumeric())
+                    })
+                };
+                found.extend(words.filter(is_action).map(str::to_owned));
+            }
+        }
+        found
+    }
+
+    /// What machines alone do, and what makes the state store in the first place.
+    const NOT_OPERATORS: [&str; 3] = ["api/machine.rs", "api/pod_routes.rs", "s3/bucket.rs"];
+
+    #[test]
+    fn every_call_is_allowed_and_nothing_else() {
+        let called = named(&["api", "api/fleet", "s3"], &NOT_OPERATORS);
+        let allowed = STATE_ACTIONS.iter().chain(CLOUD_ACTIONS).chain(ROLE_ACTIONS);
+        let allowed: BTreeSet<String> = allowed.map(|action| (*action).to_owned()).collect();
+        let unknown: Vec<&String> = called.difference(&allowed).collect();
+        assert!(unknown.is_empty(), "called, and not in the policy: {unknown:?}");
+        let idle: Vec<&String> = allowed.difference(&called).collect();
+        // Auto Scaling asks for it.
+        assert_eq!(idle, ["ec2:RunInstances"], "in the policy, and never called");
+        assert!(called.len() > 80, "the sources were read: {called:?}");
     }
 }

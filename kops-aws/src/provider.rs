@@ -80,6 +80,7 @@ fn simulated_location(state_store: &str, region: &str) -> StateLocation {
         bucket: bucket.to_owned(),
         region: region.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
+        kms_key: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn public_key(keys: &[SshCredential]) -> Result<Option<PublicKey>, ProviderError
 
 #[cfg(feature = "sdk")]
 mod aws {
+    use kops_core::state::StateError;
     use tokio::sync::OnceCell;
 
     use super::*;
@@ -139,15 +141,21 @@ mod aws {
                 return Ok(StateLocation::Unreachable(state_store.to_owned()));
             }
             let open = || async {
-                let store = S3StateStore::open(state_store, self.s3.clone()).await.map_err(|error| {
-                    let message = format!("its state store {state_store} cannot be opened");
-                    CloudError::general(error.class(), "plan", message).with_source(error)
-                })?;
+                let failed = |what: &'static str| {
+                    move |error: StateError| {
+                        let message = format!("{what} state store {state_store}");
+                        CloudError::general(error.class(), "plan", message).with_source(error)
+                    }
+                };
+                let store = S3StateStore::open(state_store, self.s3.clone()).await;
+                let store = store.map_err(failed("cannot open the"))?;
+                let kms_key = store.kms_key().await.map_err(failed("cannot read the encryption of the"))?;
                 let url = store.url();
                 let location = StateLocation::S3 {
                     bucket: url.bucket.clone(),
                     region: store.region().to_owned(),
                     prefix: url.prefix.as_str().to_owned(),
+                    kms_key,
                 };
                 Ok((state_store.to_owned(), location))
             };

@@ -3,6 +3,10 @@
 #![cfg(feature = "sdk")]
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "support/scripted.rs"]
+mod scripted;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -14,6 +18,7 @@ use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
 use kops_core::manifest::Role;
 use kops_core::node::{Departure, MachineCloud};
 use kops_testbed::{Options, Testbed, required_or_skip};
+use scripted::{Answer, Scripted};
 
 const CLUSTER: &str = "demo.k8s.local";
 const PODS: &str = "100.96.0.0/11";
@@ -72,7 +77,12 @@ impl World {
             made.route_table().unwrap().route_table_id().unwrap().to_owned()
         };
         let (table, other_table) = (table(CLUSTER).await, table("other.k8s.local").await);
-        Some(Self { testbed, ec2, machine: AwsMachine::new(&config), machines, table, other_table })
+        let metadata = Scripted::start(|_, _| {
+            let answer = Answer::new(200).header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+            Some(answer.body("eu-west-1".to_owned()))
+        });
+        let machine = AwsMachine::with_metadata_at(&config, &metadata.endpoint()).unwrap();
+        Some(Self { testbed, ec2, machine, machines, table, other_table })
     }
 
     async fn route(&self, table: &str, range: &str, machine: &str) {

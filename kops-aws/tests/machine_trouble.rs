@@ -26,6 +26,8 @@ use kops_core::node::{Host, Machine, MachineCloud};
 use kops_core::state::{Key, StateStore};
 use scripted::{Answer, Request, Scripted};
 
+const NO_INSTANCES: &str = r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet/></DescribeInstancesResponse>"#;
+
 async fn config(endpoint: &str) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));
     aws_config::defaults(BehaviorVersion::latest())
@@ -67,6 +69,7 @@ fn metadata(request: &Request) -> Answer {
         "instance-id" => "i-0123456789abcdef0",
         "local-ipv4" => "172.20.32.10",
         "placement/availability-zone" => "eu-west-1a",
+        "placement/region" => "eu-west-1",
         "instance-type" => "t3.medium",
         _ => return Answer::new(404),
     };
@@ -150,6 +153,25 @@ async fn a_metadata_service_that_comes_up_late_is_found() {
     assert_eq!(machine.machine(host()).await.unwrap().id, "i-0123456789abcdef0");
 }
 
+/// The bucket's region is none of EC2's business, and a zone's name does not tell the region.
+#[tokio::test(flavor = "multi_thread")]
+async fn ec2_is_asked_in_the_machines_own_region() {
+    let service = Scripted::start(|request, _| {
+        Some(match request.path.trim_start_matches("/latest/meta-data/placement/") {
+            "availability-zone" => page("us-west-2-lax-1a"),
+            "region" => page("us-west-2"),
+            _ => metadata(request),
+        })
+    });
+    let ec2 = Scripted::start(|_, _| Some(Answer::new(200).body(NO_INSTANCES.to_owned())));
+    let machine = AwsMachine::with_metadata_at(&config(&ec2.endpoint()).await, &service.endpoint()).unwrap();
+    let itself = machine.machine(host()).await.unwrap();
+    assert_eq!((itself.region.as_str(), itself.zone.as_str()), ("us-west-2", "us-west-2-lax-1a"));
+    machine.peers("demo.k8s.local").await.unwrap();
+    let asked = ec2.requests().pop().unwrap();
+    assert!(asked.authorization().contains("/us-west-2/ec2/"), "{}", asked.authorization());
+}
+
 /// A time as answers carry it, so many hours from now.
 fn date(hours: i64) -> (i64, String) {
     let now = DateTime::from(std::time::SystemTime::now()).secs();
@@ -159,12 +181,12 @@ fn date(hours: i64) -> (i64, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ec2_tells_by_how_much_the_clock_is_wrong() {
-    const NONE: &str = r#"<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet/></DescribeInstancesResponse>"#;
     for hours in [-26, 0, 5] {
         let (_, date) = date(hours);
         let ec2 =
-            Scripted::start(move |_, _| Some(Answer::new(200).header("date", &date).body(NONE.to_owned())));
-        let machine = AwsMachine::new(&config(&ec2.endpoint()).await);
+            Scripted::start(move |_, _| Some(Answer::new(200).header("date", &date).body(NO_INSTANCES.to_owned())));
+        let service = Scripted::start(|request, _| Some(metadata(request)));
+        let machine = AwsMachine::with_metadata_at(&config(&ec2.endpoint()).await, &service.endpoint()).unwrap();
         assert_eq!(machine.clock_ahead(), None);
         machine.peers("demo.k8s.local").await.unwrap();
         let off = machine.clock_ahead().unwrap().as_secs() + hours * 3600;

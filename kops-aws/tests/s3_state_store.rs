@@ -7,7 +7,9 @@ mod scripted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
@@ -117,8 +119,11 @@ async fn a_chosen_encryption_of_a_bucket_is_kept() {
     create_state_store("s3://my-state", plain.clone()).await.unwrap();
     create_state_store("s3://my-state", with_key.clone()).await.unwrap();
     assert_eq!(default_encryption(&s3, "my-state").await, chosen);
-    create_state_store("s3://my-state", plain.clone()).await.unwrap();
+    let created = create_state_store("s3://my-state", plain.clone()).await.unwrap();
     assert_eq!(default_encryption(&s3, "my-state").await, chosen);
+    assert!(created.policy.contains(r#""kms:ResourceAliases": "alias/state""#), "{}", created.policy);
+    let store = S3StateStore::open("s3://my-state", plain).await.unwrap();
+    assert_eq!(store.kms_key().await.unwrap().as_deref(), Some("alias/state"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,4 +333,75 @@ async fn want_of_credentials_is_told_from_want_of_permission() {
     assert_eq!(error.class(), ErrorClass::Denied, "{error}");
     assert_eq!(error.to_string(), "cannot open s3://any-bucket: there are no usable AWS credentials");
     assert!(matches!(error, StateError::Failed(_)));
+}
+
+/// What is refused has a place all the same, and may be read and written one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_may_not_be_listed_is_opened() {
+    let server = Scripted::start(|request, _| {
+        let here = request.authorization().contains("/eu-west-1/s3/");
+        Some(match request.method.as_str() {
+            "HEAD" => Answer::new(if here { 403 } else { 301 }).header("x-amz-bucket-region", "eu-west-1"),
+            _ => Answer::new(200).header("etag", "\"tag\"").body("it".to_owned()),
+        })
+    });
+    for region in ["us-east-1", "eu-west-1"] {
+        let options = options(&server.endpoint(), region).await;
+        let store = S3StateStore::open("s3://closed", options.clone()).await.unwrap();
+        assert_eq!(store.region(), "eu-west-1");
+        assert_eq!(store.get(&key("demo/config")).await.unwrap().unwrap().bytes, b"it");
+        let error = create_state_store("s3://closed", options).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Denied, "it may be somebody else's: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_in_a_known_region_is_not_looked_for() {
+    let server = Scripted::start(|request, _| {
+        Some(match request.path.as_str() {
+            path if path.starts_with("/known/absent") => Answer::new(403).body(
+                "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::1:assumed-role/nodes/i-1 is not authorized to perform: s3:ListBucket on resource: \"arn:aws:s3:::known\" because no identity-based policy allows the s3:ListBucket action</Message></Error>".to_owned(),
+            ),
+            _ => refusal(403, "AccessDenied"),
+        })
+    });
+    let options = options(&server.endpoint(), "us-east-1").await;
+    let store = S3StateStore::in_region("s3://known", "eu-west-1", options).await.unwrap();
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(store.get(&key("absent")).await.unwrap(), None, "a refusal that tells");
+    let error = store.get(&key("refused")).await.unwrap_err();
+    assert_eq!(error.hint(), Some("allow s3:GetObject on arn:aws:s3:::known/*"));
+    assert!(server.requests().iter().all(|request| request.authorization().contains("/eu-west-1/s3/")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hints_name_the_partition_and_the_key() {
+    let server = Scripted::start(|request, _| {
+        Some(if request.method == "PUT" {
+            refusal(403, "AccessDenied")
+        } else {
+            Answer::new(403).body("<Error><Code>AccessDenied</Code><Message>User: x is not authorized to perform: kms:Decrypt on resource: y because no identity-based policy allows it</Message></Error>".to_owned())
+        })
+    });
+    let options = options(&server.endpoint(), "cn-north-1").await;
+    let store = S3StateStore::in_region("s3://known", "cn-north-1", options).await.unwrap();
+    let error = store.put(&key("a"), b"x", Put::Always).await.unwrap_err();
+    assert_eq!(error.hint(), Some("allow s3:PutObject on arn:aws-cn:s3:::known/*"));
+    assert_eq!(store.get(&key("a")).await.unwrap_err().hint(), Some("allow kms:Decrypt"));
+    let error = store.kms_key().await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Denied, "who may not know the key gives nobody a wrong policy");
+}
+
+/// A read time-out covers the body that is sent before: by it alone, 100 MB would need 27 Mbit/s.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_object_takes_its_time_on_a_slow_line() {
+    let slow = Options { uplink: Some(1_000_000), ..Options::default() };
+    let Some(aws) = required_or_skip("a_large_object_takes_its_time_on_a_slow_line", slow) else { return };
+    let impatient = TimeoutConfig::builder().read_timeout(Duration::from_secs(1)).build();
+    let config = config(aws.endpoint(), "us-east-1").await.into_builder().timeout_config(impatient).build();
+    let options = S3Options { config: Some(config), ..S3Options::default() };
+    create_state_store("s3://slow", options.clone()).await.unwrap();
+    let store = S3StateStore::open("s3://slow", options).await.unwrap();
+    store.put(&key("programs/large"), &vec![7; 2_500_000], Put::Always).await.unwrap();
+    assert_eq!(store.get(&key("programs/large")).await.unwrap().unwrap().bytes.len(), 2_500_000);
 }

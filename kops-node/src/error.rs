@@ -1,5 +1,5 @@
 use kops_core::cloud::CloudError;
-use kops_core::error::{Cause, Retry};
+use kops_core::error::{Cause, ErrorClass, Retry};
 use kops_core::etcd::EtcdError;
 use kops_core::state::StateError;
 
@@ -36,8 +36,13 @@ impl NodeError {
 
     /// A failure of the state store.
     pub fn of_store(step: impl Into<String>, error: StateError) -> Self {
-        let hint = error.hint().map(Into::into);
-        Self { retry: error.retry(), hint, ..Self::lasting(step, error.to_string()) }.with_source(error)
+        let (mut retry, mut hint) = (error.retry(), error.hint().map(str::to_owned));
+        // Who may not list a bucket is refused what is not there yet, too.
+        if matches!(&error, StateError::Failed(failed) if failed.class == ErrorClass::Denied && failed.operation == "read") {
+            retry = Retry::WhenFree;
+            hint = hint.map(|hint| format!("it may not be there yet; otherwise {hint}"));
+        }
+        Self { retry, hint, ..Self::lasting(step, error.to_string()) }.with_source(error)
     }
 
     /// A failure about backups of etcd.

@@ -115,13 +115,14 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         NodeError::lasting(STEP, "the cluster's state is where machines cannot reach it")
             .with_hint("keep the state in a bucket (s3://…) and update the cluster")
     })?;
-    let aws = aws_config(&AwsOptions { region: Some(state.region), endpoint: None }).await;
+    let aws = aws_config(&AwsOptions { region: Some(state.region.clone()), endpoint: None }).await;
     let options = S3Options {
         endpoint: aws.endpoint_url().map(str::to_owned),
         config: Some(aws.clone()),
         ..S3Options::default()
     };
-    let store = S3StateStore::open(&state.store, options).await;
+    // A machine knows where the bucket is, and may not look at it.
+    let store = S3StateStore::in_region(&state.store, &state.region, options).await;
     let store = store.map_err(|error| NodeError::of_store("state store", error))?;
     Ok(Node {
         config: Arc::new(config),

@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use kops_core::clock::{Clock, ManualClock, SignedDuration};
 use kops_core::cloud::CloudError;
 use kops_core::digest::sha256_hex;
-use kops_core::error::ErrorClass;
+use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
 use kops_core::node::render::Volume;
 use kops_core::node::{
@@ -524,7 +524,8 @@ async fn a_worker_tells_what_the_store_refuses() {
         let errors = bench.node.configure().await;
         let [error] = errors.as_slice() else { panic!("{errors:?}") };
         assert!(error.step == step && error.reason.contains("access denied"), "{error}");
-        assert_eq!(error.hint.as_deref(), Some("allow the machine's role"));
+        let hint = "it may not be there yet; otherwise allow the machine's role";
+        assert_eq!((error.hint.as_deref(), error.retry), (Some(hint), Retry::WhenFree));
         assert!(bench.system.ran("systemctl").is_empty());
     }
     *store.denied.lock().unwrap() = None;

@@ -82,9 +82,8 @@ fn failed(purpose: Purpose<'_>, action: &'static str, fault: Fault) -> CloudErro
     let hint = match class {
         _ if fault.hint().is_some() => fault.hint().map(Into::into),
         ErrorClass::Denied => {
-            let named = fault.message.split_once("not authorized to perform: ");
-            let named = named.and_then(|(_, rest)| rest.split_whitespace().next());
-            Some(format!("the credentials need to be allowed {}", named.unwrap_or(action)).into())
+            let action = fault.refused_action().unwrap_or(action);
+            Some(format!("the credentials need to be allowed {action}").into())
         }
         _ => None,
     };

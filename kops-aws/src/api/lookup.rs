@@ -12,6 +12,7 @@ use kops_core::ssh::PublicKey;
 use super::call::Purpose;
 use super::cloud::Api;
 use super::tag::filter;
+use crate::partition;
 use crate::facts::{Facts, Image, SharedSubnet, SharedVpc, StateLocation};
 
 /// A look-up on behalf of the plan.
@@ -55,7 +56,7 @@ pub(super) async fn facts(
     )?;
     Ok(Facts {
         region: region.to_owned(),
-        partition: partition(region).to_owned(),
+        partition: partition::of_region(region).to_owned(),
         images,
         ephemeral_disks,
         vpc,
@@ -66,15 +67,6 @@ pub(super) async fn facts(
         node_assets: BTreeMap::new(),
         addons: Vec::new(),
     })
-}
-
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn partition(region: &str) -> &'static str {
-    match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 /// One call for each image that the manifests name.
@@ -230,15 +222,6 @@ fn to_subnet(subnet: &aws_sdk_ec2::types::Subnet) -> Option<SharedSubnet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partitions_go_by_region() {
-        for (region, name) in
-            [("ap-northeast-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
-        {
-            assert_eq!(partition(region), name);
-        }
-    }
 
     #[test]
     fn owners_may_go_by_name() {

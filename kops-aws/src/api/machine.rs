@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_config::imds::{self, client::error::ImdsError};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag, Volume, VolumeAttachmentState};
 use ipnet::Ipv4Net;
@@ -16,6 +16,8 @@ use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
 use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, Peer};
 
+use tokio::sync::OnceCell;
+
 use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
 use super::tag;
@@ -23,10 +25,14 @@ use super::told_time::ToldTime;
 use crate::{names, tags};
 
 /// A machine on EC2, with the credentials of its own role.
+///
+/// EC2 is asked in the machine's own region, as the metadata service tells it, whatever the region of the configuration: the
+/// state store may be in another.
 #[derive(Debug)]
 pub struct AwsMachine {
     metadata: imds::Client,
-    ec2: aws_sdk_ec2::Client,
+    config: SdkConfig,
+    ec2: OnceCell<aws_sdk_ec2::Client>,
     turns: Turns,
     told: ToldTime,
 }
@@ -35,6 +41,10 @@ pub struct AwsMachine {
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is asked, at most.
 const ATTEMPTS: u32 = 3;
+
+/// Where the metadata service tells the region. It is no part of the zone's name: local zones are called
+/// `us-west-2-lax-1a`.
+const REGION: &str = "placement/region";
 
 const IDENTIFY: Purpose<'static> = Purpose { operation: "identify this machine of", resource: None };
 const ATTACH: Purpose<'static> = Purpose { operation: "attach a disk of", resource: None };
@@ -58,9 +68,23 @@ impl AwsMachine {
     fn with_metadata(config: &SdkConfig, metadata: imds::client::Builder) -> Self {
         let metadata =
             metadata.connect_timeout(PATIENCE).read_timeout(PATIENCE).max_attempts(ATTEMPTS).build();
-        let told = ToldTime::default();
-        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(told.clone()).build();
-        Self { metadata, ec2: aws_sdk_ec2::Client::from_conf(ec2), turns: Turns::default(), told }
+        Self {
+            metadata,
+            config: config.clone(),
+            ec2: OnceCell::new(),
+            turns: Turns::default(),
+            told: ToldTime::default(),
+        }
+    }
+
+    /// EC2 in the machine's region.
+    async fn ec2(&self) -> Result<&aws_sdk_ec2::Client, CloudError> {
+        let connect = || async {
+            let region = Region::new(self.datum(REGION).await?);
+            let config = aws_sdk_ec2::config::Builder::from(&self.config).region(region);
+            Ok(aws_sdk_ec2::Client::from_conf(config.interceptor(self.told.clone()).build()))
+        };
+        self.ec2.get_or_try_init(connect).await
     }
 
     async fn datum(&self, path: &str) -> Result<String, CloudError> {
@@ -105,16 +129,16 @@ fn of_cluster(cluster: &str) -> Filter {
 #[async_trait]
 impl MachineCloud for AwsMachine {
     async fn machine(&self, host: Host) -> Result<Machine, CloudError> {
-        let (id, address, zone, machine_type) = futures::try_join!(
+        let (id, address, region, zone, machine_type) = futures::try_join!(
             self.datum("instance-id"),
             self.datum("local-ipv4"),
+            self.datum(REGION),
             self.datum("placement/availability-zone"),
             self.datum("instance-type"),
         )?;
         let address: Ipv4Addr = address.parse().map_err(|_| {
             IDENTIFY.error(ErrorClass::Invalid, format!("its metadata has no IPv4 address but {address:?}"))
         })?;
-        let region = zone.trim_end_matches(|c: char| c.is_ascii_lowercase()).to_owned();
         Ok(Machine {
             provider_id: format!("aws:///{zone}/{id}"),
             id,
@@ -131,14 +155,15 @@ impl MachineCloud for AwsMachine {
     }
 
     async fn volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
-        let pages = self.ec2.describe_volumes().filters(of_cluster(cluster)).into_paginator().items().send();
+        let ec2 = self.ec2().await?;
+        let pages = ec2.describe_volumes().filters(of_cluster(cluster)).into_paginator().items().send();
         let volumes: Vec<Volume> =
             self.turns.send(Purpose::OBSERVE, "ec2:DescribeVolumes", pages.collect::<Result<_, _>>()).await?;
         Ok(volumes.iter().filter_map(member_volume).collect())
     }
 
     async fn attach(&self, volume: &str, machine: &str, device: &str) -> Result<(), CloudError> {
-        let call = self.ec2.attach_volume().volume_id(volume).instance_id(machine).device(device).send();
+        let call = self.ec2().await?.attach_volume().volume_id(volume).instance_id(machine).device(device).send();
         self.turns.send(ATTACH, "ec2:AttachVolume", call).await.map(drop)
     }
 
@@ -146,7 +171,8 @@ impl MachineCloud for AwsMachine {
         let states =
             Filter::builder().name("instance-state-name").values("pending").values("running").build();
         let pages = self
-            .ec2
+            .ec2()
+            .await?
             .describe_instances()
             .filters(of_cluster(cluster))
             .filters(states)
@@ -166,8 +192,9 @@ impl MachineCloud for AwsMachine {
         let of_balancer = Filter::builder().name("description");
         let of_balancer =
             of_balancer.values(format!("ELB net/{name}/*")).values(format!("ELB {name}")).build();
+        let ec2 = self.ec2().await?;
         let pages =
-            self.ec2.describe_network_interfaces().filters(of_balancer).into_paginator().items().send();
+            ec2.describe_network_interfaces().filters(of_balancer).into_paginator().items().send();
         let pages = pages.collect::<Result<Vec<_>, _>>();
         let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeNetworkInterfaces", pages).await?;
         Ok(found.iter().filter_map(|interface| interface.private_ip_address()?.parse().ok()).collect())
@@ -186,7 +213,7 @@ impl MachineCloud for AwsMachine {
         // Unlike an argument, a filter may name what is no longer known.
         let named = ids.keys().map(|id| (*id).to_owned()).collect();
         let named = Filter::builder().name("instance-id").set_values(Some(named)).build();
-        let pages = self.ec2.describe_instances().filters(named).into_paginator().items().send();
+        let pages = self.ec2().await?.describe_instances().filters(named).into_paginator().items().send();
         let pages = pages.collect::<Result<Vec<_>, _>>();
         let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
         let found = found.iter().flat_map(|reservation| reservation.instances());
@@ -209,7 +236,7 @@ impl MachineCloud for AwsMachine {
         pods: Ipv4Net,
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError> {
-        Routing { ec2: &self.ec2, turns: &self.turns }.ensure(of_cluster(cluster), pods, ways).await
+        Routing { ec2: self.ec2().await?, turns: &self.turns }.ensure(of_cluster(cluster), pods, ways).await
     }
 }
 

@@ -7,7 +7,7 @@ use kops_core::resource::{Ownership, ResourceId};
 use serde_json::{Value, json};
 
 use super::{Context, ModelError, policy};
-use crate::names;
+use crate::{names, partition};
 use crate::resource::{
     AwsResource, IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy, Shared, kind,
 };
@@ -68,7 +68,7 @@ fn of_role(context: &Context<'_>, role: Role) -> Result<Vec<AwsResource>, ModelE
             role_policy_document: document(vec![json!({
                 "Action": "sts:AssumeRole",
                 "Effect": "Allow",
-                "Principal": { "Service": "ec2.amazonaws.com" },
+                "Principal": { "Service": partition::ec2(&context.facts.partition) },
             })]),
             permissions_boundary: context.spec.iam.as_ref().and_then(|iam| iam.permissions_boundary.clone()),
             external_policies: external.into_iter().flatten().cloned().collect(),

@@ -1,14 +1,12 @@
 //! What machines may do on AWS: no more than their programs need.
 
-use std::collections::BTreeSet;
-
 use kops_core::manifest::{Networking, Role};
 use kops_core::state::layout;
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::facts::StateLocation;
-use crate::tags;
+use crate::{partition, store_key, tags};
 
 /// The statements of a role's policy; none for bastions.
 pub(super) fn of_role(context: &Context<'_>, role: Role) -> Vec<Value> {
@@ -112,15 +110,19 @@ fn allows_registry(context: &Context<'_>) -> bool {
 
 fn node(context: &Context<'_>) -> Vec<Value> {
     let mut statements = Vec::new();
-    if let Some(base) = state_arn(context) {
+    if let (Some(base), StateLocation::S3 { bucket, region, prefix, kms_key }) =
+        (state_arn(context), &context.facts.state)
+    {
         // Their own configuration and the program that carries it out; everything else is the control plane's.
         statements.push(allow(&["s3:GetObject"], &format!("{base}/igconfig/node/*")));
-        statements.extend(program_statement(context, Role::Node));
+        statements.push(programs(context, bucket, prefix));
         // The authority's certificate and the token, which the control plane publishes for them.
         statements.push(allow(&["s3:GetObject"], &format!("{base}/{JOIN}")));
         if !context.completed.joins_by_load_balancer() {
             statements.push(allow(&["s3:GetObject"], &format!("{base}/secrets/{}", layout::GOSSIP_KEY)));
         }
+        let key = kms_key.as_deref();
+        statements.extend(key.map(|key| store_key::statement(&["kms:Decrypt"], key, region)));
     }
     if !context.completed.joins_by_load_balancer() {
         // Whom to gossip with first: machines are found by their tags.
@@ -187,23 +189,16 @@ fn state_arn(context: &Context<'_>) -> Option<String> {
     Some(format!("arn:{}:s3:::{bucket}/{path}{}", context.facts.partition, context.cluster))
 }
 
-/// Reading the programs, where they lie outside of what the role can read anyway.
-fn program_statement(context: &Context<'_>, role: Role) -> Option<Value> {
-    let StateLocation::S3 { bucket, prefix, .. } = &context.facts.state else { return None };
-    let own = format!("{}/", context.cluster);
+/// Reading the programs that all clusters of the store share, whatever is published later.
+fn programs(context: &Context<'_>, bucket: &str, prefix: &str) -> Value {
     let path = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    let programs = context.facts.node_programs.values().map(|program| &program.key);
-    let assets = context.facts.node_assets.values().flatten().map(|asset| &asset.key);
-    let keys: BTreeSet<&String> = programs.chain(assets).collect();
-    let outside = keys.into_iter().filter(|key| role != Role::ControlPlane || !key.starts_with(&own));
-    let arns: Vec<String> =
-        outside.map(|key| format!("arn:{}:s3:::{bucket}/{path}{key}", context.facts.partition)).collect();
-    (!arns.is_empty()).then(|| json!({ "Action": ["s3:GetObject"], "Effect": "Allow", "Resource": arns }))
+    let all = format!("arn:{}:s3:::{bucket}/{path}{}/*", context.facts.partition, layout::PROGRAMS);
+    allow(&["s3:GetObject"], &all)
 }
 
 /// Reading the cluster's state, and writing etcd's backups.
 fn state(context: &Context<'_>) -> Vec<Value> {
-    let (Some(base), StateLocation::S3 { bucket, .. }) = (state_arn(context), &context.facts.state) else {
+    let (Some(base), StateLocation::S3 { bucket, prefix, .. }) = (state_arn(context), &context.facts.state) else {
         return Vec::new();
     };
     let mut statements = vec![allow(&["s3:Get*"], &format!("{base}/*"))];
@@ -215,7 +210,7 @@ fn state(context: &Context<'_>) -> Vec<Value> {
     let actions =
         ["s3:GetBucketLocation", "s3:GetEncryptionConfiguration", "s3:ListBucket", "s3:ListBucketVersions"];
     statements.push(allow(&actions, &format!("arn:{}:s3:::{bucket}", context.facts.partition)));
-    statements.extend(program_statement(context, Role::ControlPlane));
+    statements.push(programs(context, bucket, prefix));
     statements
 }
 
@@ -245,7 +240,8 @@ fn tagging(cluster: &str, resources: &Value, made_by: &[&str]) -> [Value; 2] {
 /// Encrypted volumes and an encrypted state store, by EC2 and S3 on the machine's behalf only.
 fn encryption(context: &Context<'_>) -> [Value; 2] {
     let actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"];
-    let via = [format!("ec2.{}.amazonaws.com", context.facts.region), "s3.*.amazonaws.com".to_owned()];
+    let domain = partition::domain(&context.facts.partition);
+    let via = [format!("ec2.{}.{domain}", context.facts.region), format!("s3.*.{domain}")];
     [
         json!({
             "Action": "kms:CreateGrant",

@@ -83,6 +83,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
         bucket: "state".to_owned(),
         region: "eu-west-1".to_owned(),
         prefix: String::new(),
+        kms_key: None,
     };
     Facts::simulated(completed, state, Some(PublicKey::parse(KEY).unwrap()))
 }
@@ -249,6 +250,57 @@ fn user_data_is_short_and_names_contents_by_hash() {
     program_path='/bin/kops-node'
     program_sha256='<program>'
     ");
+}
+
+/// The statements of a role's own policy.
+fn statements(resources: &[AwsResource], role: &str) -> Vec<serde_json::Value> {
+    match find(resources, &format!("IAMRolePolicy/{role}")) {
+        AwsResource::IamRolePolicy(policy) => policy.policy_document["Statement"].as_array().unwrap().clone(),
+        _ => unreachable!(),
+    }
+}
+
+#[test]
+fn workers_read_what_the_key_of_the_store_encrypts_and_only_that() {
+    let completed = gossip();
+    let mut facts = facts(&completed);
+    let of_nodes = |facts: &Facts| statements(&model(&completed, facts).unwrap(), "nodes.demo.k8s.local");
+    assert!(!of_nodes(&facts).iter().any(|statement| statement.to_string().contains("kms:")));
+    if let StateLocation::S3 { kms_key, .. } = &mut facts.state {
+        *kms_key = Some("arn:aws:kms:eu-west-1:123456789012:key/1234".to_owned());
+    }
+    let of_key = of_nodes(&facts).into_iter().find(|statement| statement.to_string().contains("kms:")).unwrap();
+    insta::assert_snapshot!(of_key, @r#"{"Action":["kms:Decrypt"],"Condition":{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}},"Effect":"Allow","Resource":"arn:aws:kms:eu-west-1:123456789012:key/1234"}"#);
+}
+
+/// Whatever programs are published, and however many: the policy stays as it is, and below IAM's limit.
+#[test]
+fn machines_may_read_all_programs_of_the_store() {
+    let completed = gossip();
+    let mut facts = facts(&completed);
+    let before = model(&completed, &facts).unwrap();
+    facts.node_programs.clear();
+    facts.node_assets.clear();
+    let after = model(&completed, &facts).unwrap();
+    for role in ["nodes.demo.k8s.local", "masters.demo.k8s.local"] {
+        assert_eq!(statements(&before, role), statements(&after, role));
+        let programs = r#"{"Action":["s3:GetObject"],"Effect":"Allow","Resource":"arn:aws:s3:::state/programs/*"}"#;
+        assert!(statements(&before, role).iter().any(|statement| statement.to_string() == programs), "{role}");
+    }
+}
+
+#[test]
+fn in_china_services_have_other_names() {
+    let completed = gossip();
+    let mut facts = facts(&completed);
+    (facts.partition, facts.region) = ("aws-cn".to_owned(), "cn-north-1".to_owned());
+    let resources = model(&completed, &facts).unwrap();
+    let AwsResource::IamRole(role) = find(&resources, "IAMRole/nodes.demo.k8s.local") else { unreachable!() };
+    let trusted = &role.role_policy_document["Statement"][0]["Principal"]["Service"];
+    assert_eq!(trusted, "ec2.amazonaws.com.cn");
+    let text = format!("{:?}", statements(&resources, "masters.demo.k8s.local"));
+    assert!(text.contains("ec2.cn-north-1.amazonaws.com.cn") && text.contains("s3.*.amazonaws.com.cn"));
+    assert!(!text.contains("arn:aws:") && !text.contains(r#".amazonaws.com""#), "{text}");
 }
 
 fn ids_of_configs(resources: &[AwsResource]) -> Vec<String> {

@@ -4,6 +4,7 @@ use kops_core::manifest::InstanceGroup;
 use kops_core::node::{NodeProgram, multipart};
 
 use crate::facts::{Facts, StateLocation};
+use crate::partition;
 
 /// The most bytes of user data that EC2 takes (EC2 user guide, "Run commands at launch").
 pub(super) const LIMIT: usize = 16 * 1024;
@@ -55,7 +56,7 @@ fn script(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
         group.name()
     );
     let (bucket, region, prefix) = match &facts.state {
-        StateLocation::S3 { bucket, region, prefix } => (bucket, region, prefix),
+        StateLocation::S3 { bucket, region, prefix, .. } => (bucket, region, prefix),
         StateLocation::Unreachable(place) => {
             let message = format!("kops: the cluster's state is in {place}, which machines cannot reach");
             return format!("{head}echo {}\nexit 1\n", quote(&message));
@@ -83,7 +84,7 @@ fn script(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
 /// The host of a bucket, and what paths start with. A bucket with dots in its name has no certificate of its own.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
 fn s3_host(bucket: &str, region: &str, partition: &str) -> (String, String) {
-    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let domain = partition::domain(partition);
     match bucket.contains('.') {
         true => (format!("s3.{region}.{domain}"), format!("/{bucket}")),
         false => (format!("{bucket}.s3.{region}.{domain}"), String::new()),

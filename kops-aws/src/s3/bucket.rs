@@ -11,10 +11,11 @@ use kops_core::error::ErrorClass;
 use kops_core::state::StateError;
 
 use super::fault::Call;
-use super::location::{FIRST_REGION, Regions, locate};
+use super::location::{FIRST_REGION, Located, Regions, locate};
 use super::{S3Options, S3Url};
 use crate::error::Fault;
 use crate::operator::operator_policy;
+use crate::store_key;
 
 /// How often a setting is tried on a bucket that S3 is still busy creating.
 const ATTEMPTS: u32 = 6;
@@ -43,13 +44,14 @@ pub async fn create_state_store(url: &str, options: S3Options) -> Result<Created
     let regions = Regions::new(&options).await;
     let client = regions.client(&regions.home);
     let is_new = create(&client, &url, &regions).await?;
-    let setup = Setup { client: &client, bucket: &url.bucket, location: url.to_string() };
+    let setup =
+        Setup { client: &client, bucket: &url.bucket, region: &regions.home, location: url.to_string() };
     setup.block_public_access().await?;
     setup.enforce_ownership().await?;
-    setup.encrypt(options.kms_key.as_deref()).await?;
+    let kms_key = setup.encrypt(options.kms_key.as_deref()).await?;
     setup.keep_versions().await?;
     let region = regions.home;
-    let policy = operator_policy(&url, &region, options.kms_key.as_deref());
+    let policy = operator_policy(&url, &region, kms_key.as_deref());
     Ok(Created { bucket: url.bucket, region, is_new, policy })
 }
 
@@ -57,14 +59,15 @@ pub async fn create_state_store(url: &str, options: S3Options) -> Result<Created
 async fn create(client: &Client, url: &S3Url, regions: &Regions<'_>) -> Result<bool, StateError> {
     let region = regions.home.as_str();
     let location = url.to_string();
-    let call =
-        Call { operation: "create", action: "s3:CreateBucket", bucket: &url.bucket, location: &location };
+    let (operation, action) = ("create", "s3:CreateBucket");
+    let call = Call { operation, action, bucket: &url.bucket, region, location: &location };
     // The oldest region answers success when the bucket is there already, so that has to be asked first.
     match locate(url, regions).await {
-        Ok((_, found)) if found == region => return Ok(false),
-        Ok((_, found)) => return Err(call.elsewhere(&found)),
-        Err(error) if error.class() == ErrorClass::NotFound => {}
         // A bucket that exists and may not even be looked at is somebody else's.
+        Ok(Located { refused: Some(refused), .. }) => return Err(refused),
+        Ok(found) if found.region == region => return Ok(false),
+        Ok(found) => return Err(call.elsewhere(&found.region)),
+        Err(error) if error.class() == ErrorClass::NotFound => {}
         Err(error) => return Err(error),
     }
     // That region is the one that must not be named.
@@ -82,9 +85,36 @@ async fn create(client: &Client, url: &S3Url, regions: &Regions<'_>) -> Result<b
     }
 }
 
+/// How a bucket encrypts by itself.
+#[derive(Clone, Debug)]
+pub(super) struct Encryption {
+    /// The customer's KMS key, if it uses one.
+    pub(super) kms_key: Option<String>,
+}
+
+/// How a bucket encrypts by itself; `None` if it does not.
+pub(super) async fn encryption(client: &Client, bucket: &str) -> Result<Option<Encryption>, Fault> {
+    let answer = match client.get_bucket_encryption().bucket(bucket).send().await.map_err(Fault::from) {
+        Ok(answer) => answer,
+        Err(fault) if matches!(fault.class, ErrorClass::NotFound | ErrorClass::Unsupported) => {
+            return Ok(None);
+        }
+        Err(fault) => return Err(fault),
+    };
+    let found = answer.server_side_encryption_configuration.map(|found| found.rules).unwrap_or_default();
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let keys = found.into_iter().filter_map(|rule| {
+        rule.apply_server_side_encryption_by_default.and_then(|default| default.kms_master_key_id)
+    });
+    Ok(Some(Encryption { kms_key: keys.into_iter().find(|key| store_key::of_customer(key).is_some()) }))
+}
+
 struct Setup<'a> {
     client: &'a Client,
     bucket: &'a str,
+    region: &'a str,
     location: String,
 }
 
@@ -119,14 +149,20 @@ impl Setup<'_> {
         Ok(())
     }
 
-    async fn encrypt(&self, kms_key: Option<&str>) -> Result<(), StateError> {
+    /// Sees to it that the bucket encrypts. Returns the customer's key that it uses, if it uses one.
+    async fn encrypt(&self, kms_key: Option<&str>) -> Result<Option<String>, StateError> {
         let call = self.call("s3:PutEncryptionConfiguration");
         let by_default = match kms_key {
             Some(key) => ServerSideEncryptionByDefault::builder()
                 .sse_algorithm(ServerSideEncryption::AwsKms)
                 .kms_master_key_id(key),
-            None if self.is_encrypted().await? => return Ok(()),
-            None => ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256),
+            None => match encryption(self.client, self.bucket).await {
+                Ok(Some(encryption)) => return Ok(encryption.kms_key),
+                Ok(None) => {
+                    ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256)
+                }
+                Err(fault) => return Err(self.call("s3:GetEncryptionConfiguration").failed(fault)),
+            },
         };
         let by_default = by_default.build().map_err(|error| call.unbuildable(error))?;
         let rule = ServerSideEncryptionRule::builder()
@@ -144,18 +180,7 @@ impl Setup<'_> {
             .bucket(self.bucket)
             .server_side_encryption_configuration(configuration);
         self.settle("s3:PutEncryptionConfiguration", || request.clone().send()).await?;
-        Ok(())
-    }
-
-    async fn is_encrypted(&self) -> Result<bool, StateError> {
-        let request = self.client.get_bucket_encryption().bucket(self.bucket);
-        match request.send().await.map_err(Fault::from) {
-            Ok(found) => Ok(found
-                .server_side_encryption_configuration()
-                .is_some_and(|found| !found.rules().is_empty())),
-            Err(fault) if fault.class == ErrorClass::NotFound => Ok(false),
-            Err(fault) => Err(self.call("s3:GetEncryptionConfiguration").failed(fault)),
-        }
+        Ok(kms_key.and_then(store_key::of_customer).map(str::to_owned))
     }
 
     async fn keep_versions(&self) -> Result<(), StateError> {
@@ -167,7 +192,8 @@ impl Setup<'_> {
     }
 
     fn call(&self, action: &'static str) -> Call<'_> {
-        Call { operation: "set up", action, bucket: self.bucket, location: &self.location }
+        let Self { bucket, region, location, .. } = self;
+        Call { operation: "set up", action, bucket, region, location }
     }
 
     /// Makes a call again while S3 is not done with an earlier one, or does not know the new bucket everywhere yet.

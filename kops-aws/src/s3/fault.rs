@@ -4,6 +4,7 @@ use kops_core::error::{Cause, ErrorClass};
 use kops_core::state::{Failure, StateError};
 
 use crate::error::Fault;
+use crate::partition;
 
 /// A call to S3, as far as its errors name it.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Call<'a> {
     pub(super) action: &'static str,
     /// The bucket.
     pub(super) bucket: &'a str,
+    /// The bucket's region, as far as it is known.
+    pub(super) region: &'a str,
     /// The object or the store, as its users write it.
     pub(super) location: &'a str,
 }
@@ -21,22 +24,27 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     pub(super) fn failed(self, fault: impl Into<Fault>) -> StateError {
         let fault = fault.into();
-        let Self { operation, action, bucket, location } = self;
+        let Self { operation, action, bucket, region, location } = self;
         let (message, hint) = if fault.is("NoSuchBucket") {
             (
                 format!("there is no bucket {bucket:?}"),
                 Some(format!("check the name, or create the bucket: kops create state-store s3://{bucket}")),
             )
-        } else if let Some(region) = fault.bucket_region.as_ref().filter(|_| is_elsewhere(&fault)) {
-            (format!("the bucket {bucket:?} is in {region}"), Some(format!("use the region {region}")))
+        } else if let Some(found) = fault.bucket_region.as_ref().filter(|_| is_elsewhere(&fault)) {
+            (format!("the bucket {bucket:?} is in {found}"), Some(format!("use the region {found}")))
         } else if let Some(hint) = fault.hint() {
             (fault.message.clone(), Some(hint.to_owned()))
         } else if fault.class == ErrorClass::Denied && fault.status.is_some() {
-            let resource = if action == "s3:ListBucket" { "" } else { "/*" };
-            (
-                format!("the credentials do not allow {action}: {}", fault.message),
-                Some(format!("allow {action} on arn:aws:s3:::{bucket}{resource}")),
-            )
+            let is_about_bucket =
+                action.contains("Bucket") || action.ends_with("EncryptionConfiguration");
+            let resource = if is_about_bucket { "" } else { "/*" };
+            let partition = partition::of_region(region);
+            let hint = match fault.refused_action() {
+                // Of the key that encrypts.
+                Some(other) if other != action => format!("allow {other}"),
+                _ => format!("allow {action} on arn:{partition}:s3:::{bucket}{resource}"),
+            };
+            (format!("the credentials do not allow {action}: {}", fault.message), Some(hint))
         } else if fault.class == ErrorClass::Denied {
             (fault.message.clone(), Some("log in, or say which credentials to use (AWS_PROFILE)".to_owned()))
         } else {

@@ -47,17 +47,28 @@ impl<'a> Regions<'a> {
     }
 }
 
-/// A client for the bucket's own region, and that region.
-pub(super) async fn locate(url: &S3Url, regions: &Regions<'_>) -> Result<(Client, String), StateError> {
+/// A bucket that was found.
+pub(super) struct Located {
+    /// A client for its region.
+    pub(super) client: Client,
+    pub(super) region: String,
+    /// Why it may not be looked at, if it may not: it can be somebody else's, or one that may only be read and written.
+    pub(super) refused: Option<StateError>,
+}
+
+/// Finds the region of a bucket.
+pub(super) async fn locate(url: &S3Url, regions: &Regions<'_>) -> Result<Located, StateError> {
     let home = regions.home.clone();
     let client = regions.client(&home);
     let is_aws = regions.options.endpoint.is_none();
     let location = url.to_string();
-    let call = Call { operation: "open", action: "s3:ListBucket", bucket: &url.bucket, location: &location };
+    let (operation, action) = ("open", "s3:ListBucket");
+    let call = Call { operation, action, bucket: &url.bucket, region: &home, location: &location };
     match client.head_bucket().bucket(&url.bucket).send().await.map_err(Fault::from) {
         Ok(found) => {
             let region = found.bucket_region().filter(|_| is_aws).unwrap_or(&home);
-            Ok(if region == home { (client, home) } else { (regions.client(region), region.to_owned()) })
+            let client = if *region == home { client } else { regions.client(region) };
+            Ok(Located { client, region: region.to_owned(), refused: None })
         }
         // HEAD answers have no body, so no code: a redirect, or a refusal, names the region in a header.
         Err(fault) if is_elsewhere(&fault) && is_aws => {
@@ -65,16 +76,27 @@ pub(super) async fn locate(url: &S3Url, regions: &Regions<'_>) -> Result<(Client
                 return Err(call.failed(fault));
             };
             let client = regions.client(&region);
-            client
-                .head_bucket()
-                .bucket(&url.bucket)
-                .send()
-                .await
-                .map_err(|error| missing(call, error.into()))?;
-            Ok((client, region))
+            match client.head_bucket().bucket(&url.bucket).send().await.map_err(Fault::from) {
+                Ok(_) => Ok(Located { client, region, refused: None }),
+                Err(fault) if is_refused(&fault) => {
+                    Ok(Located { client, region, refused: Some(call.failed(fault)) })
+                }
+                Err(fault) => Err(missing(call, fault)),
+            }
+        }
+        // That the bucket is there, and where, is all that was asked.
+        Err(fault) if is_refused(&fault) => {
+            let region = fault.bucket_region.clone().filter(|_| is_aws).unwrap_or_else(|| home.clone());
+            Ok(Located { client: regions.client(&region), region, refused: Some(call.failed(fault)) })
         }
         Err(fault) => Err(missing(call, fault)),
     }
+}
+
+/// Whether a refusal tells where the bucket is
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>).
+fn is_refused(fault: &Fault) -> bool {
+    fault.status == Some(403) && fault.bucket_region.is_some()
 }
 
 /// The answer to HEAD on a bucket that is not there has no code of its own.

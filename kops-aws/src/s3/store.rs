@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -18,15 +19,19 @@ use kops_core::state::{
 };
 use tokio::sync::OnceCell;
 
+use super::bucket::{Encryption, encryption};
 use super::fault::Call;
-use super::location::{Regions, locate};
+use super::location::{Located, Regions, locate};
 use super::{S3Options, S3Url};
 use crate::error::Fault;
+use crate::store_key;
 
 /// Metadata that tells one write from another of the same bytes.
 const WRITE_ID: &str = "kops-write";
 /// Metadata that names who wrote.
 const WRITER: &str = "kops-writer";
+/// How many bytes a second the slowest line takes: programs of a hundred million bytes go over it in two hours.
+const SLOWEST: u64 = 16 * 1024;
 /// How often a call is made again that S3 itself asks to repeat, or whose answer breaks off.
 const ATTEMPTS: u32 = 6;
 
@@ -42,7 +47,7 @@ pub struct S3StateStore {
     region: String,
     kms_key: Option<String>,
     writer: Option<String>,
-    bucket_encrypts: Arc<OnceCell<bool>>,
+    encryption: Arc<OnceCell<Option<Encryption>>>,
     writes: Arc<WriteIds>,
 }
 
@@ -53,16 +58,52 @@ impl S3StateStore {
     /// `url` is no address, there is no such bucket, it may not be used, or S3 cannot be reached.
     pub async fn open(url: &str, options: S3Options) -> Result<Self, StateError> {
         let url = S3Url::parse(url)?;
-        let (client, region) = locate(&url, &Regions::new(&options).await).await?;
-        Ok(Self {
+        let Located { client, region, .. } = locate(&url, &Regions::new(&options).await).await?;
+        Ok(Self::new(client, url, region, &options))
+    }
+
+    /// Opens the store at `url` in a region that is known to have its bucket. Makes no call, so that it needs no permission
+    /// to look at the bucket itself.
+    ///
+    /// # Errors
+    /// `url` is no address.
+    pub async fn in_region(url: &str, region: &str, options: S3Options) -> Result<Self, StateError> {
+        let url = S3Url::parse(url)?;
+        let client = Regions::new(&options).await.client(region);
+        Ok(Self::new(client, url, region.to_owned(), &options))
+    }
+
+    fn new(client: Client, url: S3Url, region: String, options: &S3Options) -> Self {
+        Self {
             client,
             url,
             region,
-            kms_key: options.kms_key,
-            writer: options.writer,
-            bucket_encrypts: Arc::default(),
+            kms_key: options.kms_key.clone(),
+            writer: options.writer.clone(),
+            encryption: Arc::default(),
             writes: Arc::new(WriteIds::new()),
-        })
+        }
+    }
+
+    /// Returns the customer's KMS key that new objects are encrypted with: that of the options, or else the bucket's.
+    /// Returns `None` if S3 encrypts with keys of its own.
+    ///
+    /// # Errors
+    /// The bucket's encryption cannot be read. It then is not known who may read the objects.
+    pub async fn kms_key(&self) -> Result<Option<String>, StateError> {
+        let of_customer = |key: &String| store_key::of_customer(key).is_some();
+        if let Some(key) = &self.kms_key {
+            return Ok(Some(key.clone()).filter(of_customer));
+        }
+        let location = self.to_string();
+        let found = self.encryption().await.map_err(|fault| {
+            self.call("read the encryption of", "s3:GetEncryptionConfiguration", &location).failed(fault)
+        })?;
+        Ok(found.as_ref().and_then(|encryption| encryption.kms_key.clone()))
+    }
+
+    async fn encryption(&self) -> Result<&Option<Encryption>, Fault> {
+        self.encryption.get_or_try_init(|| encryption(&self.client, &self.url.bucket)).await
     }
 
     /// Where it is.
@@ -82,7 +123,7 @@ impl S3StateStore {
     }
 
     fn call<'a>(&'a self, operation: &'static str, action: &'static str, location: &'a str) -> Call<'a> {
-        Call { operation, action, bucket: &self.url.bucket, location }
+        Call { operation, action, bucket: &self.url.bucket, region: &self.region, location }
     }
 
     async fn request(&self, name: &str, id: &str, put: &Put) -> PutObjectFluentBuilder {
@@ -105,14 +146,22 @@ impl S3StateStore {
         if let Some(key) = &self.kms_key {
             return put.server_side_encryption(ServerSideEncryption::AwsKms).ssekms_key_id(key);
         }
-        let bucket_encrypts = self.bucket_encrypts.get_or_init(|| async {
-            let asked = self.client.get_bucket_encryption().bucket(&self.url.bucket).send().await;
-            // Whoever may not know is as well off with the header.
-            asked.is_ok_and(|answer| {
-                answer.server_side_encryption_configuration().is_some_and(|found| !found.rules().is_empty())
-            })
-        });
-        if *bucket_encrypts.await { put } else { put.server_side_encryption(ServerSideEncryption::Aes256) }
+        // Callers that may not know are as well off with the header.
+        let encrypts = self.encryption().await.is_ok_and(Option::is_some);
+        if encrypts { put } else { put.server_side_encryption(ServerSideEncryption::Aes256) }
+    }
+
+    /// Gives a write the time that its bytes take on a slow line. Whether they still move is what the SDK watches (its
+    /// stalled-stream protection); its other time-outs do not tell a slow body from a silent service.
+    fn timeouts(&self, bytes: usize) -> Option<TimeoutConfig> {
+        let allowance = Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST);
+        let usual = self.client.config().timeout_config().filter(|_| !allowance.is_zero())?;
+        let longer = |time: Option<Duration>| time.map(|time| time.saturating_add(allowance));
+        let mut timeouts = usual.to_builder();
+        timeouts.set_read_timeout(longer(usual.read_timeout()));
+        timeouts.set_operation_attempt_timeout(longer(usual.operation_attempt_timeout()));
+        timeouts.set_operation_timeout(longer(usual.operation_timeout()));
+        Some(timeouts.build())
     }
 
     async fn head(&self, name: &str, call: Call<'_>) -> Result<Option<HeadObjectOutput>, StateError> {
@@ -127,7 +176,7 @@ impl S3StateStore {
         let answer = self.client.get_object().bucket(&self.url.bucket).key(name).send().await;
         let answer = match answer.map_err(Fault::from) {
             Ok(answer) => answer,
-            Err(fault) if fault.is("NoSuchKey") => return Ok(None),
+            Err(fault) if fault.is("NoSuchKey") || is_unlisted(&fault) => return Ok(None),
             Err(fault) => return Err(Broken::Refused(call.failed(fault))),
         };
         let version = tag(answer.e_tag, call).map_err(Broken::Refused)?;
@@ -154,6 +203,12 @@ impl S3StateStore {
         let version = tag(listed.e_tag, self.call("list", "s3:ListBucket", location))?;
         Ok(Some(Entry { key: Key::new(rest)?, version, size }))
     }
+}
+
+/// Whether an object is not there, said to one who may read it but not list the bucket: the refusal names the permission
+/// that would have told (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>, "Permissions").
+fn is_unlisted(fault: &Fault) -> bool {
+    fault.is("AccessDenied") && fault.message.contains("not authorized to perform: s3:ListBucket")
 }
 
 /// Why a read came to nothing.
@@ -201,8 +256,14 @@ impl StateStore for S3StateStore {
         let id = self.writes.next();
         let mut attempt = 1;
         loop {
-            let sent =
-                self.request(&name, &id, &put).await.body(ByteStream::from(bytes.to_vec())).send().await;
+            let request = self.request(&name, &id, &put).await.body(ByteStream::from(bytes.to_vec()));
+            let sent = match self.timeouts(bytes.len()) {
+                Some(timeouts) => {
+                    let longer = aws_sdk_s3::config::Builder::new().timeout_config(timeouts);
+                    request.customize().config_override(longer).send().await
+                }
+                None => request.send().await,
+            };
             let fault = match sent.map_err(Fault::from) {
                 Ok(answer) => return tag(answer.e_tag, call),
                 Err(fault) => fault,

@@ -113,7 +113,7 @@ pub(crate) const DIFFERENCES: [Difference; 10] = [
         what: "kops-node program",
         reason: "Machines fetch the program that makes them nodes from the state store; kops's come from a public download.",
         cases: &[],
-        paths: &[&["aws_iam_role_policy.", " s3:GetObject ", "/kops-node "]],
+        paths: &[&["aws_iam_role_policy.", " s3:GetObject ", "/programs/* "]],
     },
     Difference {
         what: "IPv6",

@@ -80,6 +80,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
             bucket: "placeholder-bucket".to_owned(),
             region: "us-test-1".to_owned(),
             prefix: prefix.trim_end_matches('/').to_owned(),
+            kms_key: None,
         },
         ssh_public_key: Some(PublicKey::parse(KEY).unwrap()),
         node_programs: BTreeMap::from([("x86_64".to_owned(), NodeProgram::new("0".repeat(64), &program))]),

@@ -16,6 +16,9 @@ const KNOWN_DIRECTORIES: [&str; 8] =
 /// The secret that is the key of the machines' gossip.
 pub const GOSSIP_KEY: &str = "gossip-key";
 
+/// Where the programs lie that machines fetch, for all clusters of a store.
+pub const PROGRAMS: &str = "programs";
+
 /// Everything of a cluster.
 ///
 /// # Errors
@@ -146,12 +149,12 @@ pub fn gossip_key(cluster: &str) -> Result<Key, InvalidKey> {
 /// A program that machines fetch, shared by all clusters of a store and named by its own hash. No cluster can be called
 /// as its first segment, since names of clusters are domain names.
 pub fn program(sha256: &str, name: &str) -> Result<Key, InvalidKey> {
-    Prefix::root().join("programs")?.join(sha256)?.leaf(name)
+    Prefix::root().join(PROGRAMS)?.join(sha256)?.leaf(name)
 }
 
 /// What programs there are, and for which machines.
 pub fn programs() -> Result<Key, InvalidKey> {
-    Prefix::root().join("programs")?.leaf("catalog.json")
+    Prefix::root().join(PROGRAMS)?.leaf("catalog.json")
 }
 
 /// Where an etcd cluster (`main`, `events`) keeps its backups.
