@@ -53,8 +53,11 @@ fn script() -> (String, String) {
     }
     let completed = manifest::complete(&cluster.unwrap(), &groups, &Recommendations::default());
     let (bucket, region) = ("state".to_owned(), "eu-west-1".to_owned());
-    let mut facts =
-        Facts::simulated(&completed, StateLocation::S3 { bucket, region, prefix: String::new(), kms_key: None }, None);
+    let mut facts = Facts::simulated(
+        &completed,
+        StateLocation::S3 { bucket, region, prefix: String::new(), kms_key: None },
+        None,
+    );
     facts.node_programs.clear();
     let (mut script, mut config) = (None, None);
     for resource in model(&completed, &facts).unwrap() {

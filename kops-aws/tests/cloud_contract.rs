@@ -62,7 +62,12 @@ fn desired(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
     }
     let completed = manifest::complete(&cluster.unwrap(), &groups, &Recommendations::default());
     assert_eq!(manifest::validate(&completed), []);
-    let state = StateLocation::S3 { bucket: "state".into(), region: REGION.into(), prefix: String::new(), kms_key: None };
+    let state = StateLocation::S3 {
+        bucket: "state".into(),
+        region: REGION.into(),
+        prefix: String::new(),
+        kms_key: None,
+    };
     let mut facts = Facts::simulated(&completed, state, Some(PublicKey::parse(KEY).unwrap()));
     let offered = Image::stock().swap_remove(0);
     for image in facts.images.values_mut() {

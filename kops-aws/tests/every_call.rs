@@ -37,8 +37,12 @@ fn desired(nodes: &str) -> Vec<AwsResource> {
     })
     .unwrap();
     let completed = complete(&created.cluster, &created.groups, &Recommendations::default());
-    let state =
-        StateLocation::S3 { bucket: "state".into(), region: "us-east-1".into(), prefix: String::new(), kms_key: None };
+    let state = StateLocation::S3 {
+        bucket: "state".into(),
+        region: "us-east-1".into(),
+        prefix: String::new(),
+        kms_key: None,
+    };
     let mut facts = Facts::simulated(&completed, state, None);
     let offered = &kops_testbed::Image::stock()[0];
     for image in facts.images.values_mut() {

@@ -183,10 +183,12 @@ fn date(hours: i64) -> (i64, String) {
 async fn ec2_tells_by_how_much_the_clock_is_wrong() {
     for hours in [-26, 0, 5] {
         let (_, date) = date(hours);
-        let ec2 =
-            Scripted::start(move |_, _| Some(Answer::new(200).header("date", &date).body(NO_INSTANCES.to_owned())));
+        let ec2 = Scripted::start(move |_, _| {
+            Some(Answer::new(200).header("date", &date).body(NO_INSTANCES.to_owned()))
+        });
         let service = Scripted::start(|request, _| Some(metadata(request)));
-        let machine = AwsMachine::with_metadata_at(&config(&ec2.endpoint()).await, &service.endpoint()).unwrap();
+        let machine =
+            AwsMachine::with_metadata_at(&config(&ec2.endpoint()).await, &service.endpoint()).unwrap();
         assert_eq!(machine.clock_ahead(), None);
         machine.peers("demo.k8s.local").await.unwrap();
         let off = machine.clock_ahead().unwrap().as_secs() + hours * 3600;

@@ -80,9 +80,7 @@ async fn create(kops: &Kops<AwsProvider>, name: &str) {
         zones: vec!["us-east-1a".to_owned(), "us-east-1b".to_owned()],
         node_count: Some(3),
         admin_access: vec!["203.0.113.0/24".parse().unwrap()],
-        ssh_public_key: Some(
-            KEY.to_owned(),
-        ),
+        ssh_public_key: Some(KEY.to_owned()),
         sets: match name {
             CLASSIC => vec!["cluster.spec.api.loadBalancer.class=Classic".to_owned()],
             _ => vec![
@@ -99,7 +97,8 @@ async fn create(kops: &Kops<AwsProvider>, name: &str) {
 }
 
 async fn update(kops: &Kops<AwsProvider>, name: &str) {
-    let (options, cancel) = (ApplyOptions { drain: None, ..ApplyOptions::default() }, CancellationToken::new());
+    let (options, cancel) =
+        (ApplyOptions { drain: None, ..ApplyOptions::default() }, CancellationToken::new());
     let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
     kops.update(name, run, |_| {}).await.unwrap().report.into_result().unwrap();
     let left = kops.plan_update(name).await.unwrap();
@@ -153,7 +152,11 @@ async fn machine(testbed: &Testbed, role: &str) -> (AwsMachine, S3StateStore) {
     let store = S3StateStore::in_region(STORE, REGION, s3(&config)).await.unwrap();
     let metadata = Scripted::start(|request, _| {
         let token = Answer::new(200).header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
-        Some(if request.method == "PUT" { token.body("token".to_owned()) } else { token.body(REGION.to_owned()) })
+        Some(if request.method == "PUT" {
+            token.body("token".to_owned())
+        } else {
+            token.body(REGION.to_owned())
+        })
     });
     (AwsMachine::with_metadata_at(&config, &metadata.endpoint()).unwrap(), store)
 }
@@ -233,8 +236,10 @@ async fn clusters_live_by_the_permissions_that_are_given() {
 async fn a_store_with_a_key_of_the_customer_can_be_read_by_its_machines() {
     let name = "a_store_with_a_key_of_the_customer_can_be_read_by_its_machines";
     let Some(testbed) = required_or_skip(name, TestbedOptions::default()) else { return };
-    let kops = operator(&testbed, Some("arn:aws:kms:us-east-1:123456789012:key/1234")).await;
-    create(&kops, CLASSIC).await;
-    machines(&testbed, CLASSIC).await;
+    for key in ["arn:aws:kms:us-east-1:123456789012:key/1234", "alias/state"] {
+        testbed.reset().unwrap();
+        let kops = operator(&testbed, Some(key)).await;
+        create(&kops, CLASSIC).await;
+        machines(&testbed, CLASSIC).await;
+    }
 }
-

@@ -38,7 +38,8 @@ impl NodeError {
     pub fn of_store(step: impl Into<String>, error: StateError) -> Self {
         let (mut retry, mut hint) = (error.retry(), error.hint().map(str::to_owned));
         // Who may not list a bucket is refused what is not there yet, too.
-        if matches!(&error, StateError::Failed(failed) if failed.class == ErrorClass::Denied && failed.operation == "read") {
+        if matches!(&error, StateError::Failed(failed) if failed.class == ErrorClass::Denied && failed.operation == "read")
+        {
             retry = Retry::WhenFree;
             hint = hint.map(|hint| format!("it may not be there yet; otherwise {hint}"));
         }

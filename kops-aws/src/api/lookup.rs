@@ -12,8 +12,8 @@ use kops_core::ssh::PublicKey;
 use super::call::Purpose;
 use super::cloud::Api;
 use super::tag::filter;
-use crate::partition;
 use crate::facts::{Facts, Image, SharedSubnet, SharedVpc, StateLocation};
+use crate::partition;
 
 /// A look-up on behalf of the plan.
 const PLAN: Purpose<'static> = Purpose { operation: "plan", resource: None };

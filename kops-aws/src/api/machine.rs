@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::{Region, SdkConfig};
 use aws_config::imds::{self, client::error::ImdsError};
+use aws_config::{Region, SdkConfig};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag, Volume, VolumeAttachmentState};
 use ipnet::Ipv4Net;
 use kops_core::clock::{SignedDuration, Timestamp};
@@ -155,15 +155,24 @@ impl MachineCloud for AwsMachine {
     }
 
     async fn volumes(&self, cluster: &str) -> Result<Vec<MemberVolume>, CloudError> {
+        // Those of pods carry the cluster's tag, too, and may be many.
+        let of_etcd = Filter::builder().name("tag-key").values(format!("{}*", tags::ETCD_PREFIX)).build();
         let ec2 = self.ec2().await?;
-        let pages = ec2.describe_volumes().filters(of_cluster(cluster)).into_paginator().items().send();
+        let pages = ec2
+            .describe_volumes()
+            .filters(of_cluster(cluster))
+            .filters(of_etcd)
+            .into_paginator()
+            .items()
+            .send();
         let volumes: Vec<Volume> =
             self.turns.send(Purpose::OBSERVE, "ec2:DescribeVolumes", pages.collect::<Result<_, _>>()).await?;
         Ok(volumes.iter().filter_map(member_volume).collect())
     }
 
     async fn attach(&self, volume: &str, machine: &str, device: &str) -> Result<(), CloudError> {
-        let call = self.ec2().await?.attach_volume().volume_id(volume).instance_id(machine).device(device).send();
+        let call =
+            self.ec2().await?.attach_volume().volume_id(volume).instance_id(machine).device(device).send();
         self.turns.send(ATTACH, "ec2:AttachVolume", call).await.map(drop)
     }
 
@@ -193,8 +202,7 @@ impl MachineCloud for AwsMachine {
         let of_balancer =
             of_balancer.values(format!("ELB net/{name}/*")).values(format!("ELB {name}")).build();
         let ec2 = self.ec2().await?;
-        let pages =
-            ec2.describe_network_interfaces().filters(of_balancer).into_paginator().items().send();
+        let pages = ec2.describe_network_interfaces().filters(of_balancer).into_paginator().items().send();
         let pages = pages.collect::<Result<Vec<_>, _>>();
         let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeNetworkInterfaces", pages).await?;
         Ok(found.iter().filter_map(|interface| interface.private_ip_address()?.parse().ok()).collect())

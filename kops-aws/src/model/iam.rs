@@ -7,10 +7,10 @@ use kops_core::resource::{Ownership, ResourceId};
 use serde_json::{Value, json};
 
 use super::{Context, ModelError, policy};
-use crate::{names, partition};
 use crate::resource::{
     AwsResource, IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy, Shared, kind,
 };
+use crate::{names, partition};
 
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
     let given: BTreeSet<String> = context.completed.groups.iter().filter_map(given_profile).collect();

@@ -198,7 +198,8 @@ fn programs(context: &Context<'_>, bucket: &str, prefix: &str) -> Value {
 
 /// Reading the cluster's state, and writing etcd's backups.
 fn state(context: &Context<'_>) -> Vec<Value> {
-    let (Some(base), StateLocation::S3 { bucket, prefix, .. }) = (state_arn(context), &context.facts.state) else {
+    let (Some(base), StateLocation::S3 { bucket, prefix, .. }) = (state_arn(context), &context.facts.state)
+    else {
         return Vec::new();
     };
     let mut statements = vec![allow(&["s3:Get*"], &format!("{base}/*"))];

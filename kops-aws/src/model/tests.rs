@@ -269,7 +269,8 @@ fn workers_read_what_the_key_of_the_store_encrypts_and_only_that() {
     if let StateLocation::S3 { kms_key, .. } = &mut facts.state {
         *kms_key = Some("arn:aws:kms:eu-west-1:123456789012:key/1234".to_owned());
     }
-    let of_key = of_nodes(&facts).into_iter().find(|statement| statement.to_string().contains("kms:")).unwrap();
+    let of_key =
+        of_nodes(&facts).into_iter().find(|statement| statement.to_string().contains("kms:")).unwrap();
     insta::assert_snapshot!(of_key, @r#"{"Action":["kms:Decrypt"],"Condition":{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}},"Effect":"Allow","Resource":"arn:aws:kms:eu-west-1:123456789012:key/1234"}"#);
 }
 
@@ -284,8 +285,12 @@ fn machines_may_read_all_programs_of_the_store() {
     let after = model(&completed, &facts).unwrap();
     for role in ["nodes.demo.k8s.local", "masters.demo.k8s.local"] {
         assert_eq!(statements(&before, role), statements(&after, role));
-        let programs = r#"{"Action":["s3:GetObject"],"Effect":"Allow","Resource":"arn:aws:s3:::state/programs/*"}"#;
-        assert!(statements(&before, role).iter().any(|statement| statement.to_string() == programs), "{role}");
+        let programs =
+            r#"{"Action":["s3:GetObject"],"Effect":"Allow","Resource":"arn:aws:s3:::state/programs/*"}"#;
+        assert!(
+            statements(&before, role).iter().any(|statement| statement.to_string() == programs),
+            "{role}"
+        );
     }
 }
 

@@ -96,7 +96,10 @@ pub(super) struct Encryption {
 pub(super) async fn encryption(client: &Client, bucket: &str) -> Result<Option<Encryption>, Fault> {
     let answer = match client.get_bucket_encryption().bucket(bucket).send().await.map_err(Fault::from) {
         Ok(answer) => answer,
-        Err(fault) if matches!(fault.class, ErrorClass::NotFound | ErrorClass::Unsupported) => {
+        // Other services do not know the question, each in its own words.
+        Err(Fault {
+            class: ErrorClass::NotFound | ErrorClass::Unsupported | ErrorClass::Invalid, ..
+        }) => {
             return Ok(None);
         }
         Err(fault) => return Err(fault),

@@ -35,8 +35,7 @@ impl Call<'_> {
         } else if let Some(hint) = fault.hint() {
             (fault.message.clone(), Some(hint.to_owned()))
         } else if fault.class == ErrorClass::Denied && fault.status.is_some() {
-            let is_about_bucket =
-                action.contains("Bucket") || action.ends_with("EncryptionConfiguration");
+            let is_about_bucket = action.contains("Bucket") || action.ends_with("EncryptionConfiguration");
             let resource = if is_about_bucket { "" } else { "/*" };
             let partition = partition::of_region(region);
             let hint = match fault.refused_action() {

@@ -64,8 +64,11 @@ const EC2_KINDS: [(&str, &str); 15] = [
 ];
 
 /// Calls that name more than they are judged by.
-const JUDGED_BY: [(&str, &[&str]); 3] =
-    [("CreateRoute", &["route-table"]), ("ReplaceRoute", &["route-table"]), ("DeleteRoute", &["route-table"])];
+const JUDGED_BY: [(&str, &[&str]); 3] = [
+    ("CreateRoute", &["route-table"]),
+    ("ReplaceRoute", &["route-table"]),
+    ("DeleteRoute", &["route-table"]),
+];
 
 async fn ec2(view: &View<'_>) -> Result<Vec<Need>, ApiError> {
     let call = view.call;
@@ -132,7 +135,8 @@ fn named(params: &Params) -> Vec<&str> {
         None => true,
         Some((_, index)) => index.bytes().all(|byte| byte.is_ascii_digit()),
     };
-    let mut ids: Vec<&str> = params.iter().filter(|(name, _)| is_plain(name)).map(|(_, value)| value).collect();
+    let mut ids: Vec<&str> =
+        params.iter().filter(|(name, _)| is_plain(name)).map(|(_, value)| value).collect();
     ids.dedup();
     ids
 }
@@ -159,7 +163,10 @@ async fn autoscaling(view: &View<'_>) -> Result<Vec<Need>, ApiError> {
     );
     let mut context = Context::default();
     context.request_tags(tags(&call.params.structs("Tags")));
-    let params = Params::from_iter([("Filters.member.1.Name", "auto-scaling-group"), ("Filters.member.1.Values.member.1", name)]);
+    let params = Params::from_iter([
+        ("Filters.member.1.Name", "auto-scaling-group"),
+        ("Filters.member.1.Values.member.1", name),
+    ]);
     for tag in xml::items(&view.ask("autoscaling", "DescribeTags", params).await?, "Tags") {
         context.set(&format!("aws:ResourceTag/{}", xml::text(tag, "Key")), xml::text(tag, "Value"));
     }
@@ -198,7 +205,8 @@ async fn launch(view: &View<'_>) -> Result<Vec<Need>, ApiError> {
     if let Some(profile) = xml::find(&root, "iamInstanceProfile") {
         let name = [xml::text(profile, "name"), xml::text(profile, "arn")].concat();
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-        let asked = view.ask("iam", "GetInstanceProfile", Params::default().with("InstanceProfileName", name));
+        let asked =
+            view.ask("iam", "GetInstanceProfile", Params::default().with("InstanceProfileName", name));
         // A profile that does not exist is refused in other words.
         if let Ok(root) = asked.await {
             let roles = xml::texts(&root, "RoleName");
@@ -259,7 +267,9 @@ async fn balancers(view: &View<'_>) -> Result<Vec<Need>, ApiError> {
         return Ok(needs);
     }
     let classic = call.params.iter().filter(|(field, _)| field.starts_with("LoadBalancerName"));
-    let classic = classic.filter(|_| call.service == "elb").map(|(_, name)| (arn(&format!("loadbalancer/{name}")), name));
+    let classic = classic
+        .filter(|_| call.service == "elb")
+        .map(|(_, name)| (arn(&format!("loadbalancer/{name}")), name));
     let with_arn = named(&call.params).into_iter().filter(|value| value.starts_with("arn:"));
     let members = call.params.list("ResourceArns");
     let with_arn = with_arn.chain(members).map(|arn| (arn.to_owned(), arn));

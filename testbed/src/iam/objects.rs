@@ -109,6 +109,10 @@ fn use_of_key(action: &str, call: &AwsCall, key: &str) -> Option<Need> {
         true => key.to_owned(),
         false => format!("arn:{partition}:kms:{}:{ACCOUNT}:key/{key}", call.region),
     };
-    let context = Context::default().with("kms:ViaService", format!("s3.{}.{suffix}", call.region));
+    let mut context = Context::default().with("kms:ViaService", format!("s3.{}.{suffix}", call.region));
+    // moto keeps an alias as it was given, where AWS looks up its key.
+    if let Some((_, alias)) = key.split_once("alias/") {
+        context.set("kms:ResourceAliases", format!("alias/{alias}"));
+    }
     Some(Need { context, ..Need::new(action, arn) })
 }

@@ -83,8 +83,7 @@ impl Policies {
         let mut verdict = Verdict::NotAllowed;
         for statement in self.0.iter().filter(|statement| statement.is_about(action, resource)) {
             // What a testbed does not understand allows nothing, and denies all.
-            let holds =
-                statement.conditions.iter().all(|one| one.holds(context).unwrap_or(statement.denies));
+            let holds = statement.conditions.iter().all(|one| one.holds(context).unwrap_or(statement.denies));
             match (holds, statement.denies) {
                 (true, true) => return Verdict::Denied,
                 (true, false) => verdict = Verdict::Allowed,

@@ -36,10 +36,9 @@ pub(super) fn refuse(call: &AwsCall, caller: &Caller, need: &Need, is_explicit: 
 /// The caller's role is gone, and its credentials with it.
 pub(super) fn unknown(call: &AwsCall) -> ApiError {
     match call.protocol {
-        Protocol::Ec2 => ApiError::new(
-            "AuthFailure",
-            "AWS was not able to validate the provided access credentials",
-        ),
+        Protocol::Ec2 => {
+            ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
+        }
         Protocol::S3 => ApiError::new(
             "InvalidAccessKeyId",
             "The AWS Access Key Id you provided does not exist in our records.",
@@ -48,9 +47,8 @@ pub(super) fn unknown(call: &AwsCall) -> ApiError {
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
         ),
-        Protocol::Query | Protocol::RestXml => ApiError::new(
-            "InvalidClientTokenId",
-            "The security token included in the request is invalid.",
-        ),
+        Protocol::Query | Protocol::RestXml => {
+            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.")
+        }
     }
 }

@@ -22,12 +22,9 @@ async fn put_policy(admin: &Client, role: &str, statements: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_allowed_that_no_policy_allows() {
     let Some(admin) = client("us-west-1") else { return };
-    let role = role(
-        &admin,
-        "looks",
-        r#"[{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*"}]"#,
-    )
-    .await;
+    let role =
+        role(&admin, "looks", r#"[{"Effect":"Allow","Action":"ec2:DescribeInstances","Resource":"*"}]"#)
+            .await;
     role.call("ec2", "DescribeInstances", &[]).await.ok();
     let reply = role.call("ec2", "DescribeVpcs", &[]).await;
     assert_eq!((reply.status, reply.code()), (403, Some("UnauthorizedOperation")));
@@ -129,7 +126,10 @@ async fn who_gives_a_group_its_machines_passes_their_role() {
         )
     };
     put_policy(&admin, "operator", &may("lambda.amazonaws.com")).await;
-    assert_eq!(operator.call("autoscaling", "CreateAutoScalingGroup", &group).await.code(), Some("AccessDenied"));
+    assert_eq!(
+        operator.call("autoscaling", "CreateAutoScalingGroup", &group).await.code(),
+        Some("AccessDenied")
+    );
     put_policy(&admin, "operator", &may("ec2.amazonaws.com")).await;
     operator.call("autoscaling", "CreateAutoScalingGroup", &group).await.ok();
 }
@@ -166,10 +166,8 @@ async fn objects_that_are_not_there_are_for_those_who_may_list() {
 
     // What a customer's key encrypts is read by those who may use the key, through S3.
     let key = "arn:aws:kms:us-east-1:123456789012:key/1234";
-    let encrypted = [
-        ("x-amz-server-side-encryption", "aws:kms"),
-        ("x-amz-server-side-encryption-aws-kms-key-id", key),
-    ];
+    let encrypted =
+        [("x-amz-server-side-encryption", "aws:kms"), ("x-amz-server-side-encryption-aws-kms-key-id", key)];
     s3(&admin, "PUT", "/permissions/a/locked", &encrypted).await.ok();
     let reply = s3(&role, "GET", "/permissions/a/locked", &[]).await;
     assert!(reply.body.contains(&format!("perform: kms:Decrypt on resource: \"{key}\"")), "{}", reply.body);
