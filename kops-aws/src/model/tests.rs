@@ -4,6 +4,7 @@ use kops_core::inventory::Inventory;
 use kops_core::manifest::{self, Manifest, Recommendations, Role};
 use kops_core::node::NodeProgram;
 use kops_core::plan::{Purpose, plan};
+use kops_core::resource::FieldRule;
 use kops_core::ssh::PublicKey;
 use kops_core::state::Key;
 use kops_core::state_object::StateBacked;
@@ -224,6 +225,14 @@ fn facts_that_contradict_the_manifests_are_named() {
 }
 
 #[test]
+fn a_classic_load_balancer_checks_what_an_api_server_can_pass() {
+    let resources = model_of(&gossip());
+    let balancer = find(&resources, "ClassicLoadBalancer/api.demo.k8s.local");
+    assert_eq!(balancer.fields()["HealthCheck"]["Target"], "TCP:443");
+    assert_eq!(balancer.rule("HealthCheck"), FieldRule::IN_PLACE, "existing ones are put right");
+}
+
+#[test]
 fn user_data_is_short_and_names_contents_by_hash() {
     let completed = gossip();
     let mut facts = facts(&completed);
@@ -235,7 +244,7 @@ fn user_data_is_short_and_names_contents_by_hash() {
     let hash = ids_of_configs(&resources).into_iter().find(|id| id.contains("/nodes/")).unwrap();
     let hash = hash.rsplit_once('/').unwrap().1.trim_end_matches(".yaml");
     let (head, body) = text.split_at(text.find("\n# Another service").unwrap());
-    assert!(body.trim_end().ends_with("--config /opt/kops/conf/node.yaml"));
+    assert!(body.contains("\n/opt/kops/bin/kops-node --config /opt/kops/conf/node.yaml || "), "{body}");
     let head = head.replace(hash, "<config>").replace(&"f".repeat(64), "<program>");
     insta::assert_snapshot!(head, @r"
     #!/bin/sh

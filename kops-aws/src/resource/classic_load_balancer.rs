@@ -54,7 +54,7 @@ pub struct ClassicListener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClassicHealthCheck {
-    /// Protocol and port, such as `SSL:443`.
+    /// Protocol and port, such as `TCP:443`.
     pub target: String,
     /// How many successes in a row count as healthy.
     pub healthy_threshold: u32,

@@ -67,7 +67,7 @@ pub(crate) struct CreateClusterArgs {
     /// Where the API is reached from
     #[arg(long, value_enum)]
     api_loadbalancer_type: Option<BalancerType>,
-    /// Kind of load balancer of the API
+    /// Kind of load balancer of the API, by default a network load balancer
     #[arg(long, value_enum)]
     api_loadbalancer_class: Option<BalancerClass>,
     /// Whether machines are in public or private subnets

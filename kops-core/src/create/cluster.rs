@@ -71,12 +71,8 @@ fn api(draft: &Draft<'_>, dns: DnsType) -> Api {
     if has_hosted_zone && options.topology == Placement::Public && !wants_balancer {
         return Api { dns: Some(DnsAccess {}), load_balancer: None };
     }
-    let usual = match draft.shape {
-        Shape::Local => None,
-        Shape::Today => Some(LoadBalancerClass::Network),
-    };
     let balancer = LoadBalancer {
-        class: options.api_load_balancer_class.or(usual),
+        class: Some(options.api_load_balancer_class.unwrap_or(LoadBalancerClass::Network)),
         type_: Some(options.api_load_balancer_type.unwrap_or(LoadBalancerType::Public)),
         ..LoadBalancer::default()
     };

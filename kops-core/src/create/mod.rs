@@ -1,8 +1,8 @@
 //! The manifests of a new cluster, made from the options of `create cluster`.
 //!
 //! Clusters whose names end in `.k8s.local` get the shape that kops 1.10 gives them: groups `master-<zone>`, one group
-//! `nodes` over all zones, a classic load balancer. All others get today's: groups `control-plane-<zone>` and
-//! `nodes-<zone>`, a network load balancer, no hosted zone unless one is asked for.
+//! `nodes` over all zones. All others get today's: groups `control-plane-<zone>` and `nodes-<zone>`, no hosted zone unless
+//! one is asked for. Both get a network load balancer unless a classic one is asked for.
 
 mod cluster;
 mod error;

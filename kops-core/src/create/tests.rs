@@ -1,5 +1,7 @@
 use super::*;
-use crate::manifest::{Placement, Recommendations, complete, read, unsupported, validate, write};
+use crate::manifest::{
+    LoadBalancerClass, Placement, Recommendations, complete, read, unsupported, validate, write,
+};
 use proptest::prelude::*;
 
 fn options(name: &str, zones: &[&str]) -> Options {
@@ -37,6 +39,7 @@ fn local_names_get_the_shape_of_kops_1_10() {
     spec:
       api:
         loadBalancer:
+          class: Network
           type: Public
       authorization:
         rbac: {}
@@ -160,6 +163,20 @@ fn other_names_get_todays_shape() {
     let spec = created.cluster.spec;
     assert_eq!(spec.master_public_name, None);
     assert_eq!(spec.topology.unwrap().dns.unwrap().type_, Some(DnsType::None));
+}
+
+#[test]
+fn the_load_balancer_is_a_network_one_unless_a_classic_one_is_asked_for() {
+    for name in ["demo.k8s.local", "demo.example.com"] {
+        for (asked, expected) in [
+            (None, LoadBalancerClass::Network),
+            (Some(LoadBalancerClass::Classic), LoadBalancerClass::Classic),
+        ] {
+            let options = Options { api_load_balancer_class: asked, ..options(name, &["ap-northeast-1a"]) };
+            let api = manifests(&options).unwrap().cluster.spec.api.unwrap();
+            assert_eq!(api.load_balancer.unwrap().class, Some(expected), "{name}");
+        }
+    }
 }
 
 #[test]
