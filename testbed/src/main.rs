@@ -1,4 +1,5 @@
-//! `kops-testbed [ADDRESS:PORT]` runs the testbed for people, until interrupted: prints its endpoint, then every call.
+//! `kops-testbed [ADDRESS:PORT] [MACHINES]` runs the testbed for people, until interrupted: prints its endpoint, then
+//! every call. MACHINES is the folder of something that plays the machines (`Options::machines`).
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ async fn main() -> ExitCode {
             }
         }
     }
+    options.machines = std::env::args_os().nth(2).map(Into::into);
     let testbed = match Testbed::start(options) {
         Ok(testbed) => testbed,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! The testbed: moto, the proxy and the controls.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, sync::Arc};
@@ -31,6 +32,10 @@ pub struct Options {
     pub throttle: Option<Throttle>,
     /// No page of a list is larger than this, however large a page the client asks for. AWS may do so, too.
     pub page_size: Option<usize>,
+    /// Where something that plays the machines says what AWS would learn of them: `machines/<instance>/console.log`,
+    /// and in `health.json` what the checks of load balancers have found. Without it, consoles are empty, and every
+    /// machine is healthy.
+    pub machines: Option<PathBuf>,
     /// Called after every call.
     pub on_call: Option<fn(&Call)>,
 }
@@ -45,6 +50,7 @@ impl Default for Options {
             uplink: None,
             throttle: None,
             page_size: None,
+            machines: None,
             on_call: None,
         }
     }
@@ -100,7 +106,7 @@ impl Testbed {
     /// # Errors
     /// If moto is not installed, does not come up, or the system refuses a process, a thread or a port.
     pub fn start(options: Options) -> Result<Self, TestbedError> {
-        let moto = Moto::start(&options.python, &options.images)?;
+        let moto = Moto::start(&options.python, &options.images, options.machines.as_deref())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("kops-testbed")

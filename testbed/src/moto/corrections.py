@@ -3,15 +3,21 @@
 Written for moto 5.2. What AWS refuses is not here: that is the proxy's.
 """
 
+import json
+from pathlib import Path
+
 from moto.autoscaling import models as autoscaling
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import instances, launch_templates, nat_gateways, route_tables, subnets
 from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
+from moto.ec2.responses.general import General
 from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.subnets import Subnets as SubnetResponse
+from moto.elb import models as elb
 from moto.elbv2 import models as elbv2
 from moto.s3 import models as s3
 from moto.utilities.utils import get_partition
@@ -314,9 +320,54 @@ def correct_buckets():
     s3.S3Backend.create_bucket = create_bucket
 
 
-def correct_moto():
+def correct_machines(folder):
+    """What AWS learns from machines is read from a folder, if something plays them: their consoles
+    (`machines/<instance>/console.log`), and what the checks of load balancers have found (`health.json`: state, and for
+    target groups reason and description, by target group or load balancer, and instance)."""
+
+    def get_console_output(self):
+        instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        console = folder / "machines" / instance.id / "console.log" if folder else None
+        text = console.read_bytes()[-65536:] if console and console.exists() else b""
+        output = Base64EncodedString.from_raw_string(text.decode(errors="replace"))
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
+
+    General.get_console_output = get_console_output
+    if not folder:
+        return
+
+    def found(of, instance, otherwise):
+        health = folder / "health.json"
+        checked = json.loads(health.read_text()) if health.exists() else {}
+        return checked.get(of, {}).get(instance, otherwise)
+
+    health_for = elbv2.FakeTargetGroup.health_for
+
+    def checked_health_for(self, target, ec2_backend):
+        health = health_for(self, target, ec2_backend)
+        if health.status == "healthy":
+            registered = ["initial", "Elb.RegistrationInProgress", "Target registration is in progress"]
+            health.status, health.reason, health.description = found(self.arn, target["Id"], registered)
+        return health
+
+    describe_instance_health = elb.ELBBackend.describe_instance_health
+
+    def describe_checked_health(self, lb_name, instances):
+        return [
+            {**item, "State": found(lb_name, item["InstanceId"], ["OutOfService"])[0]}
+            if item["State"] == "InService"
+            else item
+            for item in describe_instance_health(self, lb_name, instances)
+        ]
+
+    elbv2.FakeTargetGroup.health_for = checked_health_for
+    elb.ELBBackend.describe_instance_health = describe_checked_health
+
+
+def correct_moto(machines=None):
     correct_networks()
     correct_launch_templates()
     correct_scaling_groups()
     correct_load_balancers()
     correct_buckets()
+    correct_machines(Path(machines) if machines else None)

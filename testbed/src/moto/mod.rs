@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,14 +128,22 @@ pub(crate) struct Moto {
 
 impl Moto {
     /// Starts moto on a port that the system chooses, and waits until it listens there.
-    pub(crate) fn start(python: &str, images: &[Image]) -> Result<Self, TestbedError> {
+    pub(crate) fn start(
+        python: &str,
+        images: &[Image],
+        machines: Option<&Path>,
+    ) -> Result<Self, TestbedError> {
         let images: Vec<_> = images.iter().map(Image::to_json).collect();
         let mut child = Command::new(python)
             .arg("-c")
             .arg(include_str!("launcher.py"))
             .arg(
-                serde_json::json!({ "images": images, "corrections": include_str!("corrections.py") })
-                    .to_string(),
+                serde_json::json!({
+                    "images": images,
+                    "corrections": include_str!("corrections.py"),
+                    "machines": machines,
+                })
+                .to_string(),
             )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -46,15 +46,7 @@ impl Objects {
             return Ok(());
         }
         match self.region(upstream, call, bucket).await? {
-            // <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html>
-            Some(region) if region != call.region => Err(ApiError {
-                code: "PermanentRedirect".to_owned(),
-                message: format!(
-                    "The bucket you are attempting to access must be addressed using the specified endpoint: {region}"
-                ),
-                status: StatusCode::MOVED_PERMANENTLY,
-                bucket_region: Some(region),
-            }),
+            Some(region) if region != call.region => Err(elsewhere(region)),
             _ => Ok(()),
         }
     }
@@ -98,6 +90,47 @@ impl Objects {
         parts
     }
 }
+
+/// Buckets of regions that opened after 20 March 2019 are not known everywhere: no redirect leads to them.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html>
+fn elsewhere(region: String) -> ApiError {
+    let is_old = OLD_REGIONS.contains(&region.as_str()) || region.starts_with("us-gov-");
+    let (code, status, message) = if is_old {
+        let message =
+            "The bucket you are attempting to access must be addressed using the specified endpoint."
+                .to_owned();
+        ("PermanentRedirect", StatusCode::MOVED_PERMANENTLY, message)
+    } else {
+        let message = format!(
+            "The {region} location constraint is incompatible for the region specific endpoint this request was sent to."
+        );
+        ("IllegalLocationConstraintException", StatusCode::BAD_REQUEST, message)
+    };
+    ApiError { code: code.to_owned(), message, status, bucket_region: Some(region) }
+}
+
+/// The regions that were open by then.
+const OLD_REGIONS: [&str; 19] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
 fn check_digests(headers: &HeaderMap, body: &Bytes) -> Result<(), ApiError> {

@@ -6,6 +6,7 @@ mod client;
 mod dependencies;
 mod groups;
 mod launch;
+mod machines;
 mod network;
 mod objects;
 mod pages;

@@ -38,6 +38,10 @@ async fn a_bucket_is_in_one_region() {
     let reply = there.s3("GET", "/regional?list-type=2", &[], "").await.unwrap();
     assert_eq!((reply.status, reply.code()), (301, Some("PermanentRedirect")));
     here.s3("GET", "/regional?list-type=2", &[], "").await.unwrap().ok();
+    // No redirect leads to the buckets of newer regions.
+    bucket(&there, "new-regional", "eu-central-2").await;
+    let reply = here.s3("GET", "/new-regional/key", &[], "").await.unwrap();
+    assert_eq!((reply.status, reply.code()), (400, Some("IllegalLocationConstraintException")));
     assert_eq!(there.s3("GET", "/none?list-type=2", &[], "").await.unwrap().code(), Some("NoSuchBucket"));
     here.s3("DELETE", "/regional", &[], "").await.unwrap().ok();
     bucket(&there, "regional", "eu-central-2").await;
