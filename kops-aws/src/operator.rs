@@ -85,6 +85,7 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "ec2:DescribeVpcs",
     "ec2:DetachInternetGateway",
     "ec2:DisassociateRouteTable",
+    "ec2:GetConsoleOutput",
     "ec2:ImportKeyPair",
     "ec2:ModifyLaunchTemplate",
     "ec2:ModifySubnetAttribute",

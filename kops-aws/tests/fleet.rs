@@ -186,9 +186,10 @@ async fn the_fleet_on_aws_keeps_the_laws() {
     use kops_aws::provider::AwsProvider;
 
     let name = "the_fleet_on_aws_keeps_the_laws";
-    let Some(testbed) = kops_testbed::required_or_skip(name, kops_testbed::Options::default()) else {
-        return;
-    };
+    let machines = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("fleet");
+    let _ = std::fs::remove_dir_all(&machines);
+    let options = kops_testbed::Options { machines: Some(machines.clone()), ..Default::default() };
+    let Some(testbed) = kops_testbed::required_or_skip(name, options) else { return };
     let options =
         AwsOptions { region: Some("us-east-1".to_owned()), endpoint: Some(testbed.endpoint().to_owned()) };
     let credentials = kops_aws::s3::Credentials::new("test", "test", None, None, "test");
@@ -202,5 +203,33 @@ async fn the_fleet_on_aws_keeps_the_laws() {
     let address = bench.kops.api_server(CLUSTER).await.unwrap();
     assert!(address.url.starts_with("https://") && address.url.contains("elb"), "{address:?}");
     assert_eq!(address.name, "api.internal.fleet.k8s.local");
+    consoles(&bench, &testbed, &machines).await;
     testbed.assert_no_gaps();
+}
+
+/// Consoles are read as they are now, or, of instances whose consoles cannot be, as they were after the start.
+#[cfg(feature = "sdk")]
+async fn consoles<P: Provider>(
+    bench: &Bench<P>,
+    testbed: &kops_testbed::Testbed,
+    machines: &std::path::Path,
+) {
+    use kops_testbed::{Fault, Rule};
+
+    let nodes = bench.group("nodes").await;
+    let [first, second, ..] = attached(&nodes)[..] else { panic!("{nodes:?}") };
+    let folder = machines.join("machines").join(first.id.as_str());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("console.log"), "kops: no role yet\n").unwrap();
+    let console = async |instance: &Instance| bench.fleet().console(&scope(), &instance.id).await;
+    assert_eq!(console(first).await.unwrap().as_deref(), Some("kops: no role yet\n"));
+    assert_eq!(console(second).await.unwrap(), None);
+    let old = Fault::Fail { code: "UnsupportedOperation".to_owned() };
+    testbed.inject(Rule::on("ec2", "GetConsoleOutput", old).nth(1));
+    assert_eq!(console(first).await.unwrap().as_deref(), Some("kops: no role yet\n"));
+    let denied = Fault::Fail { code: "UnauthorizedOperation".to_owned() };
+    testbed.inject(Rule::on("ec2", "GetConsoleOutput", denied));
+    let error = console(first).await.unwrap_err();
+    assert_eq!(error.hint.as_deref(), Some("the credentials need to be allowed ec2:GetConsoleOutput"));
+    testbed.clear_faults();
 }

@@ -163,6 +163,13 @@ pub trait Fleet: Send + Sync + fmt::Debug + fmt::Display {
         instance: &Handle,
         capacity: Capacity,
     ) -> Result<(), CloudError>;
+
+    /// Returns the end of what an instance has written to its console, or `None` if it has written nothing, or has no
+    /// console.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn console(&self, scope: &Scope, instance: &Handle) -> Result<Option<String>, CloudError>;
 }
 
 impl Instance {

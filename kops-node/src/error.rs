@@ -15,6 +15,8 @@ pub struct NodeError {
     pub retry: Retry,
     /// What to do.
     pub hint: Option<String>,
+    /// The last lines of what failed, in its own words.
+    pub said: Vec<String>,
     /// The cause.
     #[source]
     pub source: Option<Cause>,
@@ -26,7 +28,14 @@ pub type Done = Result<(), NodeError>;
 impl NodeError {
     /// A failure that waiting does not cure.
     pub fn lasting(step: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { step: step.into(), reason: reason.into(), retry: Retry::Never, hint: None, source: None }
+        Self {
+            step: step.into(),
+            reason: reason.into(),
+            retry: Retry::Never,
+            hint: None,
+            said: Vec::new(),
+            source: None,
+        }
     }
 
     /// Something that is not there yet.
@@ -69,6 +78,13 @@ impl NodeError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the last words of what failed.
+    #[must_use]
+    pub fn with_said(mut self, lines: Vec<String>) -> Self {
+        self.said = lines;
         self
     }
 

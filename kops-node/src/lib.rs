@@ -29,6 +29,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod watch;
 
 pub use error::{Done, NodeError};
 pub use files::Root;

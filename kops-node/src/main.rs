@@ -12,6 +12,7 @@ use kops_aws::{S3Options, S3StateStore};
 use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
 use kops_core::node::NodeConfig;
+use kops_core::node::console::ALL_IS_WELL;
 use kops_node::{Lock, Names, Node, NodeError, Problem, Programs, Root, Status, System};
 use tokio::sync::watch;
 
@@ -75,8 +76,7 @@ fn say(text: &str) {
 }
 
 fn tell(problem: &Problem) {
-    let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    say(&format!("{}: {}{hint}", problem.step, problem.reason));
+    say(&problem.to_string());
 }
 
 async fn install(config: &std::path::Path, root: &Root) -> Result<(), NodeError> {
@@ -141,7 +141,12 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
     let node = match node(config, root.clone()).await {
         Ok(node) => node,
         Err(error) => {
-            Status { problems: vec![Problem::from(&error)] }.save(&root)?;
+            let status = Status { problems: vec![Problem::from(&error)] };
+            // Systemd starts this program again at once: only news are told.
+            if Status::load(&root).is_none_or(|last| last.essence() != status.essence()) {
+                status.tell_console(&root);
+            }
+            status.save(&root)?;
             return Err(error);
         }
     };
@@ -164,16 +169,17 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             errors.extend(node.configure().await);
         }
         settled = errors.is_empty();
-        let problems = errors.iter().map(Problem::from).chain(backups.borrow().clone()).collect();
-        let status = Status { problems };
+        // First, for it may be the reason of everything else. Nobody has to look at all again because of it.
+        let faults = node.watch().await;
+        let problems = faults.iter().chain(&errors).map(Problem::from).chain(backups.borrow().clone());
+        let status = Status { problems: problems.collect() };
         status.save(&root)?;
-        if last.as_ref() != Some(&status) {
+        // Last words change all the time.
+        if last.as_ref().is_none_or(|last| last.essence() != status.essence()) {
             status.problems.iter().for_each(tell);
+            status.tell_console(&root);
             if status.problems.is_empty() {
-                say(&format!(
-                    "everything is as it should be, {:.1} s after the start",
-                    start.elapsed().as_secs_f32()
-                ));
+                say(&format!("{ALL_IS_WELL}, {:.1} s after the start", start.elapsed().as_secs_f32()));
             }
             last = Some(status);
         }
@@ -210,10 +216,14 @@ fn keep_backups(node: &Node) -> watch::Receiver<Vec<Problem>> {
 }
 
 fn status(root: &Root) -> ExitCode {
+    let is_at_work = Lock::is_held(root);
+    if !is_at_work {
+        say(&format!("{UNIT} is not at work, or only root may see it (`journalctl -u {UNIT}` says why)"));
+    }
     match Status::load(root) {
         None => say("no run has ended yet since the machine was switched on"),
-        Some(status) if status.problems.is_empty() => {
-            say("everything is as it should be");
+        Some(status) if status.problems.is_empty() && is_at_work => {
+            say(ALL_IS_WELL);
             return ExitCode::SUCCESS;
         }
         Some(status) => status.problems.iter().for_each(tell),

@@ -16,7 +16,7 @@ use crate::files::Root;
 use crate::invitation::Invitation;
 use crate::names::Names;
 use crate::system::{System, must};
-use crate::{addons, certificates, clock, disk, host, join, nodes, program, unit};
+use crate::{addons, certificates, clock, disk, host, join, nodes, program, unit, watch};
 
 /// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
 const DOWNLOADS: usize = 3;
@@ -202,6 +202,15 @@ impl Node {
         let names = self.names.lead(self, &peers, &volumes).await;
         let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
         names.err().into_iter().chain(nodes).chain(addons).collect()
+    }
+
+    /// Looks at the units that were started, and returns those that do not stay up.
+    pub async fn watch(&self) -> Vec<NodeError> {
+        match self.plan().await {
+            Ok((_, plan)) => watch::faults(&plan.units, self.system.as_ref(), &self.root).await,
+            // The steps that need the plan tell why there is none.
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change. Settings

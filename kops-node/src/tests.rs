@@ -32,6 +32,7 @@ mod names;
 mod power;
 mod probe;
 mod refusing;
+mod watch;
 
 use air::Air;
 pub(crate) use power::Power;
@@ -367,7 +368,9 @@ async fn a_broken_join_document_gives_no_secret_away() {
 #[test]
 fn one_run_at_a_time() {
     let bench = bench();
+    assert!(!Lock::is_held(&bench.node.root));
     let lock = Lock::take(&bench.node.root).unwrap();
+    assert!(Lock::is_held(&bench.node.root));
     let error = Lock::take(&bench.node.root).unwrap_err();
     let holder = std::process::id();
     assert_eq!(
@@ -375,6 +378,7 @@ fn one_run_at_a_time() {
         format!("lock: another kops-node (process {holder}) is at work on this machine")
     );
     drop(lock);
+    assert!(!Lock::is_held(&bench.node.root), "the status says that nobody is at work");
     Lock::take(&bench.node.root).unwrap();
 }
 

@@ -68,12 +68,17 @@ pub(crate) async fn stop(step: &str, units: &[&str], system: &dyn System, root: 
     must(system, step, "systemctl", &[&["stop"][..], &there].concat(), "").await.map(drop)
 }
 
-fn step(unit: &Unit) -> String {
+pub(crate) fn step(unit: &Unit) -> String {
     format!("unit {}", unit.name)
 }
 
 fn record(unit: &Unit) -> String {
     format!("{STARTED}/{}", unit.name)
+}
+
+/// Whether it was ever started on this machine.
+pub(crate) fn was_started(unit: &Unit, root: &Root) -> bool {
+    root.path(&record(unit)).exists()
 }
 
 fn is_as_started(unit: &Unit, root: &Root) -> bool {

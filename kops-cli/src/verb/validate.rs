@@ -103,17 +103,20 @@ fn report(loaded: &LoadedCluster, health: &Health) -> String {
     let name = loaded.cluster.name();
     let mut text = format!("INSTANCE GROUPS\n{}\n", group_table(&loaded.cluster, &loaded.groups));
     if health.unreachable.is_some() {
-        return text;
+        return if health.failures.is_empty() { text } else { text + &failures(health) };
     }
     let nodes = health.nodes.iter().map(|n| [n.name.clone(), n.role.to_string(), n.status.clone()]);
     text += &format!("NODE STATUS\n{}\n", table(["NAME", "ROLE", "READY"], nodes.collect()));
     if health.is_healthy() {
         return text + &format!("Your cluster {name} is ready\n");
     }
-    let failures = health
+    text + &failures(health) + "Validation Failed\n"
+}
+
+fn failures(health: &Health) -> String {
+    let rows = health
         .failures
         .iter()
         .map(|failure| [failure.kind.to_string(), failure.name.clone(), failure.to_string()]);
-    text += &format!("VALIDATION ERRORS\n{}\n", table(["KIND", "NAME", "MESSAGE"], failures.collect()));
-    text + "Validation Failed\n"
+    format!("VALIDATION ERRORS\n{}\n", table(["KIND", "NAME", "MESSAGE"], rows.collect()))
 }

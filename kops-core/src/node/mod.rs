@@ -9,6 +9,7 @@ mod catalog;
 mod changes;
 mod cloud;
 mod config;
+pub mod console;
 mod labels;
 mod machine;
 mod mime;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::running::Running;
@@ -8,7 +9,7 @@ use crate::clock::later;
 use crate::error::Retry;
 use crate::provider::Provider;
 use crate::rolling::Observation;
-use crate::validation::{Health, Streak, ValidateOptions, Verdict, validate};
+use crate::validation::{Health, Streak, ValidateOptions, Verdict, explain, machines_to_ask, validate};
 
 /// How a cluster is validated. The defaults are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +68,11 @@ impl<P: Provider> Kops<P> {
                 let verdict = streak.look(&health, now);
                 on_look(&health, verdict);
                 // What looks healthy at the end gets the time to prove it.
-                if verdict == Verdict::Healthy || (now >= until && verdict != Verdict::Settling) {
+                if verdict == Verdict::Healthy {
                     return Ok((health, verdict));
+                }
+                if now >= until && verdict != Verdict::Settling {
+                    return Ok((self.explained(running, &seen, health).await, verdict));
                 }
             }
             tokio::select! {
@@ -89,5 +93,19 @@ impl<P: Provider> Kops<P> {
             None => running.insert(self.running(cluster, Access::Kubernetes).await?),
         };
         self.look(running).await
+    }
+
+    /// Adds to what is wrong what the machines in question say of it. A console that cannot be read adds nothing.
+    async fn explained(&self, running: &Running, seen: &Observation, mut health: Health) -> Health {
+        let Some(fleet) = self.provider.fleet() else { return health };
+        let groups = &running.completed.groups;
+        let machines = machines_to_ask(groups, seen, &health);
+        let read = machines.into_iter().map(async |instance| {
+            let console = fleet.console(&running.scope, &instance).await.ok()??;
+            Some((instance, console))
+        });
+        let consoles = join_all(read).await.into_iter().flatten().collect();
+        explain(&mut health, groups, seen, &consoles);
+        health
     }
 }

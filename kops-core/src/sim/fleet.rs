@@ -51,6 +51,11 @@ impl<R: Simulated> Fleet for SimCloud<R> {
         })
         .await
     }
+
+    /// Simulated machines have no console.
+    async fn console(&self, _: &Scope, _: &Handle) -> Result<Option<String>, CloudError> {
+        Ok(None)
+    }
 }
 
 fn groups<R: Simulated>(

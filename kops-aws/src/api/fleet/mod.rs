@@ -1,5 +1,6 @@
 //! Scaling groups and their instances on AWS as a [`Fleet`].
 
+mod console;
 mod observe;
 mod template;
 
@@ -32,6 +33,10 @@ impl Fleet for AwsCloud {
         capacity: Capacity,
     ) -> Result<(), CloudError> {
         boxed(|| terminate(self.api(), group, instance, capacity)).await
+    }
+
+    async fn console(&self, _: &Scope, instance: &Handle) -> Result<Option<String>, CloudError> {
+        boxed(|| console::read(self.api(), instance)).await
     }
 }
 

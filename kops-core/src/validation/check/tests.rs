@@ -4,6 +4,7 @@ use super::*;
 use crate::cluster_api::{Controller, PodRef};
 use crate::fleet::{Membership, TemplateVersion};
 use crate::manifest::{InstanceGroupSpec, Metadata};
+use crate::validation::{explain, machines_to_ask};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -130,4 +131,40 @@ fn an_api_that_does_not_answer_is_not_an_unhealthy_cluster() {
     seen.cluster = ClusterView::Unreachable("no route to host".into());
     let health = validate(&groups, &seen, ValidateOptions::default(), at(600));
     assert!(health.failures.is_empty() && !health.is_healthy());
+}
+
+#[test]
+fn machines_that_are_no_healthy_nodes_say_why_themselves() {
+    let (groups, seen) = world();
+    let mut health = validate(&groups, &seen, ValidateOptions::default(), at(600));
+    let ids = ["i-cp", "i-a", "i-b"].map(|id| Handle(id.into()));
+    // One that is still starting has nothing to say.
+    assert_eq!(machines_to_ask(&groups, &seen, &health), ids);
+    let console =
+        "kops-node: unit kubelet.service: it does not stay up (its last words: unknown flag: --x)\n";
+    let [_, a, b] = ids;
+    let consoles = BTreeMap::from([(b, console.to_owned()), (a, "[ 1.0] Linux\n".to_owned())]);
+    explain(&mut health, &groups, &seen, &consoles);
+    let told = lines(&health);
+    let of = |name: &str| told.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(
+        of("machine i-b").ends_with(
+            ": it says: unit kubelet.service: it does not stay up (its last words: unknown flag: --x)"
+        ),
+        "{told}"
+    );
+    assert!(of("node-i-a").ends_with(": KubeletNotReady"), "who says nothing is judged as before: {told}");
+}
+
+#[test]
+fn a_control_plane_that_does_not_answer_says_why_on_its_consoles() {
+    let (groups, mut seen) = world();
+    seen.cluster = ClusterView::Unreachable("no route".into());
+    let mut health = validate(&groups, &seen, ValidateOptions::default(), at(600));
+    let asked = machines_to_ask(&groups, &seen, &health);
+    assert_eq!(asked, [Handle("i-cp".into())]);
+    let console = "kops-node: disks: no volume is there for etcd main a\n".to_owned();
+    explain(&mut health, &groups, &seen, &BTreeMap::from([(asked[0].clone(), console)]));
+    insta::assert_snapshot!(lines(&health), @"Machine: machine i-cp of the control plane has a problem: it says: disks: no volume is there for etcd main a");
+    assert!(health.unreachable.is_some());
 }
