@@ -320,6 +320,26 @@ async fn an_answer_that_breaks_off_is_fetched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_service_may_name_the_region_of_a_bucket() {
+    let name = "another_service_may_name_the_region_of_a_bucket";
+    let Some(aws) = required_or_skip(name, Options::default()) else { return };
+    let options = |config: SdkConfig| S3Options {
+        config: Some(config),
+        endpoint: Some(aws.endpoint().to_owned()),
+        ..S3Options::default()
+    };
+    // S3 redirects to the first, and refuses calls to the second, which came later.
+    for region in ["eu-west-1", "eu-south-1"] {
+        let url = format!("s3://state-{region}");
+        create_state_store(&url, options(config(aws.endpoint(), region).await)).await.unwrap();
+        let here = options(config(aws.endpoint(), "us-east-1").await);
+        let store = S3StateStore::open(&url, here).await.unwrap();
+        assert_eq!(store.region(), region);
+        store.put(&key("demo/config"), b"x", Put::IfAbsent).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn want_of_credentials_is_told_from_want_of_permission() {
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))

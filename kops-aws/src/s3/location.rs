@@ -71,7 +71,7 @@ pub(super) async fn locate(url: &S3Url, regions: &Regions<'_>) -> Result<Located
             Ok(Located { client, region: region.to_owned(), refused: None })
         }
         // HEAD answers have no body, so no code: a redirect, or a refusal, names the region in a header.
-        Err(fault) if is_elsewhere(&fault) && is_aws => {
+        Err(fault) if is_elsewhere(&fault) => {
             let Some(region) = fault.bucket_region.clone().filter(|region| *region != home) else {
                 return Err(call.failed(fault));
             };

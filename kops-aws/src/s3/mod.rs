@@ -89,7 +89,7 @@ pub struct S3Options {
     /// Where a bucket is looked for first, and made; by default the region of `config`.
     pub region: Option<String>,
     /// Another service that speaks S3. It is addressed by path (`endpoint/bucket/key`), and its buckets are taken to be
-    /// in the region that is asked first.
+    /// in the region that is asked first, unless it refuses and names another.
     pub endpoint: Option<String>,
     /// The KMS key to encrypt new objects with; `None` leaves it to the bucket, and where the bucket says nothing, to
     /// S3's own keys (AES256).
