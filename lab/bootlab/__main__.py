@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import requirements
+from . import places, requirements
 
 
 def main() -> int:
@@ -20,6 +20,8 @@ def main() -> int:
     for parser in (trial_parser, verbs.add_parser("trial")):
         parser.add_argument("--masters", type=int, choices=(1, 3), default=1)
         parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--balancer", choices=("classic", "network"), help="another load balancer than `kops` chooses")
+        parser.add_argument("--state-region", default=places.REGION, help="the region of the bucket with the state")
     verbs.add_parser("inside")
     arguments = root.parse_args()
 
@@ -27,6 +29,7 @@ def main() -> int:
         print(f"SKIPPED: the boot lab needs {'; '.join(lacks)}", flush=True)
         return 0
     from . import inside, machine, session, trial
+    from .cluster import Options
 
     try:
         match arguments.verb:
@@ -37,11 +40,13 @@ def main() -> int:
             case "down":
                 session.stop()
             case "trial":
-                trial.main(arguments.masters, arguments.workers)
+                trial.main(Options(arguments.masters, arguments.workers, arguments.balancer, arguments.state_region))
             case "try":
                 session.start(arguments.baked)
-                counts = ["--masters", str(arguments.masters), "--workers", str(arguments.workers)]
-                status = session.execute([sys.executable, "-m", "bootlab", "trial", *counts])
+                options = ["--masters", str(arguments.masters), "--workers", str(arguments.workers)]
+                options += ["--state-region", arguments.state_region]
+                options += ["--balancer", arguments.balancer] if arguments.balancer else []
+                status = session.execute([sys.executable, "-m", "bootlab", "trial", *options])
                 if not arguments.keep:
                     session.stop()
                 return status

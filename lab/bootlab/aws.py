@@ -31,11 +31,53 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Check:
+    """How a load balancer finds out which machines work."""
+
+    protocol: str
+    # None for the port that gets the traffic.
+    port: int | None
+    path: str
+    # HTTP statuses of machines that work.
+    codes: range
+    interval: float
+    timeout: float
+    healthy: int
+    unhealthy: int
+    is_classic: bool
+
+    def __str__(self) -> str:
+        return f"{self.protocol}:{self.port or 'traffic port'}{self.path}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine that a load balancer leads to."""
+
+    instance: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Where a port of a load balancer leads."""
+
+    # The ARN of the target group, or the name of the classic load balancer.
+    id: str
+    targets: tuple[Target, ...]
+    check: Check
+    is_classic: bool
+    # Whether machines see the address of the client.
+    keeps_client: bool
+
+
+@dataclass(frozen=True)
 class Balancer:
-    """A load balancer: where each of its ports leads, as address and port."""
+    """A load balancer: where each of its ports leads."""
 
     name: str
-    targets: dict[int, list[tuple[str, int]]]
+    pools: dict[int, Pool]
 
 
 @dataclass(frozen=True)
@@ -87,29 +129,37 @@ class Aws:
         balancers = []
         for balancer in self.elb.describe_load_balancers()["LoadBalancerDescriptions"]:
             members = [instances[item["InstanceId"]] for item in balancer["Instances"] if item["InstanceId"] in instances]
-            listeners = [listener["Listener"] for listener in balancer["ListenerDescriptions"]]
-            targets = {
-                listener["LoadBalancerPort"]: [(member.address, listener["InstancePort"]) for member in members]
-                for listener in listeners
-            }
-            balancers.append(Balancer(balancer["DNSName"], targets))
+            listeners = [description["Listener"] for description in balancer["ListenerDescriptions"]]
+            check = _classic_check(balancer.get("HealthCheck") or _usual_check(listeners))
+            pools = {}
+            for listener in listeners:
+                targets = tuple(Target(member.id, member.address, listener["InstancePort"]) for member in members)
+                pool = Pool(balancer["LoadBalancerName"], targets, check, is_classic=True, keeps_client=False)
+                pools[listener["LoadBalancerPort"]] = pool
+            balancers.append(Balancer(balancer["DNSName"], pools))
         return balancers
 
     def _network(self, instances: dict[str, Instance]) -> list[Balancer]:
         balancers = []
         for balancer in self.elbv2.describe_load_balancers()["LoadBalancers"]:
             listeners = self.elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-            targets = {
-                listener["Port"]: self._registered(listener["DefaultActions"][0]["TargetGroupArn"], instances)
+            pools = {
+                listener["Port"]: self._group(listener["DefaultActions"][0]["TargetGroupArn"], instances)
                 for listener in listeners
             }
-            balancers.append(Balancer(balancer["DNSName"], targets))
+            balancers.append(Balancer(balancer["DNSName"], pools))
         return balancers
 
-    def _registered(self, group: str, instances: dict[str, Instance]) -> list[tuple[str, int]]:
-        health = self.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        targets = [item["Target"] for item in health]
-        return [(instances[item["Id"]].address, item["Port"]) for item in targets if item["Id"] in instances]
+    def _group(self, arn: str, instances: dict[str, Instance]) -> Pool:
+        (group,) = self.elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
+        attributes = self.elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+        attributes = {item["Key"]: item["Value"] for item in attributes}
+        health = self.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        registered = [item["Target"] for item in health if item["Target"]["Id"] in instances]
+        targets = tuple(Target(item["Id"], instances[item["Id"]].address, item["Port"]) for item in registered)
+        # The default for instances: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html
+        keeps_client = attributes.get("preserve_client_ip.enabled", "true") == "true"
+        return Pool(arn, targets, _check(group), is_classic=False, keeps_client=keeps_client)
 
     def _routes(self, instances: dict[str, Instance]) -> dict[str, str]:
         by_interface = {instance.interface: instance for instance in instances.values()}
@@ -127,6 +177,45 @@ class Aws:
 
     def _role(self, profile: str) -> str:
         return self.iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"][0]["RoleName"]
+
+
+def _usual_check(listeners: list[dict]) -> dict:
+    """What a classic load balancer checks until somebody says what."""
+    target = f"TCP:{listeners[0]['InstancePort']}"
+    return {"Target": target, "Interval": 30, "Timeout": 5, "HealthyThreshold": 10, "UnhealthyThreshold": 2}
+
+
+def _classic_check(found: dict) -> Check:
+    """Of a target such as `TCP:443` or `HTTP:80/healthz`."""
+    protocol, rest = found["Target"].split(":", 1)
+    port, slash, path = rest.partition("/")
+    return Check(
+        protocol=protocol,
+        port=int(port),
+        path=slash + path,
+        codes=range(200, 201),
+        interval=found["Interval"],
+        timeout=found["Timeout"],
+        healthy=found["HealthyThreshold"],
+        unhealthy=found["UnhealthyThreshold"],
+        is_classic=True,
+    )
+
+
+def _check(group: dict) -> Check:
+    port = group.get("HealthCheckPort", "traffic-port")
+    protocol = group["HealthCheckProtocol"]
+    return Check(
+        protocol=protocol,
+        port=None if port == "traffic-port" else int(port),
+        path=group.get("HealthCheckPath", "/") if protocol in ("HTTP", "HTTPS") else "",
+        codes=range(200, 400),
+        interval=group["HealthCheckIntervalSeconds"],
+        timeout=group["HealthCheckTimeoutSeconds"],
+        healthy=group["HealthyThresholdCount"],
+        unhealthy=group["UnhealthyThresholdCount"],
+        is_classic=False,
+    )
 
 
 def _instance(item: dict, roots: set[str]) -> Instance:

@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
 from . import image, machine, places
 from .aws import Aws
 
-KUBERNETES = "1.20.2"
 # Machines are what image.py makes, whatever this image is on AWS.
 IMAGE = "136693071363/debian-12-amd64-20260701-2100"
 
@@ -18,7 +18,7 @@ IMAGE = "136693071363/debian-12-amd64-20260701-2100"
 TELL = """
 /opt/kops/bin/kops-node status
 systemctl list-units --failed --no-legend --no-pager
-grep kops: /var/log/cloud-init-output.log | tail -n 3
+journalctl -u kops-bootstrap -n 3 --no-pager --output=cat
 journalctl -u kops-node -n 10 --no-pager --output=cat
 journalctl -p warning -n 10 --no-pager --output=short
 """
@@ -43,38 +43,58 @@ def eventually(what: str, seconds: float, check: Callable[[], object]):
     raise Broken(f"{what}: not within {seconds:.0f} s ({last})")
 
 
-def run(*command: str | Path, text: str | None = None, seconds: float = 300) -> str:
-    """What a command says; one that fails breaks the trial."""
+def run(*command: str | Path, text: str | None = None, seconds: float = 300, status: int = 0) -> str:
+    """What a command says; one that ends with another status than this breaks the trial."""
     words = " ".join(str(word) for word in command)
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired as error:
         said = b"".join(part for part in (error.stdout, error.stderr) if part).decode()
         raise Broken(f"{words}: not done within {seconds:.0f} s\n{said}") from None
-    if done.returncode != 0:
+    if done.returncode != status:
         raise Broken(f"{words}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is tried."""
+
+    masters: int
+    workers: int
+    # None for what `kops` chooses.
+    balancer: str | None
+    state_region: str
 
 
 class Cluster:
     """A cluster by its name."""
 
-    def __init__(self, name: str, masters: int, workers: int) -> None:
+    def __init__(self, name: str, options: Options) -> None:
         self.name = name
-        self.masters = masters
-        self.workers = workers
+        self.options = options
+        self.masters = options.masters
+        self.workers = options.workers
         self.aws = Aws()
+        # That of the programs, which decides about much of what is tried.
+        found = json.loads(run(places.programs() / "kubectl", "version", "--client", "-o", "json"))
+        self.version = found["clientVersion"]["gitVersion"].removeprefix("v").split("-")[0].split("+")[0]
+        self.minor = int(self.version.split(".")[1])
 
-    def kops(self, *arguments: str | Path, seconds: float = 300) -> str:
-        return run("kops", *arguments, seconds=seconds)
+    def kops(self, *arguments: str | Path, seconds: float = 300, status: int = 0) -> str:
+        return run("kops", *arguments, seconds=seconds, status=status)
+
+    def on(self, name: str, command: str, status: int = 0) -> str:
+        """What a shell on a machine says."""
+        return run(*machine.enter(name), "sh", "-c", command, status=status)
 
     def create(self) -> None:
         zones = [f"{places.REGION}{letter}" for letter in "abc"[: self.masters]]
-        self.kops("create", "state-store", places.STATE_STORE)
+        self.kops("create", "state-store", places.STATE_STORE, "--region", self.options.state_region)
         node = places.RUN / "kops-node"
         run("strip", "-o", node, places.PROJECT / "target/debug/kops-node")
         self.kops("create", "assets", node)
-        self.kops("create", "assets", "--kubernetes-version", KUBERNETES, places.programs())
+        self.kops("create", "assets", "--kubernetes-version", self.version, places.programs())
         settings = [
             # There are no images of them.
             "kubeDNS.enabled=false",
@@ -85,11 +105,15 @@ class Cluster:
             "kubeProxy.conntrackMaxPerCore=0",
             "kubeProxy.conntrackMin=0",
         ]
+        if self.minor > 20:
+            # Versions up to then get no driver.
+            settings.append("cloudConfig.awsEBSCSIDriver.enabled=false")
+        balancer = ("--api-loadbalancer-class", self.options.balancer) if self.options.balancer else ()
         self.kops(
             *("create", "cluster", "--name", self.name, "--yes"),
             *("--zones", ",".join(zones), "--master-zones", ",".join(zones), "--node-count", str(self.workers)),
-            *("--kubernetes-version", KUBERNETES, "--image", IMAGE, "--networking", "kubenet"),
-            *("--api-loadbalancer-type", "public", "--api-loadbalancer-class", "network"),
+            *("--kubernetes-version", self.version, "--image", IMAGE, "--networking", "kubenet"),
+            *balancer,
             *[option for setting in settings for option in ("--set", f"cluster.spec.{setting}")],
         )
 
@@ -111,6 +135,18 @@ class Cluster:
         ]
         groups = self.aws.ec2.describe_instances(Filters=filters)["Reservations"]
         return {item["InstanceId"]: item["PrivateIpAddress"] for group in groups for item in group["Instances"]}
+
+    def health(self) -> dict[str, str]:
+        """What AWS says of the machines behind its load balancers, by machine."""
+        states: dict[str, str] = {}
+        for balancer in self.aws.elb.describe_load_balancers()["LoadBalancerDescriptions"]:
+            answer = self.aws.elb.describe_instance_health(LoadBalancerName=balancer["LoadBalancerName"])
+            states |= {item["InstanceId"]: item["State"] for item in answer["InstanceStates"]}
+        for group in self.aws.elbv2.describe_target_groups()["TargetGroups"]:
+            answer = self.aws.elbv2.describe_target_health(TargetGroupArn=group["TargetGroupArn"])
+            found = answer["TargetHealthDescriptions"]
+            states |= {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in found}
+        return states
 
     def log_in(self) -> None:
         """Lets kubectl use the cluster, through its load balancer."""

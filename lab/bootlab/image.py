@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from . import oci, places
-from .requirements import KUBERNETES, kubernetes_source
+from .requirements import ETCD, KUBERNETES, kubernetes_source
 
 SUITE = "bookworm"
 # docs/nodes.md, "What the image must have", and what a Debian on EC2 has by itself.
@@ -105,14 +105,23 @@ def _make_images(folder: Path) -> None:
 def _unpack_programs() -> None:
     """Puts the programs of Kubernetes and etcd where they can be published from (`kops create assets`)."""
     folder = places.programs()
+    # Others may be of another version, and older.
+    origin = places.CACHE / "programs-from"
+    if not origin.exists() or origin.read_text() != str(kubernetes_source()):
+        shutil.rmtree(folder, ignore_errors=True)
+        _write(origin, str(kubernetes_source()))
     folder.mkdir(parents=True, exist_ok=True)
-    for name in KUBERNETES:
+    for name in (*KUBERNETES, *ETCD):
         packed, plain = (kubernetes_source() / f"{name}{end}" for end in (".xz", ""))
         source = plain if plain.exists() else packed
         program = folder / name
+        if not source.exists():
+            # Debian's etcd goes with the oldest version of Kubernetes; it has no etcdutl.
+            program.unlink(missing_ok=True)
+            if (_debian() / "usr/bin" / name).exists():
+                shutil.copy2(_debian() / "usr/bin" / name, folder)
+            continue
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             with source.open("rb") if source is plain else lzma.open(source) as text, program.open("wb") as out:
                 shutil.copyfileobj(text, out)
             program.chmod(0o755)
-    for name in ("etcd", "etcdctl"):
-        shutil.copy2(_debian() / "usr/bin" / name, folder)

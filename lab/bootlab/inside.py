@@ -12,7 +12,7 @@ def main() -> None:
     """Runs until it is killed."""
     fabric.set_up()
     testbed = subprocess.Popen(
-        [places.PROJECT / "target/debug/kops-testbed", f"{places.AWS}:80"], stdout=subprocess.PIPE, text=True
+        [places.PROJECT / "target/debug/kops-testbed", f"{places.AWS}:80", places.RUN], stdout=subprocess.PIPE, text=True
     )
     # It says where it listens once it does, and then tells every call.
     if not testbed.stdout.readline():

@@ -19,6 +19,8 @@ COMMANDS = {
     "sysctl": "procps",
 }
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
+# Debian's, unless they are beside those.
+ETCD = ("etcd", "etcdctl", "etcdutl")
 
 
 def kubernetes_source() -> Path:

@@ -66,7 +66,12 @@ def execute(command: list[str]) -> int:
     if pid is None:
         raise Failed("there is no lab; start one with `lab/run up`")
     enter = ["nsenter", "--target", str(pid), "--net", "--mount", "--pid"]
-    return subprocess.run([*enter, "--", *command], env={**os.environ, **places.client_environment()}).returncode
+    status = subprocess.run([*enter, "--", *command], env={**os.environ, **places.client_environment()}).returncode
+    if _running() is None:
+        # Everything that ran in it has ended with it, and has nothing to say.
+        last = LOG.read_text().splitlines()[-20:] if LOG.exists() else ["its log is gone, too: another lab was started or ended"]
+        raise Failed("\n".join(["the lab ended meanwhile:", *last]))
+    return status
 
 
 def stop() -> None:

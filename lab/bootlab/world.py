@@ -26,7 +26,7 @@ class World:
         self._layers = layers
         self._directory = fabric.Directory()
         self._routes = fabric.Routes()
-        self._balancers = Balancers()
+        self._balancers = Balancers(say)
         self._volumes = Volumes()
         self._machines: dict[str, Machine] = {}
         # Machines that are being switched off.
