@@ -39,6 +39,9 @@ pub trait StateBacked: Resource {
     fn from_state_object(object: StateObject) -> Self;
     /// Where the configuration lies of the machines that are made from this resource, if it makes any.
     fn node_config(&self) -> Option<&str>;
+    /// Whether machines of a control plane are made from this resource that kops (the program that is written in Go) has
+    /// set up: with an etcd of theirs.
+    fn is_control_plane_of_kops(&self) -> bool;
     /// The keyset's name, if this resource is one. What is in it never shows in a plan.
     fn keyset(&self) -> Option<&str>;
     /// The keyset as a resource.

@@ -1,4 +1,7 @@
-//! The disks of etcd members: found by tag, attached once their last holder has let go, formatted only if blank.
+//! The disks of etcd members: found by tag, attached once their last holder has let go, formatted only if blank, and left
+//! alone with the data of others on them.
+
+mod occupant;
 
 use std::io::Read;
 
@@ -36,6 +39,7 @@ pub(crate) async fn ensure(
         std::fs::create_dir_all(&target).map_err(|error| NodeError::of_file(&step, &target, error))?;
         must(system, &step, "mount", &["-t", "ext4", &device, &volume.mount], "").await?;
     }
+    occupant::check(&step, volume, disk, root)?;
     // Which member the machine is goes with the disk; etcd's unit does not start without this file.
     let member = format!("MEMBER={}\n", disk.member);
     root.write(&step, &format!("{}/{MEMBER_FILE}", volume.mount), member.as_bytes(), 0o644).map(drop)

@@ -110,7 +110,12 @@ impl Root {
 /// What a file is called until it is whole.
 fn unfinished(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".kops-{name}.part"))
+    target.with_file_name(unfinished_name(&name))
+}
+
+/// What a file of that name is called until it is whole.
+pub(crate) fn unfinished_name(name: &str) -> String {
+    format!(".kops-{name}.part")
 }
 
 #[cfg(test)]

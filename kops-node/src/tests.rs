@@ -29,6 +29,7 @@ mod etcdctl;
 mod gossip;
 mod kubectl;
 mod names;
+mod occupant;
 mod power;
 mod probe;
 mod refusing;

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
 
+use kops_core::manifest::Role;
 use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
 use kops_core::state_object::{StateBacked, StateObject};
 use serde::{Deserialize, Serialize};
 
 use super::{AwsResource, Keypair, Part, Rules, Secret, kind};
+use crate::model::kubernetes_version;
+use crate::tags;
 
 /// A file in the state store. Named by its place below the cluster's part of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,11 @@ impl Part for ManagedFile {
     }
 }
 
+/// Whether user data fetches nodeup, with which kops sets up machines.
+fn is_of_nodeup(user_data: &str) -> bool {
+    user_data.contains("NODEUP_URL") && kubernetes_version(user_data).is_none()
+}
+
 impl StateBacked for AwsResource {
     const KINDS: [Kind; 3] = [kind::MANAGED_FILE, kind::KEYPAIR, kind::SECRET];
 
@@ -82,6 +90,12 @@ impl StateBacked for AwsResource {
         let (_, path) = template.user_data.split_once("config_path='")?;
         let (path, _) = path.split_once('\'')?;
         path.find("igconfig/").and_then(|start| path.get(start..))
+    }
+
+    fn is_control_plane_of_kops(&self) -> bool {
+        let Self::LaunchTemplate(template) = self else { return false };
+        let has_role = tags::roles(Role::ControlPlane).iter().any(|role| template.tags.contains_key(*role));
+        has_role && is_of_nodeup(&template.user_data)
     }
 
     fn keyset(&self) -> Option<&str> {

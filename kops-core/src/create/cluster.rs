@@ -129,7 +129,7 @@ fn topology(draft: &Draft<'_>, dns: DnsType) -> Topology {
         Shape::Local => Topology {
             bastion: draft.options.bastion.then(|| Bastion {
                 bastion_public_name: Some(format!("bastion.{}", draft.options.name)),
-                idle_timeout_seconds: None,
+                ..Bastion::default()
             }),
             dns,
             masters: Some(draft.options.topology),

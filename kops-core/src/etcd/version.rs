@@ -18,6 +18,12 @@ impl EtcdVersion {
         (self.major, self.minor) >= (other.major, other.minor)
     }
 
+    /// Whether members of `other` can become of this version one after the other: within a minor version, or to the
+    /// next.
+    pub fn follows(self, other: Self) -> bool {
+        self.major == other.major && (other.minor..=other.minor + 1).contains(&self.minor)
+    }
+
     /// The program that works on snapshots. Since 3.5 it is one of its own
     /// (<https://etcd.io/docs/v3.5/upgrades/upgrade_3_5/>), and since 3.6 `etcdctl` no longer does it.
     pub fn snapshot_program(self) -> &'static str {
@@ -49,6 +55,8 @@ mod tests {
         assert_eq!(facts("v3.6.0"), ("etcdutl", true));
         assert!(of("3.5.1").reads(of("3.5.9")) && of("3.6.0").reads(of("3.4.27")));
         assert!(!of("3.5.10").reads(of("3.6.0")));
+        assert!(of("3.6.0").follows(of("3.5.1")) && of("3.5.1").follows(of("3.5.9")));
+        assert!(!of("3.6.0").follows(of("3.4.1")) && !of("3.4.1").follows(of("3.5.1")));
         for wrong in ["", "3.6", "3.6.x", "three"] {
             assert_eq!(EtcdVersion::parse(wrong), None, "{wrong}");
         }

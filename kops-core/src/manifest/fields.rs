@@ -70,6 +70,7 @@ const CLUSTER: &[(&str, Treatment)] = &[
     ("spec.etcdClusters[].manager.discoveryPollInterval", Harmless("no etcd manager runs")),
     ("spec.etcdClusters[].manager.env", Harmless("no etcd manager runs")),
     ("spec.etcdClusters[].manager.image", Harmless("no etcd manager runs")),
+    ("spec.etcdClusters[].manager.listenClientHTTPURLs", Refused("etcd answers over TLS alone")),
     ("spec.etcdClusters[].manager.listenMetricsURLs", Harmless("no etcd manager runs")),
     ("spec.etcdClusters[].manager.logLevel", Harmless("no etcd manager runs")),
     ("spec.etcdClusters[].provider", Harmless("no etcd manager runs")),
@@ -184,64 +185,18 @@ mod tests {
         }
     }
 
-    /// The fields of kops's v1alpha2, of 1.10 and of today.
-    const OF_CLUSTERS: &str = "
-        DisableSubnetTags additionalNetworkCIDRs additionalPolicies additionalSans addons[].manifest api api.dns api.loadBalancer
-        api.loadBalancer.accessLog api.loadBalancer.additionalSecurityGroups api.loadBalancer.class
-        api.loadBalancer.crossZoneLoadBalancing api.loadBalancer.idleTimeoutSeconds
-        api.loadBalancer.securityGroupOverride api.loadBalancer.sslCertificate api.loadBalancer.sslPolicy
-        api.loadBalancer.subnets api.loadBalancer.type api.loadBalancer.useForInternalApi assets authentication
-        authorization awsLoadBalancerController certManager channel cloudConfig cloudControllerManager cloudLabels
-        cloudProvider clusterAutoscaler clusterDNSDomain configBase configStore containerRuntime containerd
-        dnsControllerGossipConfig dnsZone docker egressProxy encryptionConfig etcdClusters[].backups
-        etcdClusters[].cpuRequest etcdClusters[].enableEtcdTLS etcdClusters[].enableTLSAuth
-        etcdClusters[].etcdMembers[].encryptedVolume etcdClusters[].etcdMembers[].instanceGroup
-        etcdClusters[].etcdMembers[].kmsKeyId etcdClusters[].etcdMembers[].name
-        etcdClusters[].etcdMembers[].volumeIops etcdClusters[].etcdMembers[].volumeSize
-        etcdClusters[].etcdMembers[].volumeThroughput etcdClusters[].etcdMembers[].volumeType
-        etcdClusters[].heartbeatInterval etcdClusters[].image etcdClusters[].leaderElectionTimeout
-        etcdClusters[].manager.backupInterval etcdClusters[].manager.backupRetentionDays
-        etcdClusters[].manager.discoveryPollInterval etcdClusters[].manager.env etcdClusters[].manager.image
-        etcdClusters[].manager.listenMetricsURLs etcdClusters[].manager.logLevel etcdClusters[].memoryRequest
-        etcdClusters[].name etcdClusters[].provider etcdClusters[].version externalDns externalPolicies
-        fileAssets[].content fileAssets[].isBase64 fileAssets[].mode fileAssets[].name fileAssets[].path fileAssets[].roles
-        gossipConfig hooks[].before hooks[].disabled hooks[].execContainer.command hooks[].execContainer.environment
-        hooks[].execContainer.image hooks[].manifest hooks[].name hooks[].requires hooks[].roles
-        hooks[].useRawManifest iam.allowContainerRegistry iam.legacy iam.permissionsBoundary
-        iam.serviceAccountExternalPermissions iam.useServiceAccountExternalPermissions isolateMasters karpenter keyStore
-        kubeAPIServer kubeControllerManager kubeDNS kubeProxy kubeScheduler kubelet kubernetesApiAccess
-        kubernetesVersion masterInternalName masterKubelet masterPublicName metricsServer networkCIDR networkID
-        networking nodeAuthorization nodePortAccess nodeProblemDetector nodeTerminationHandler nonMasqueradeCIDR ntp
-        packages podCIDR podIdentityWebhook project rollingUpdate.drainAndTerminate rollingUpdate.maxSurge
-        rollingUpdate.maxUnavailable secretStore serviceAccountIssuerDiscovery serviceClusterIPRange
-        snapshotController sshAccess sshKeyName subnets[].additionalRoutes subnets[].cidr subnets[].egress subnets[].id
-        subnets[].ipv6CIDR subnets[].name subnets[].publicIP subnets[].region subnets[].type subnets[].zone
-        sysctlParameters target topology.bastion.bastionPublicName topology.bastion.idleTimeoutSeconds
-        topology.dns.type topology.masters topology.nodes updatePolicy useHostCertificates warmPool";
-    const OF_GROUPS: &str = "
-        additionalSecurityGroups additionalUserData[].content additionalUserData[].name additionalUserData[].type
-        associatePublicIp autoscale autoscalePriority capacityRebalance cloudLabels compressUserData containerd
-        cpuCredits detailedInstanceMonitoring externalLoadBalancers[].loadBalancerName
-        externalLoadBalancers[].targetGroupArn fileAssets[].content fileAssets[].isBase64 fileAssets[].mode
-        fileAssets[].name fileAssets[].path fileAssets[].roles gcpProvisioningModel guestAccelerators
-        hooks[].before hooks[].disabled hooks[].execContainer.command hooks[].execContainer.environment
-        hooks[].execContainer.image hooks[].manifest hooks[].name hooks[].requires hooks[].roles
-        hooks[].useRawManifest iam.profile
-        image instanceInterruptionBehavior instanceMetadata.httpPutResponseHopLimit instanceMetadata.httpTokens
-        instanceProtection kubelet machineType manager maxInstanceLifetime maxPrice maxSize minSize
-        mixedInstancesPolicy.instanceRequirements.cpu.max mixedInstancesPolicy.instanceRequirements.cpu.min
-        mixedInstancesPolicy.instanceRequirements.excludedInstanceTypes
-        mixedInstancesPolicy.instanceRequirements.memory.max mixedInstancesPolicy.instanceRequirements.memory.min
-        mixedInstancesPolicy.instances mixedInstancesPolicy.onDemandAboveBase
-        mixedInstancesPolicy.onDemandAllocationStrategy mixedInstancesPolicy.onDemandBase
-        mixedInstancesPolicy.spotAllocationStrategy mixedInstancesPolicy.spotInstancePools nodeLabels packages role
-        rollingUpdate.maxSurge rootVolumeDeleteOnTermination rootVolumeEncryption rootVolumeEncryptionKey rootVolumeIops
-        rootVolumeOptimization rootVolumeSize rootVolumeThroughput rootVolumeType securityGroupOverride
-        spotDurationInMinutes subnets suspendProcesses sysctlParameters taints tenancy updatePolicy volumeMounts
-        volumes warmPool zones";
+    /// Every field of kops's v1alpha2 that holds a value, of all its releases. `[]` stands for an element of a list.
+    const OF_CLUSTERS: &str = include_str!("fields/cluster.txt");
+    const OF_GROUPS: &str = include_str!("fields/instance-group.txt");
 
     /// Whether a field of that path is typed: reading it finds no unknown field (its value may not fit).
     fn is_typed<T: serde::de::DeserializeOwned>(path: &str) -> bool {
+        let findings = reading::<T>(path).findings;
+        !findings.iter().any(|finding| matches!(finding.fault, crate::yaml::Fault::Unknown { .. }))
+    }
+
+    /// What comes of a text with that field alone.
+    fn reading<T: serde::de::DeserializeOwned>(path: &str) -> crate::yaml::Reading<T> {
         let (mut text, mut closing) = ("{".to_owned(), String::from("}"));
         let parts: Vec<&str> = path.split('.').collect();
         for (index, part) in parts.iter().enumerate() {
@@ -262,23 +217,67 @@ mod tests {
             }
         }
         text.push_str(&closing);
-        let reading = crate::yaml::Reading::<T>::of(&crate::yaml::read(&text).unwrap()[0], "");
-        !reading.findings.iter().any(|finding| matches!(finding.fault, crate::yaml::Fault::Unknown { .. }))
+        crate::yaml::Reading::of(&crate::yaml::read(&text).unwrap()[0], "")
+    }
+
+    /// The row for a field, or for one that it is part of.
+    fn row(kind: Kind, path: &str) -> Option<Treatment> {
+        let parts = path.match_indices(['.', '[']).map(|(end, _)| &path[..end]);
+        parts.chain([path]).find_map(|part| treatment(kind, part))
+    }
+
+    fn check<T: serde::de::DeserializeOwned>(kind: Kind, fields: &str) {
+        for path in fields.lines() {
+            let typed = is_typed::<T>(path);
+            assert!(typed != row(kind, path).is_some(), "{path} (typed: {typed})");
+        }
     }
 
     #[test]
     fn every_field_of_kops_is_either_typed_or_in_the_table() {
-        use crate::manifest::{ClusterSpec, InstanceGroupSpec};
+        use crate::manifest::{Cluster, InstanceGroup};
 
-        for path in OF_CLUSTERS.split_whitespace() {
-            let is_in_table = treatment(Kind::Cluster, &format!("spec.{path}")).is_some();
-            assert!(is_typed::<ClusterSpec>(path) != is_in_table, "{path}");
+        assert!(OF_CLUSTERS.lines().count() > 1_000 && OF_GROUPS.lines().count() > 200);
+        check::<Cluster>(Kind::Cluster, OF_CLUSTERS);
+        check::<InstanceGroup>(Kind::InstanceGroup, OF_GROUPS);
+        assert!(!is_typed::<Cluster>("spec.nope") && !is_typed::<Cluster>("spec.subnets[].nope"));
+    }
+
+    /// What is written can be read by kops, which knows the field.
+    #[test]
+    fn no_field_is_written_that_kops_does_not_know() {
+        use crate::manifest::{Cluster, InstanceGroup};
+
+        let known = |kind: Kind, of: &str, written: Vec<String>| {
+            for path in written {
+                let is_known = of.lines().any(|field| {
+                    field
+                        .strip_prefix(path.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                });
+                assert!(is_known || path.starts_with("metadata"), "{}: {path}", kind.name());
+            }
+        };
+        known(Kind::Cluster, OF_CLUSTERS, typed_fields::<Cluster>(OF_CLUSTERS));
+        known(Kind::InstanceGroup, OF_GROUPS, typed_fields::<InstanceGroup>(OF_GROUPS));
+    }
+
+    /// Every field of a type, found by asking for one that is not there at each place where kops has fields.
+    fn typed_fields<T: serde::de::DeserializeOwned>(of: &str) -> Vec<String> {
+        let parents: std::collections::BTreeSet<&str> =
+            of.lines().flat_map(|path| path.match_indices('.').map(|(end, _)| &path[..end])).collect();
+        let mut fields = Vec::new();
+        for parent in parents {
+            for finding in reading::<T>(&format!("{parent}.nope")).findings {
+                if let crate::yaml::Fault::Unknown { known, .. } = finding.fault
+                    && finding.path.ends_with(".nope")
+                {
+                    fields.extend(known.iter().map(|name| format!("{parent}.{name}")));
+                }
+            }
         }
-        for path in OF_GROUPS.split_whitespace() {
-            let is_in_table = treatment(Kind::InstanceGroup, &format!("spec.{path}")).is_some();
-            assert!(is_typed::<InstanceGroupSpec>(path) != is_in_table, "{path}");
-        }
-        assert!(!is_typed::<ClusterSpec>("nope") && !is_typed::<ClusterSpec>("subnets[].nope"));
+        assert!(fields.len() > 50, "{fields:?}");
+        fields
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! manifests are completed.
 
 mod api;
+mod breaking;
 mod cluster;
 mod complete;
 mod completed;
@@ -30,6 +31,7 @@ mod write;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
+pub use breaking::{breaking, breaking_roles};
 pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
@@ -43,8 +45,10 @@ pub use instance_group::{
     InstanceRequirements, MixedInstancesPolicy, Range, Role, RollingUpdate, UserData,
 };
 pub use metadata::{CLUSTER_LABEL, GROUP_LABEL, Metadata};
-pub use network::{Bastion, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology};
-pub use read::{ManifestError, Read, read};
+pub use network::{
+    Bastion, BastionLoadBalancer, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology,
+};
+pub use read::{ManifestError, Read, read, read_stored};
 pub use report::{Place, Problem, Violation, Warning};
 pub use settings::Settings;
 pub use source::{AccessSource, AccessSourceError};
@@ -115,6 +119,15 @@ impl Manifest {
             Self::Cluster(cluster) => &cluster.metadata,
             Self::InstanceGroup(group) => &group.metadata,
             Self::SshCredential(credential) => &credential.metadata,
+        }
+    }
+
+    /// Name and labels, to be changed.
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
+        match self {
+            Self::Cluster(cluster) => &mut cluster.metadata,
+            Self::InstanceGroup(group) => &mut group.metadata,
+            Self::SshCredential(credential) => &mut credential.metadata,
         }
     }
 

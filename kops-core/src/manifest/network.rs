@@ -1,7 +1,7 @@
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
+use super::{LoadBalancerType, Settings};
 
 /// A subnet, in one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +101,21 @@ pub struct Bastion {
     /// After how many seconds without traffic a connection is cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u32>,
+    /// The load balancer in front of the bastions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<BastionLoadBalancer>,
+}
+
+/// The load balancer in front of bastion hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BastionLoadBalancer {
+    /// Existing security groups for the load balancer, beside its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional_security_groups: Vec<String>,
+    /// Where the load balancer is reached from.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<LoadBalancerType>,
 }
 
 /// Where the names of the cluster are resolved.
@@ -138,11 +153,14 @@ pub enum Networking {
     /// Like `cni`, but the user's add-on sets up routes, and no plugin directory is prepared.
     External(Settings),
     Flannel(Settings),
+    /// Routes of another cloud.
+    Gce(Settings),
     Kindnet(Settings),
     Kopeio(Settings),
     /// Routes in the cloud's route table, one a machine.
     Kubenet(Settings),
     KubeRouter(Settings),
+    LyftVpc(Settings),
     Romana(Settings),
     Weave(Settings),
 }

@@ -2,12 +2,16 @@
 mod tests;
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use serde::de::DeserializeOwned;
 
 use super::fields::{self, Treatment};
 use super::{API_VERSION, CLUSTER_LABEL, Kind, Manifest, Metadata, OLD_API_VERSION, Place, Problem, Warning};
 use crate::yaml::{self, Content, Fault, Finding, Node, Position, Reading};
+
+/// Why a range of IPv6 is refused.
+const NO_IPV6: &str = "IPv6 ranges are not supported yet";
 
 /// What came of reading a file of manifests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +20,8 @@ pub struct Read {
     pub manifests: Vec<Manifest>,
     /// What was read and is not acted on.
     pub warnings: Vec<Warning>,
+    /// Fields of [stored](read_stored) manifests that were left out, though the user would miss them.
+    pub left_out: Vec<Problem>,
 }
 
 /// Manifests that could not be read: everything that is wrong with them.
@@ -49,7 +55,31 @@ impl fmt::Display for Listing<'_> {
 /// fields that are not known, that are there twice or whose value does not fit, fields that kops knows and that
 /// this project refuses because it does not act on them, missing names.
 pub fn read(source_name: &str, text: &str) -> Result<Read, ManifestError> {
-    let mut reader = Reader { source: source_name, read: Read::default(), problems: Vec::new() };
+    read_as(source_name, text, Origin::File)
+}
+
+/// Reads manifests of a cluster's part of a state store, whoever put them there.
+///
+/// The place says which cluster a group belongs to: kops writes no label that says so. Fields that this project does not
+/// act on, or does not know, keep nothing from being read; they are in [`Read::left_out`].
+///
+/// # Errors
+/// As [`read`], but for what is said above.
+pub fn read_stored(source_name: &str, text: &str, cluster: &str) -> Result<Read, ManifestError> {
+    read_as(source_name, text, Origin::Store { cluster })
+}
+
+/// Where a text comes from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    /// Somebody wrote it just now, and can mend it.
+    File,
+    /// It lies in the part of the state store that belongs to a cluster.
+    Store { cluster: &'a str },
+}
+
+fn read_as(source: &str, text: &str, origin: Origin<'_>) -> Result<Read, ManifestError> {
+    let mut reader = Reader { source, origin, read: Read::default(), problems: Vec::new() };
     match yaml::read(text) {
         Ok(documents) => documents.iter().for_each(|document| reader.document(document)),
         Err(error) => reader.problem(error.position, "", error.message, None),
@@ -63,6 +93,7 @@ pub fn read(source_name: &str, text: &str) -> Result<Read, ManifestError> {
 
 struct Reader<'a> {
     source: &'a str,
+    origin: Origin<'a>,
     read: Read,
     problems: Vec<Problem>,
 }
@@ -100,7 +131,11 @@ impl Reader<'_> {
             }
             Kind::SshCredential => self.typed(kind, node).map(Manifest::SshCredential),
         };
-        if let Some(manifest) = manifest {
+        if let Some(mut manifest) = manifest {
+            if let (Origin::Store { cluster }, false) = (self.origin, kind == Kind::Cluster) {
+                let labels = &mut manifest.metadata_mut().labels;
+                labels.entry(CLUSTER_LABEL.to_owned()).or_insert_with(|| cluster.to_owned());
+            }
             self.check_metadata(kind, manifest.metadata(), node);
             if let Manifest::SshCredential(credential) = &manifest
                 && !credential.spec.is_public_key()
@@ -165,7 +200,10 @@ impl Reader<'_> {
                 self.problem(position, &path, message, None);
             }
             Fault::Invalid { message, choices } => {
-                let hint = match text_at(node, position) {
+                let text = text_at(node, position);
+                let is_ipv6 = is_range(&path) && text.is_some_and(is_ipv6);
+                let message = if is_ipv6 { NO_IPV6.to_owned() } else { message };
+                let hint = match text {
                     Some(text) if !choices.is_empty() => did_you_mean(text, choices.iter().copied()),
                     _ if is_range(&path) => Some("write an address range such as 10.0.0.0/16".to_owned()),
                     _ => None,
@@ -180,7 +218,7 @@ impl Reader<'_> {
         match fields::treatment(kind, path) {
             Some(Treatment::Refused(reason)) if !blank => {
                 let hint = Some("remove the field".to_owned());
-                self.problem(position, path, reason, hint);
+                self.not_readable(position, path, reason, hint);
             }
             Some(Treatment::Harmless(reason) | Treatment::Refused(reason)) => {
                 let message = format!("the field is not acted on: {reason}");
@@ -194,7 +232,19 @@ impl Reader<'_> {
             None => {
                 let name = path.rsplit('.').next().unwrap_or(path);
                 let hint = did_you_mean(name, known.iter().copied().chain(fields::siblings(kind, path)));
-                self.problem(position, path, "there is no such field", hint);
+                self.not_readable(position, path, "there is no such field", hint);
+            }
+        }
+    }
+
+    /// A field that is refused from a file, and left out of what is stored.
+    fn not_readable(&mut self, position: Position, path: &str, message: &str, hint: Option<String>) {
+        match self.origin {
+            Origin::File => self.problem(position, path, message, hint),
+            Origin::Store { .. } => {
+                let place = self.place(position);
+                let (path, message) = (path.to_owned(), message.to_owned());
+                self.read.left_out.push(Problem { place, path, message, hint });
             }
         }
     }
@@ -222,6 +272,11 @@ fn is_range(path: &str) -> bool {
     ["cidr", "CIDR", "CIDRs", "IPRange"]
         .iter()
         .any(|end| path.trim_end_matches(|c| "[0123456789]".contains(c)).ends_with(end))
+}
+
+/// Whether a text is an address or a range of IPv6.
+fn is_ipv6(text: &str) -> bool {
+    text.split_once('/').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok()
 }
 
 /// The text of the single value or of the key at a position.

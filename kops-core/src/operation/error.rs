@@ -25,6 +25,9 @@ pub enum OperationError {
     /// The manifests are wrong; nothing was changed.
     #[error("the manifests are not valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Violation>),
+    /// The manifests would break the cluster that runs; nothing was changed.
+    #[error("this would break the running cluster, and nothing was changed:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Breaking(Vec<Violation>),
     /// The manifests could not be turned into resources.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -130,6 +133,7 @@ impl OperationError {
             Self::Etcd(error) => error.class(),
             Self::Invalid(_)
             | Self::Purpose { .. }
+            | Self::Breaking(_)
             | Self::Addon(_)
             | Self::Plan(_)
             | Self::Upgrade(_)

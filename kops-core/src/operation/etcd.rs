@@ -9,7 +9,7 @@ use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, EtcdVersion,
 use crate::lease;
 use crate::manifest::EtcdCluster;
 use crate::provider::Provider;
-use crate::state::LoadedCluster;
+use crate::state::{LoadedCluster, RegistryError};
 
 /// How often it is looked for an answer of the machines.
 const LOOK: Duration = Duration::from_secs(2);
@@ -150,7 +150,7 @@ impl<P: Provider> Kops<P> {
     }
 
     fn etcd_cluster(&self, loaded: &LoadedCluster, etcd: &str) -> Result<EtcdCluster, OperationError> {
-        let spec = self.completed(loaded)?.cluster.spec;
+        let spec = self.shown(loaded).cluster.spec;
         let found = spec.etcd_clusters.into_iter().find(|one| one.name == etcd);
         let none = || EtcdError::NoEtcd { cluster: loaded.cluster.name().to_owned(), etcd: etcd.to_owned() };
         Ok(found.ok_or_else(none)?)
@@ -159,6 +159,7 @@ impl<P: Provider> Kops<P> {
     /// Makes sure that there is somebody who could do what is asked.
     async fn check_asked(&self, cluster: &str, etcd: &str) -> Result<(), OperationError> {
         let loaded = self.registry.load(cluster).await?;
+        loaded.maker().check(cluster).map_err(RegistryError::from)?;
         self.etcd_cluster(&loaded, etcd)?;
         let scope = scope(&loaded.cluster);
         match self.provider.own_cluster(&scope) {

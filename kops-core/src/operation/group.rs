@@ -42,7 +42,7 @@ impl<P: Provider> Kops<P> {
             meant_for(plan, Purpose::Update)?;
             let now = self.plan_delete_group(cluster, group).await?;
             same(plan, &now)?;
-            let report = self.carry_out(&now, run).await;
+            let report = self.carry_out(&now, run).await?;
             if report.is_complete() {
                 self.registry.delete_group(cluster, group).await?;
             }

@@ -1,6 +1,7 @@
 //! What can be done with clusters: each is one call, cancellable, and reports to an observer.
 
 mod addons;
+mod applied;
 #[cfg(feature = "kube")]
 mod connect;
 mod delete;
@@ -12,6 +13,7 @@ mod etcd;
 mod group;
 mod instances;
 mod kubeconfig;
+mod made_by_kops;
 mod node_changes;
 mod reconcile;
 mod roll;
@@ -44,7 +46,7 @@ use crate::manifest::Cluster;
 use crate::pki::Keystore;
 use crate::plan::{Plan, Purpose};
 use crate::provider::Provider;
-use crate::state::{Registry, StateStore};
+use crate::state::{Registry, RegistryError, StateStore};
 use crate::state_object::WithStateObjects;
 
 /// The clusters of one state store on one cloud.
@@ -56,6 +58,17 @@ pub struct Kops<P> {
     registry: Registry,
     leases: Leases,
     clock: Arc<dyn Clock>,
+    breaking: BreakingChanges,
+}
+
+/// What is done about changes that break a running cluster (law L9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakingChanges {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are warned of: somebody knows what comes of them.
+    Allow,
 }
 
 /// How a plan is carried out: under which limits, who is told, and what stops it.
@@ -78,7 +91,15 @@ impl<P: Provider> Kops<P> {
     /// The same on another clock.
     pub fn with_clock(provider: P, store: Arc<dyn StateStore>, clock: Arc<dyn Clock>) -> Self {
         let leases = Leases::new(store.clone(), clock.clone(), Holder::default());
-        Self { provider, registry: Registry::with_clock(store, clock.clone()), leases, clock }
+        let registry = Registry::with_clock(store, clock.clone());
+        Self { provider, registry, leases, clock, breaking: BreakingChanges::default() }
+    }
+
+    /// Says what is done about changes that break a running cluster, in every plan from now on.
+    #[must_use]
+    pub fn with_breaking_changes(mut self, breaking: BreakingChanges) -> Self {
+        self.breaking = breaking;
+        self
     }
 
     /// Tells others who it is that changes a cluster, for as long as it is being changed.
@@ -139,6 +160,10 @@ impl<P: Provider> Kops<P> {
         purpose: lease::Purpose,
         run: Run<'_>,
     ) -> Result<(Lease, CancellationToken), OperationError> {
+        if purpose != lease::Purpose::Delete {
+            // Before the lease, which is an object of its own in the cluster's state.
+            self.registry.maker(cluster).await?.check(cluster).map_err(RegistryError::from)?;
+        }
         let watching = |lease: &LeaseRecord| {
             run.observer.on_event(&Event::LeaseWatched { lease: lease.clone(), within: lease.expiry() });
         };
@@ -147,16 +172,22 @@ impl<P: Provider> Kops<P> {
     }
 
     /// Carries out a plan under a lease that is held already. What failed or was cancelled is in the report.
-    pub(crate) async fn carry_out(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Report {
+    pub(crate) async fn carry_out(
+        &self,
+        plan: &Plan<P::Resource>,
+        run: Run<'_>,
+    ) -> Result<Report, OperationError> {
         let Run { options, observer, cancel } = run;
-        match plan.purpose() {
+        let report = match plan.purpose() {
             Purpose::Update => {
+                self.before_update(plan).await?;
                 let cloud = Draining::new(self, self.cloud(), run);
                 apply(&cloud, plan, options, &*self.clock, observer, cancel).await
             }
             // Pods of a cluster that goes as a whole have nowhere to go.
             Purpose::Delete => apply(&self.cloud(), plan, options, &*self.clock, observer, cancel).await,
-        }
+        };
+        Ok(report)
     }
 }
 

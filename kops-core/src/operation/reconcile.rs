@@ -44,7 +44,7 @@ impl<P: Provider> Kops<P> {
             loop {
                 let (plan, held) = self.plan_holding(&self.registry.load(cluster).await?).await?;
                 review(&plan);
-                let updated = self.carry_out(&plan, run).await.into_result()?;
+                let updated = self.carry_out(&plan, run).await?.into_result()?;
                 let mut options = options.clone();
                 if held.is_some() {
                     options.policy = options.policy.only(|group| group.role != Role::Node);

@@ -100,6 +100,7 @@ impl<P: Provider> Kops<P> {
         observer: &dyn RollObserver,
         cancel: &CancellationToken,
     ) -> Result<RollReport, OperationError> {
+        self.completed(&self.registry.load(cluster).await?)?;
         let running = self.running(cluster, access).await?;
         let clock = &*self.clock;
         let roll = async |target: RollTarget<'_>| roll(target, options, clock, observer, cancel).await;

@@ -35,7 +35,7 @@ enum Api<'a> {
 impl<P: Provider> Kops<P> {
     pub(super) async fn running(&self, cluster: &str, access: Access) -> Result<Running, OperationError> {
         let loaded = self.registry.load(cluster).await?;
-        let completed = self.completed(&loaded)?;
+        let completed = self.shown(&loaded);
         let scope = scope(&completed.cluster);
         Ok(Running { completed, scope, access, connection: OnceCell::new() })
     }

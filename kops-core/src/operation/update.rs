@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Kops, OperationError, Run, scope};
+use super::{BreakingChanges, Kops, OperationError, Run, applied, made_by_kops, scope};
 use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
 use crate::lease;
@@ -34,6 +34,12 @@ impl<P: Provider> Kops<P> {
         let completed = self.completed(loaded)?;
         let scope = scope(&completed.cluster);
         let inventory = self.cloud().observe(&scope, Reach::Managed).await?;
+        let made = made_by_kops::sign(loaded, &inventory);
+        let breaking = match (made.is_some(), self.breaking) {
+            (false, BreakingChanges::Refuse) => applied::refuse_breaking(&completed, &inventory)?,
+            // Nothing of it is carried out, or somebody knows what comes of it.
+            _ => applied::breaking(&completed, &inventory).iter().map(ToString::to_string).collect(),
+        };
         let (desired, held) = self.desired_now(&completed, loaded, &inventory).await?;
         let Desired { resources, warnings } = desired;
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
@@ -46,15 +52,30 @@ impl<P: Provider> Kops<P> {
             self.empty_etcd(&plan, &inventory),
         );
         let plan = plan.with_details(changes).with_details(addons).with_details(losses?);
-        Ok((plan.with_warnings(manifest.chain(exposed).chain(warnings).chain(empty?)), held))
+        let made = made.as_ref().map(made_by_kops::warning);
+        let warnings = manifest.chain(exposed).chain(warnings).chain(empty?);
+        Ok((plan.with_warnings(made.into_iter().chain(breaking).chain(warnings)), held))
     }
 
-    /// The manifests with every default filled in, checked.
+    /// The manifests with every default filled in, checked: a cluster can be made of them.
     pub(super) fn completed(&self, loaded: &LoadedCluster) -> Result<CompletedCluster, OperationError> {
-        let completed = complete(&loaded.cluster, &loaded.groups, &self.provider.recommendations());
-        let mut violations = validate(&completed);
+        let completed = self.shown(loaded);
+        let mut violations = loaded.left_out.clone();
+        violations.extend(validate(&completed));
         violations.extend(unsupported(&completed));
-        if violations.is_empty() { Ok(completed) } else { Err(OperationError::Invalid(violations)) }
+        if violations.is_empty() {
+            return Ok(completed);
+        }
+        if let Err(made) = loaded.maker().check(completed.name()) {
+            violations.insert(0, made_by_kops::violation(&made));
+        }
+        Err(OperationError::Invalid(violations))
+    }
+
+    /// The manifests with every default filled in, as they are: whoever looks at a cluster that runs need not be able to
+    /// make it.
+    pub(super) fn shown(&self, loaded: &LoadedCluster) -> CompletedCluster {
+        complete(&loaded.cluster, &loaded.groups, &self.provider.recommendations())
     }
 
     pub(super) async fn desired(
@@ -87,7 +108,7 @@ impl<P: Provider> Kops<P> {
         self.exclusively(cluster, lease::Purpose::Update, run, async |run| {
             let plan = self.plan_update(cluster).await?;
             review(&plan);
-            let report = self.carry_out(&plan, run).await;
+            let report = self.carry_out(&plan, run).await?;
             Ok(Updated { plan, report })
         })
         .await
@@ -103,7 +124,7 @@ impl<P: Provider> Kops<P> {
     pub async fn apply(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Report, OperationError> {
         self.exclusively(&plan.scope().cluster, lease::Purpose::Update, run, async |run| {
             let now = self.check_saved(plan).await?;
-            Ok(self.carry_out(&now, run).await)
+            self.carry_out(&now, run).await
         })
         .await
     }

@@ -1,5 +1,5 @@
 use crate::error::{Cause, ErrorClass};
-use crate::state::{InvalidKey, StateError};
+use crate::state::{InvalidKey, MadeByKops, StateError};
 
 /// What could not be done with keys and certificates. Holds no part of a key.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum PkiError {
         /// Why not.
         source: Cause,
     },
+    /// The cluster is not this project's to change.
+    #[error(transparent)]
+    MadeByKops(#[from] MadeByKops),
     /// The state store failed, or somebody else was first.
     #[error(transparent)]
     Store(#[from] StateError),
@@ -38,6 +41,7 @@ impl PkiError {
             Self::Unreadable { .. } | Self::Signing { .. } => ErrorClass::Invalid,
             Self::Refused(_) => ErrorClass::Conflict,
             Self::NotFound(_) => ErrorClass::NotFound,
+            Self::MadeByKops(error) => error.class(),
             Self::Store(error) => error.class(),
         }
     }

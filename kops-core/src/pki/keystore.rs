@@ -13,7 +13,7 @@ pub(super) const PARALLEL: usize = 8;
 /// The keysets of the clusters in a state store, where kops keeps them.
 #[derive(Clone, Debug)]
 pub struct Keystore {
-    store: Arc<dyn StateStore>,
+    pub(super) store: Arc<dyn StateStore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 

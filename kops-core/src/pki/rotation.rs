@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::keystore::PARALLEL;
 use super::{Certificate, KeyId, Keyset, Keystore, Pair, PkiError, PrivateKey, SERVICE_ACCOUNT};
 use crate::clock::Timestamp;
+use crate::state::maker;
 
 /// What is told of a key pair: nothing of its private half but whether it is there. Field names are those of kops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +55,12 @@ pub fn is_rotatable(keyset: &str) -> bool {
 }
 
 impl Keystore {
+    /// Makes sure that the keys of a keyset are rotated, and here.
+    async fn check_change(&self, cluster: &str, keyset: &str) -> Result<(), PkiError> {
+        refuse_fixed(keyset)?;
+        Ok(maker::maker(&*self.store, cluster).await?.check(cluster)?)
+    }
+
     /// The keysets whose keys are rotated, by name.
     ///
     /// # Errors
@@ -90,7 +97,7 @@ impl Keystore {
         material: Material,
         standing: Standing,
     ) -> Result<KeyId, PkiError> {
-        refuse_fixed(keyset)?;
+        self.check_change(cluster, keyset).await?;
         let now = self.clock.now();
         let (stored, id) = match self.load(cluster, keyset).await {
             Ok(mut stored) => {
@@ -127,7 +134,7 @@ impl Keystore {
         keyset: &str,
         id: Option<KeyId>,
     ) -> Result<Option<KeyId>, PkiError> {
-        refuse_fixed(keyset)?;
+        self.check_change(cluster, keyset).await?;
         let mut stored = self.load(cluster, keyset).await?;
         let id = id.unwrap_or_else(|| stored.keyset.newest());
         if id == stored.keyset.primary() {
@@ -143,7 +150,7 @@ impl Keystore {
     /// # Errors
     /// There is no such keyset or key pair; one is the primary; somebody else changes the keyset at the same time.
     pub async fn distrust(&self, cluster: &str, keyset: &str, ids: &[KeyId]) -> Result<Vec<KeyId>, PkiError> {
-        refuse_fixed(keyset)?;
+        self.check_change(cluster, keyset).await?;
         let mut stored = self.load(cluster, keyset).await?;
         let now = self.clock.now();
         let ids = if ids.is_empty() { stored.keyset.outlived() } else { ids.to_vec() };

@@ -13,6 +13,8 @@ const KNOWN_FILES: [&str; 4] = ["config", "cluster.spec", "cluster-completed.spe
 const KNOWN_DIRECTORIES: [&str; 8] =
     ["addons", "backups", "clusteraddons", "igconfig", "instancegroup", "manifests", "pki", "secrets"];
 
+const RECORD: &str = "manifests/made-by.json";
+
 /// The secret that is the key of the machines' gossip.
 pub const GOSSIP_KEY: &str = "gossip-key";
 
@@ -146,8 +148,10 @@ pub fn gossip_key(cluster: &str) -> Result<Key, InvalidKey> {
     secret(cluster, GOSSIP_KEY)
 }
 
-/// A program that machines fetch, shared by all clusters of a store and named by its own hash. No cluster can be called
-/// as its first segment, since names of clusters are domain names.
+/// Where programs of machines lie, beside the clusters. No cluster may be called like that.
+pub const PROGRAMS: &str = "programs";
+
+/// A program that machines fetch, shared by all clusters of a store and named by its own hash.
 pub fn program(sha256: &str, name: &str) -> Result<Key, InvalidKey> {
     Prefix::root().join(PROGRAMS)?.join(sha256)?.leaf(name)
 }
@@ -170,6 +174,25 @@ pub fn etcd_control(cluster: &str, etcd: &str) -> Result<Prefix, InvalidKey> {
 /// The copies of a cluster's manifests that save reading each by itself.
 pub fn snapshot(cluster: &str) -> Result<Key, InvalidKey> {
     self::cluster(cluster)?.key("manifests/snapshot.json")
+}
+
+/// The record that this project made the cluster, which kops does not read.
+pub fn record(cluster: &str) -> Result<Key, InvalidKey> {
+    self::cluster(cluster)?.key(RECORD)
+}
+
+/// Whether `location`, a key without its cluster, is that of the record.
+pub(super) fn is_record(location: &str) -> bool {
+    location == RECORD
+}
+
+/// Whether kops writes to `location`, a key without its cluster, and this project does not: what says how machines of
+/// kops start, and with which version of kops.
+pub(super) fn is_of_kops_alone(location: &str) -> bool {
+    let of_machines = ["manifests/etcd/", "manifests/static/", "manifests/channels/"];
+    ["kops-version.txt", "cluster.spec"].contains(&location)
+        || of_machines.iter().any(|start| location.starts_with(start))
+        || location.starts_with("igconfig/") && !is_content_addressed(location)
 }
 
 /// Which run may change the cluster.
@@ -203,6 +226,7 @@ mod tests {
             gossip_key(c),
             etcd_control(c, "main").unwrap().key("etcd-cluster-spec"),
             snapshot(c),
+            record(c),
             lease(c),
         ];
         let lines: Vec<String> = keys.iter().map(|key| key.as_ref().unwrap().to_string()).collect();
@@ -219,6 +243,7 @@ mod tests {
     demo.k8s.local/secrets/gossip-key
     demo.k8s.local/backups/etcd/main/control/etcd-cluster-spec
     demo.k8s.local/manifests/snapshot.json
+    demo.k8s.local/manifests/made-by.json
     demo.k8s.local/manifests/lease.json
     ");
         for key in keys.into_iter().map(Result::unwrap) {

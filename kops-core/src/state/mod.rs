@@ -7,6 +7,7 @@ mod directory;
 mod error;
 mod key;
 pub mod layout;
+pub mod maker;
 mod memory;
 pub mod registry;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use directory::DirectoryStore;
 pub use error::{Failure, LostUpdate, StateError};
 pub use key::{InvalidKey, Key, Prefix};
+pub use maker::{MadeByKops, Maker};
 pub use memory::MemoryStore;
 pub use registry::{LoadedCluster, Registry, RegistryError, Replace};
 

@@ -235,3 +235,63 @@ spec:
     m.yaml:9:60: spec.fileAssets[0].base64: there is no such field (did you mean `isBase64`?)
     ");
 }
+
+#[test]
+fn ranges_of_ipv6_are_refused_for_what_they_are() {
+    for (field, value) in [
+        ("nonMasqueradeCIDR", "'::/0'"),
+        ("networkCIDR", "2001:db8::/56"),
+        ("podCIDR", "'fd00::/64'"),
+        ("serviceClusterIPRange", "fd00:5e4f:ce::/108"),
+        ("additionalNetworkCIDRs", "[2001:db8::1]"),
+        ("subnets", "[{name: a, cidr: 2001:db8::/64}]"),
+    ] {
+        let said = problems(&format!("{CLUSTER}  {field}: {value}\n"));
+        assert!(said.contains("IPv6 ranges are not supported yet (write an address range such as"), "{said}");
+    }
+    let said = problems(&format!("{CLUSTER}  networkCIDR: 10.0.0.0/33\n"));
+    assert!(!said.contains("IPv6"), "{said}");
+}
+
+#[test]
+fn what_is_stored_is_read_as_it_is() {
+    let group = "\
+apiVersion: kops/v1alpha2
+kind: InstanceGroup
+metadata: {name: nodes, creationTimestamp: null}
+spec: {role: Node, warmPool: {minSize: 1}, ofTomorrow: 1, docker: {logLevel: warn}}
+";
+    let refused = problems(group);
+    for expected in ["the name of the cluster is missing", "spec.warmPool: ", "there is no such field"] {
+        assert!(refused.contains(expected), "{expected}: {refused}");
+    }
+    let read = read_stored("nodes", group, "a.k8s.local").unwrap();
+    assert_eq!(read.manifests[0].cluster_name(), "a.k8s.local");
+    let left_out: Vec<_> = read.left_out.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(left_out, ["spec.warmPool", "spec.ofTomorrow", "spec.docker"]);
+    // A label that is there is not passed over.
+    let other = group.replace("name: nodes", "name: nodes, labels: {kops.k8s.io/cluster: b.k8s.local}");
+    assert_eq!(
+        read_stored("nodes", &other, "a.k8s.local").unwrap().manifests[0].cluster_name(),
+        "b.k8s.local"
+    );
+    // What has no sense at all is still an error.
+    assert!(read_stored("nodes", &group.replace("minSize", "min Size: {"), "a.k8s.local").is_err());
+}
+
+#[test]
+fn the_load_balancer_of_bastions_is_read() {
+    let text = format!(
+        "{CLUSTER}  topology: {{bastion: {{loadBalancer: {{type: Internal, additionalSecurityGroups: [sg-1]}}}}}}\n"
+    );
+    let first = read("m.yaml", &text).unwrap();
+    assert_eq!(read("m.yaml", &write(&first.manifests).unwrap()).unwrap().manifests, first.manifests);
+}
+
+#[test]
+fn fields_of_etcd_manager_are_named() {
+    let said = problems(&format!(
+        "{CLUSTER}  etcdClusters:\n  - {{name: main, manager: {{listenClientHTTPURLs: ['http://x']}}}}\n"
+    ));
+    insta::assert_snapshot!(said, @"m.yaml:8:28: spec.etcdClusters[0].manager.listenClientHTTPURLs: etcd answers over TLS alone (remove the field)");
+}

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use super::syntax::is_domain_name;
+use super::syntax::{is_domain_name, lower_case};
 use super::{Below, Violations, group, machine};
 use crate::manifest::{AccessSource, AddonSpec, Api, CompletedCluster, Role, versions};
+use crate::state::layout;
 
 /// The roles by which policies are given, as manifests name them.
 const ROLES: [&str; 3] = ["bastion", "master", "node"];
@@ -10,10 +11,10 @@ const ROLES: [&str; 3] = ["bastion", "master", "node"];
 pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     let mut found = violations.below("cluster");
     let spec = &completed.cluster.spec;
-    check_name(&mut found, completed.name());
+    check_name(&mut found, completed);
     check_version(&mut found, completed);
     check_roles(&mut found, completed);
-    check_labels(&mut found, "spec.cloudLabels", &spec.cloud_labels);
+    check_labels(&mut found, completed.name(), &spec.cloud_labels);
     check_addons(&mut found, &spec.addons);
     machine::check_hooks(&mut found, &spec.hooks);
     machine::check_files(&mut found, &spec.file_assets);
@@ -45,12 +46,21 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     }
 }
 
-fn check_name(found: &mut Below<'_>, name: &str) {
+fn check_name(found: &mut Below<'_>, completed: &CompletedCluster) {
+    const PATH: &str = "metadata.name";
+    let name = completed.name();
     let hint = "write a domain name such as demo.k8s.local";
-    if !is_domain_name(name) {
-        found.add_with_hint("metadata.name", format!("`{name}` is not a domain name"), hint);
-    } else if !name.contains('.') {
-        found.add_with_hint("metadata.name", format!("`{name}` has no domain"), hint);
+    if let Some(lower) = lower_case(name, is_domain_name) {
+        let message = format!("`{name}` has upper-case letters, which names of clusters have not");
+        found.add_with_hint(PATH, message, format!("write {lower}"));
+    } else if !is_domain_name(name) {
+        found.add_with_hint(PATH, format!("`{name}` is not a domain name"), hint);
+    } else if !name.contains('.') && completed.has_hosted_zone() {
+        let hint = format!("{hint}, or `topology: {{dns: {{type: None}}}}`");
+        found.add_with_hint(PATH, format!("`{name}` has no domain"), hint);
+    } else if name == layout::PROGRAMS {
+        let message = format!("`{name}` is where the state store keeps the programs of all machines");
+        found.add_with_hint(PATH, message, "choose another name");
     }
 }
 
@@ -140,19 +150,16 @@ fn check_sources(found: &mut Below<'_>, path: &str, sources: &[AccessSource]) {
 }
 
 /// Tags that mark what belongs to the cluster, and what of it.
-const RESERVED: [&str; 6] = [
-    "KubernetesCluster",
-    "Name",
-    "kubernetes.io/cluster/",
-    "k8s.io/role/",
-    "k8s.io/etcd/",
-    "kops.k8s.io/instancegroup",
-];
+const RESERVED: [&str; 5] =
+    ["KubernetesCluster", "Name", "k8s.io/role/", "k8s.io/etcd/", "kops.k8s.io/instancegroup"];
+
+/// The start of the tag that says whether a cluster owns what has it, or shares it.
+const OWNERSHIP: &str = "kubernetes.io/cluster/";
 
 /// Tags, limited as clouds limit them: 128 characters a key, 256 a value.
-pub(super) fn check_labels(found: &mut Below<'_>, path: &str, labels: &BTreeMap<String, String>) {
+pub(super) fn check_labels(found: &mut Below<'_>, cluster: &str, labels: &BTreeMap<String, String>) {
     for (key, value) in labels {
-        let path = format!("{path}[{key}]");
+        let path = format!("spec.cloudLabels[{key}]");
         if key.is_empty() || key.chars().count() > 128 {
             found.add(&path, "a key has 1 to 128 characters");
         }
@@ -167,5 +174,19 @@ pub(super) fn check_labels(found: &mut Below<'_>, path: &str, labels: &BTreeMap<
         if RESERVED.into_iter().any(is_reserved) {
             found.add(&path, "this key marks what belongs to the cluster and cannot be set");
         }
+        if let Some(name) = key.strip_prefix(OWNERSHIP) {
+            check_owner(found, &path, cluster, name, value);
+        }
+    }
+}
+
+/// The tag that says what the cluster owns is on all of it anyway, and may be written, too.
+fn check_owner(found: &mut Below<'_>, path: &str, cluster: &str, named: &str, value: &str) {
+    if named == cluster && value != "owned" {
+        let message = format!("all that gets this tag belongs to `{cluster}`, so it cannot be `{value}`");
+        found.add_with_hint(path, message, "write `owned`, or leave out the tag");
+    } else if named != cluster && value != "shared" {
+        let message = format!("what `{cluster}` owns would be deleted together with the cluster `{named}`");
+        found.add_with_hint(path, message, "write `shared`, or leave out the tag");
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::syntax::is_dns_label;
+use super::syntax::{is_dns_label, lower_case};
 use super::{Below, Violations, group};
 use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet, versions};
 
@@ -81,7 +81,11 @@ fn check_members(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster, complete
     let (mut names, mut groups) = (BTreeSet::new(), BTreeSet::new());
     for (index, member) in etcd.etcd_members.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        if !is_dns_label(&member.name) {
+        if let Some(lower) = lower_case(&member.name, is_dns_label) {
+            let message =
+                format!("`{}` has upper-case letters, which names of members have not", member.name);
+            found.add_with_hint(format!("{path}.name"), message, format!("write {lower}"));
+        } else if !is_dns_label(&member.name) {
             found.add(
                 format!("{path}.name"),
                 format!("`{}` is not a name of lower-case letters, digits and `-`", member.name),

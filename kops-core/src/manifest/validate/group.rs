@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::syntax::{Taint, is_dns_label, is_label_key, is_label_value};
+use super::syntax::{Taint, is_domain_name, is_label_key, is_label_value, lower_case};
 use super::{Below, cluster, machine};
 use crate::manifest::{
     CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
@@ -17,7 +17,7 @@ pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: 
     check_subnets(found, completed, group);
     check_machine(found, spec);
     check_node(found, spec);
-    cluster::check_labels(found, "spec.cloudLabels", &spec.cloud_labels);
+    cluster::check_labels(found, completed.name(), &spec.cloud_labels);
     machine::check_hooks(found, &spec.hooks);
     machine::check_files(found, &spec.file_assets);
     machine::check_sysctls(found, &spec.sysctl_parameters);
@@ -34,11 +34,7 @@ pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: 
 }
 
 fn check_metadata(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
-    if !is_dns_label(group.name()) {
-        let message =
-            format!("`{}` is not a name of at most 63 lower-case letters, digits and `-`", group.name());
-        found.add("metadata.name", message);
-    }
+    check_name(found, completed, group);
     match group.metadata.cluster() {
         Some(name) if name == completed.name() => {}
         found_name => {
@@ -49,6 +45,29 @@ fn check_metadata(found: &mut Below<'_>, completed: &CompletedCluster, group: &I
             );
             found.add("metadata.labels", message);
         }
+    }
+}
+
+/// Kubernetes' nodes have the name as the value of a label, and it is part of a key in the state store.
+fn check_name(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
+    const PATH: &str = "metadata.name";
+    let name = group.name();
+    let is_name = |name: &str| is_domain_name(name) && is_label_value(name);
+    if let Some(lower) = lower_case(name, is_name) {
+        let message = format!("`{name}` has upper-case letters, which names of groups have not");
+        found.add_with_hint(PATH, message, format!("write {lower}"));
+    } else if !is_name(name) {
+        let message = format!("`{name}` is not a name of at most 63 lower-case letters, digits, `-` and `.`");
+        found.add(PATH, message);
+    }
+    // What machines are made from is named like that for a control-plane group.
+    let same = completed.groups_of(Role::ControlPlane).find(|other| {
+        group.role() != Role::ControlPlane && name.strip_suffix(".masters") == Some(other.name())
+    });
+    if let Some(same) = same {
+        let message =
+            format!("its machines would be named like those of the control-plane group `{}`", same.name());
+        found.add_with_hint(PATH, message, "choose another name");
     }
 }
 

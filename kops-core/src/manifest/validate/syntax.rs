@@ -80,6 +80,12 @@ pub(super) fn is_domain_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_label)
 }
 
+/// A text in lower case, if that alone makes it a name.
+pub(super) fn lower_case(text: &str, is_name: impl Fn(&str) -> bool) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    (lower != text && is_name(&lower)).then_some(lower)
+}
+
 /// Whether a text is the key of a Kubernetes label: a name, after a domain name and a slash if need be.
 pub(super) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {

@@ -92,10 +92,68 @@ fn what_kops_would_fetch_is_brought_instead() {
 
 #[test]
 fn names_and_versions() {
-    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "Demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `Demo` is not a domain name (write a domain name such as demo.k8s.local)");
-    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `demo` has no domain (write a domain name such as demo.k8s.local)");
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "Demo".into()).lines().next().unwrap(), @"cluster.metadata.name: `Demo` has upper-case letters, which names of clusters have not (write demo)");
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "de_mo".into()).lines().next().unwrap(), @"cluster.metadata.name: `de_mo` is not a domain name (write a domain name such as demo.k8s.local)");
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "dEmo.k8s.local".into()).lines().next().unwrap(), @"cluster.metadata.name: `dEmo.k8s.local` has upper-case letters, which names of clusters have not (write demo.k8s.local)");
+    insta::assert_snapshot!(found(|c| c.cluster.metadata.name = "demo".into()).lines().next().unwrap(), @r"cluster.metadata.name: `demo` has no domain (write a domain name such as demo.k8s.local, or `topology: {dns: {type: None}}`)");
     insta::assert_snapshot!(found(|c| c.cluster.spec.kubernetes_version = Some("1.29.0".into())), @r"cluster.spec.kubernetesVersion: Kubernetes 1.29.0 is not supported (supported are 1.20, 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)");
     insta::assert_snapshot!(found(|c| c.cluster.spec.kubernetes_version = Some("new".into())), @r"cluster.spec.kubernetesVersion: `new` is not a version of Kubernetes such as 1.35.7");
+}
+
+/// A cluster that needs no hosted zone, with a group of a name of its own.
+fn named(cluster: &str, group: &str) -> String {
+    let options = Options {
+        cloud_provider: "aws".to_owned(),
+        dns: Some(crate::manifest::DnsType::None),
+        name: "demo.example.com".to_owned(),
+        state_store: "s3://bucket".to_owned(),
+        zones: vec!["us-x-1a".to_owned()],
+        ..Options::default()
+    };
+    let created = create::manifests(&options).unwrap();
+    let mut completed =
+        crate::manifest::complete(&created.cluster, &created.groups, &options.recommendations);
+    completed.cluster.metadata.name = cluster.to_owned();
+    let last = completed.groups.len() - 1;
+    assert_eq!(completed.groups[last].role(), Role::Node);
+    completed.groups[last].metadata.name = group.to_owned();
+    for group in &mut completed.groups {
+        group.metadata.labels.insert("kops.k8s.io/cluster".to_owned(), cluster.to_owned());
+    }
+    assert_eq!(unsupported(&completed), []);
+    validate(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_that_kops_takes_are_taken() {
+    for (cluster, group) in [
+        ("demo", "nodes"),
+        ("demo.example.com", "nodes.spot"),
+        ("demo", "a.b.c"),
+        ("demo", "masters"),
+        ("d-1", "1.2"),
+    ] {
+        assert_eq!(named(cluster, group), "", "{cluster} {group}");
+    }
+    insta::assert_snapshot!(named("programs", "nodes"), @"cluster.metadata.name: `programs` is where the state store keeps the programs of all machines (choose another name)");
+    insta::assert_snapshot!(named("demo", "Nodes"), @"instanceGroup[Nodes].metadata.name: `Nodes` has upper-case letters, which names of groups have not (write nodes)");
+    insta::assert_snapshot!(named("demo", "no..des"), @"instanceGroup[no..des].metadata.name: `no..des` is not a name of at most 63 lower-case letters, digits, `-` and `.`");
+    insta::assert_snapshot!(named("demo", "control-plane-us-x-1a.masters"), @"instanceGroup[control-plane-us-x-1a.masters].metadata.name: its machines would be named like those of the control-plane group `control-plane-us-x-1a` (choose another name)");
+    assert!(named("demo", &"a.".repeat(32)).contains("at most 63"));
+    assert!(named("demo", &format!("{}a", "a.".repeat(32))).contains("at most 63"));
+}
+
+#[test]
+fn tags_of_clusters_tell_whose_things_are() {
+    let found = |key: &str, value: &str| {
+        found(|c| {
+            c.cluster.spec.cloud_labels.insert(key.to_owned(), value.to_owned());
+        })
+    };
+    assert_eq!(found("kubernetes.io/cluster/demo.k8s.local", "owned"), "");
+    assert_eq!(found("kubernetes.io/cluster/other.k8s.local", "shared"), "");
+    insta::assert_snapshot!(found("kubernetes.io/cluster/demo.k8s.local", "shared"), @"cluster.spec.cloudLabels[kubernetes.io/cluster/demo.k8s.local]: all that gets this tag belongs to `demo.k8s.local`, so it cannot be `shared` (write `owned`, or leave out the tag)");
+    insta::assert_snapshot!(found("kubernetes.io/cluster/other.k8s.local", "owned"), @"cluster.spec.cloudLabels[kubernetes.io/cluster/other.k8s.local]: what `demo.k8s.local` owns would be deleted together with the cluster `other.k8s.local` (write `shared`, or leave out the tag)");
 }
 
 #[test]
@@ -221,7 +279,7 @@ fn etcd_clusters() {
     }), @r"
     cluster.spec.etcdClusters: there is no etcd cluster `events`
     cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: there is no instance group `gone`
-    cluster.spec.etcdClusters[0].etcdMembers[1].name: `B` is not a name of lower-case letters, digits and `-`
+    cluster.spec.etcdClusters[0].etcdMembers[1].name: `B` has upper-case letters, which names of members have not (write b)
     cluster.spec.etcdClusters[0].etcdMembers[2].instanceGroup: another member is in the group `master-us-x-1b`
     cluster.spec.etcdClusters[0].etcdMembers[2].volumeType: `gp4` is not a type of volume (the types are gp2, gp3, io1, io2, sc1, st1, standard)
     cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1a`

@@ -108,7 +108,7 @@ fn service<'a>(
             ("advertise-client-urls", url(MEMBER, ports.client)),
             ("cert-file", server_crt),
             ("client-cert-auth", "true".to_owned()),
-            ("data-dir", format!("{mount}/data")),
+            ("data-dir", Etcd::data_of(mount)),
             ("initial-advertise-peer-urls", url(MEMBER, ports.peer)),
             ("initial-cluster", all.collect::<Vec<_>>().join(",")),
             ("initial-cluster-token", format!("etcd-cluster-token-{cluster}.{}", config.cluster)),

@@ -109,9 +109,17 @@ pub struct Etcd {
 }
 
 impl Etcd {
+    /// What the directory of the member's data is called on its disk.
+    pub const DATA: &str = "data";
+
     /// The directory of the member's data.
     pub fn data(&self) -> String {
-        format!("{}/data", self.mount)
+        Self::data_of(&self.mount)
+    }
+
+    /// The directory of a member's data on the disk that is mounted there.
+    pub fn data_of(mount: &str) -> String {
+        format!("{mount}/{}", Self::DATA)
     }
 
     /// What etcd calls a member.

@@ -9,7 +9,9 @@ impl Registry {
     /// # Errors
     /// There is no such cluster or group, or the store fails.
     pub async fn delete_group(&self, cluster: &str, group: &str) -> Result<(), RegistryError> {
-        self.load(cluster).await?.group(group)?;
+        let loaded = self.load(cluster).await?;
+        loaded.maker().check(cluster)?;
+        loaded.group(group)?;
         self.store.delete(&layout::instance_group(cluster, group)?).await?;
         Ok(())
     }
@@ -20,6 +22,7 @@ impl Registry {
     /// There is no such cluster or key, or the store fails.
     pub async fn delete_ssh_key(&self, cluster: &str, fingerprint: &str) -> Result<(), RegistryError> {
         self.find(cluster).await?;
+        self.maker(cluster).await?.check(cluster)?;
         let key = layout::ssh_public_key(cluster, &fingerprint.replace(':', ""))?;
         if self.store.get(&key).await?.is_none() {
             return Err(RegistryError::NotFound(Missing::ssh_key(cluster, fingerprint)));

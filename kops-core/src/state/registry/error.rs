@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::error::{Cause, ErrorClass};
 use crate::manifest::Violation;
-use crate::state::{InvalidKey, Key, StateError};
+use crate::state::{InvalidKey, Key, MadeByKops, StateError};
 
 /// What could not be done to the clusters of a state store.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum RegistryError {
         /// Why the others were not.
         source: StateError,
     },
+    /// The cluster is not this project's to change.
+    #[error(transparent)]
+    MadeByKops(#[from] MadeByKops),
     /// The store failed, or somebody else was first.
     #[error(transparent)]
     Store(#[from] StateError),
@@ -56,6 +59,7 @@ impl RegistryError {
             Self::NotFound(_) => ErrorClass::NotFound,
             Self::Invalid(_) | Self::Unreadable { .. } => ErrorClass::Invalid,
             Self::UnknownFile { .. } => ErrorClass::Conflict,
+            Self::MadeByKops(error) => error.class(),
             Self::Partial { source, .. } | Self::Store(source) => source.class(),
         }
     }
@@ -66,6 +70,7 @@ impl RegistryError {
             Self::NotFound(missing) => missing.hint(),
             Self::UnknownFile { .. } => Some("move it away, or delete it if nobody needs it".to_owned()),
             Self::Partial { .. } => Some("replace the manifests, or delete the cluster".to_owned()),
+            Self::MadeByKops(error) => Some(error.hint().to_owned()),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::AlreadyExists { kind: "secret", .. } => Some("`--force` replaces it".to_owned()),
             Self::AlreadyExists { .. } | Self::Invalid(_) | Self::Unreadable { .. } => None,

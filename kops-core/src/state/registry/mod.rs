@@ -16,9 +16,10 @@ use futures::{StreamExt, TryStreamExt, stream, try_join};
 
 use crate::clock::{Clock, SystemClock};
 use crate::manifest::{
-    self, Cluster, InstanceGroup, Kind, Manifest, Metadata, SshCredential, SshCredentialSpec, Warning,
+    self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Read, SshCredential, SshCredentialSpec,
+    Violation, Warning,
 };
-use crate::state::{Key, Prefix, StateStore, Version, layout};
+use crate::state::{Key, Maker, Prefix, StateStore, Version, layout, maker};
 
 use error::nearest;
 pub use error::{Missing, RegistryError};
@@ -53,6 +54,8 @@ pub struct LoadedCluster {
     pub ssh_keys: Vec<SshCredential>,
     /// What is in the manifests and is not acted on.
     pub warnings: Vec<Warning>,
+    /// What is in the manifests and was left out: no cluster is made of them as long as it is there.
+    pub left_out: Vec<Violation>,
     stored: Stored,
 }
 
@@ -62,6 +65,8 @@ struct Stored {
     texts: BTreeMap<Key, Text>,
     /// Whether the snapshot in the store is of exactly these.
     snapshot_is_current: bool,
+    /// Who made the cluster.
+    maker: Maker,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +114,7 @@ impl Registry {
             .map(|name| async move {
                 let key = layout::config(&name)?;
                 match self.fetch(&key).await? {
-                    Some(text) => Ok(Some(self.read_cluster(&key, &text.text)?.0)),
+                    Some(text) => Ok(Some(self.read_cluster(&name, &key, &text.text)?.0)),
                     None => Ok::<_, RegistryError>(None),
                 }
             })
@@ -117,6 +122,14 @@ impl Registry {
             .try_collect()
             .await?;
         Ok(clusters.into_iter().flatten().collect())
+    }
+
+    /// Tells who made a cluster.
+    ///
+    /// # Errors
+    /// The store cannot be listed.
+    pub async fn maker(&self, cluster: &str) -> Result<Maker, RegistryError> {
+        Ok(maker::maker(&*self.store, cluster).await?)
     }
 
     /// Makes sure that there is a manifest of that cluster, be it right or wrong.
@@ -156,6 +169,7 @@ impl Registry {
     async fn stored(&self, cluster: &str) -> Result<Stored, RegistryError> {
         let prefix = layout::cluster(cluster)?;
         let (entries, snapshot) = try_join!(self.store.list(&prefix), Snapshot::read(&*self.store, cluster))?;
+        let maker = Maker::of(entries.iter().filter_map(|entry| prefix.rest(&entry.key)));
         let versions: BTreeMap<Key, Version> = entries
             .into_iter()
             .filter(|entry| is_manifest(&prefix, &entry.key))
@@ -163,7 +177,7 @@ impl Registry {
             .collect();
         let (texts, others) = snapshot.texts_of(&prefix, versions);
         let snapshot_is_current = others.is_empty() && texts.len() == snapshot.len();
-        let mut stored = Stored { texts, snapshot_is_current };
+        let mut stored = Stored { texts, snapshot_is_current, maker };
         let fetched: Vec<Option<(Key, Text)>> = stream::iter(others)
             .map(|key| async move {
                 let text = self.fetch(&key).await?;
@@ -191,15 +205,16 @@ impl Registry {
     fn typed(&self, cluster: &str, stored: Stored) -> Result<Option<LoadedCluster>, RegistryError> {
         let config = layout::config(cluster)?;
         let Some(text) = stored.texts.get(&config) else { return Ok(None) };
-        let (found, mut warnings) = self.read_cluster(&config, &text.text)?;
+        let (found, mut warnings, mut left_out) = self.read_cluster(cluster, &config, &text.text)?;
         let keys_prefix = layout::ssh_public_keys(cluster)?;
         let mut groups = Vec::new();
         let mut ssh_keys = Vec::new();
         for (key, Text { text, .. }) in &stored.texts {
             if layout::group_of(key).is_some() {
-                let (group, more) = self.read_group(key, text)?;
+                let (group, more, out) = self.read_group(cluster, key, text)?;
                 groups.push(group);
                 warnings.extend(more);
+                left_out.extend(out);
             } else if keys_prefix.rest(key).is_some() {
                 ssh_keys.push(SshCredential {
                     metadata: Metadata::in_cluster(SSH_KEY_NAME, cluster),
@@ -207,32 +222,47 @@ impl Registry {
                 });
             }
         }
-        Ok(Some(LoadedCluster { cluster: found, groups, ssh_keys, warnings, stored }))
+        Ok(Some(LoadedCluster { cluster: found, groups, ssh_keys, warnings, left_out, stored }))
     }
 
-    fn read_cluster(&self, key: &Key, text: &str) -> Result<(Cluster, Vec<Warning>), RegistryError> {
-        match self.read_manifest(key, text)? {
-            (Manifest::Cluster(cluster), warnings) => Ok((*cluster, warnings)),
-            (other, _) => Err(self.misplaced(key, &other)),
+    fn read_cluster(&self, cluster: &str, key: &Key, text: &str) -> Result<Stand<Cluster>, RegistryError> {
+        match self.read_manifest(cluster, key, text)? {
+            (Manifest::Cluster(cluster), warnings, left_out) => {
+                Ok((*cluster, warnings, violations_of("cluster", &left_out)))
+            }
+            (other, ..) => Err(self.misplaced(key, &other)),
         }
     }
 
-    fn read_group(&self, key: &Key, text: &str) -> Result<(InstanceGroup, Vec<Warning>), RegistryError> {
-        match self.read_manifest(key, text)? {
-            (Manifest::InstanceGroup(group), warnings) => Ok((*group, warnings)),
-            (other, _) => Err(self.misplaced(key, &other)),
+    fn read_group(
+        &self,
+        cluster: &str,
+        key: &Key,
+        text: &str,
+    ) -> Result<Stand<InstanceGroup>, RegistryError> {
+        match self.read_manifest(cluster, key, text)? {
+            (Manifest::InstanceGroup(group), warnings, left_out) => {
+                let left_out = violations_of(&format!("instanceGroup[{}]", group.name()), &left_out);
+                Ok((*group, warnings, left_out))
+            }
+            (other, ..) => Err(self.misplaced(key, &other)),
         }
     }
 
-    fn read_manifest(&self, key: &Key, text: &str) -> Result<(Manifest, Vec<Warning>), RegistryError> {
+    fn read_manifest(
+        &self,
+        cluster: &str,
+        key: &Key,
+        text: &str,
+    ) -> Result<(Manifest, Vec<Warning>, Vec<Problem>), RegistryError> {
         let location = self.at(key);
-        let read = match manifest::read(&location, text) {
+        let Read { manifests, warnings, left_out } = match manifest::read_stored(&location, text, cluster) {
             Ok(read) => read,
             Err(source) => return Err(RegistryError::Unreadable { location, source: source.into() }),
         };
-        match <[Manifest; 1]>::try_from(read.manifests) {
+        match <[Manifest; 1]>::try_from(manifests) {
             // A manifest under another's name would be edited and deleted in the other's place.
-            Ok([manifest]) if is_at(&manifest, key) => Ok((manifest, read.warnings)),
+            Ok([manifest]) if is_at(&manifest, key) => Ok((manifest, warnings, left_out)),
             Ok([manifest]) => Err(self.misplaced(key, &manifest)),
             Err(manifests) => Err(RegistryError::Unreadable {
                 location,
@@ -258,7 +288,25 @@ impl Registry {
     }
 }
 
+/// A manifest as it was read, with what is not acted on and what was left out.
+type Stand<T> = (T, Vec<Warning>, Vec<Violation>);
+
+/// What keeps a cluster from being made, below the name of its manifest.
+fn violations_of(manifest: &str, problems: &[Problem]) -> Vec<Violation> {
+    let violation = |problem: &Problem| Violation {
+        path: format!("{manifest}.{}", problem.path),
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    };
+    problems.iter().map(violation).collect()
+}
+
 impl LoadedCluster {
+    /// Who made the cluster.
+    pub fn maker(&self) -> &Maker {
+        &self.stored.maker
+    }
+
     /// The group of that name.
     ///
     /// # Errors

@@ -168,6 +168,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         secret.check(name)?;
         self.find(cluster).await?;
+        self.maker(cluster).await?.check(cluster)?;
         self.store.put(&layout::secret(cluster, name)?, secret.to_stored().as_bytes(), put).await?;
         Ok(())
     }
@@ -181,6 +182,7 @@ impl Registry {
         if self.store.get(&key).await?.is_none() {
             return Err(self.secret_not_found(cluster, name).await);
         }
+        self.maker(cluster).await?.check(cluster)?;
         Ok(self.store.delete(&key).await?)
     }
 

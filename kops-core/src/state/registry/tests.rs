@@ -178,6 +178,7 @@ async fn what_was_created_is_loaded() {
     demo.k8s.local/instancegroup/master-us-x-1a
     demo.k8s.local/instancegroup/more-nodes
     demo.k8s.local/instancegroup/nodes
+    demo.k8s.local/manifests/made-by.json
     demo.k8s.local/manifests/snapshot.json
     demo.k8s.local/pki/ssh/public/admin/0fa20ad7383e6545086b63841cffdcba
     ");
@@ -466,7 +467,14 @@ async fn deleting_a_cluster_can_be_repeated_until_done() {
             deleted.unwrap();
             assert!(call > 5, "the fault was never reached");
             let names: Vec<String> = store.contents().await.into_iter().map(|(name, _)| name).collect();
-            assert_eq!(names, ["demo.k8s.local2/config", "demo.k8s.local2/manifests/snapshot.json"]);
+            assert_eq!(
+                names,
+                [
+                    "demo.k8s.local2/config",
+                    "demo.k8s.local2/manifests/made-by.json",
+                    "demo.k8s.local2/manifests/snapshot.json"
+                ]
+            );
             let error = registry.delete_cluster(DEMO).await.unwrap_err();
             assert_eq!(error.class(), ErrorClass::NotFound);
             return;

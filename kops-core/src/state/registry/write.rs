@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 
 use super::batch::{self, Write};
 use super::error::nearest;
-use super::{LoadedCluster, Missing, Registry, RegistryError, Stored, Text, snapshot};
+use super::{LoadedCluster, Missing, Registry, RegistryError, Stored, Text, is_manifest, snapshot};
 use crate::clock::Timestamp;
-use crate::manifest::{self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Recommendations, Violation};
+use crate::manifest::{
+    self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Recommendations, Violation,
+};
 use crate::ssh::PublicKey;
-use crate::state::{Key, Version, layout};
+use crate::state::{Key, Maker, Version, layout, maker};
 
 /// What replacing does about manifests that are not there yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +85,10 @@ impl Registry {
     }
 
     async fn edit(&self, cluster: &str, edited: Manifest, version: &Version) -> Result<(), RegistryError> {
-        let stored = BTreeMap::from([(cluster.to_owned(), self.stored(cluster).await?)]);
+        let found = self.stored(cluster).await?;
+        found.maker.check(cluster)?;
+        self.check_nothing_is_lost(&found, &edited)?;
+        let stored = BTreeMap::from([(cluster.to_owned(), found)]);
         let mut writes = self.prepare(&stored, vec![edited], Expect::Something).await?;
         for before in writes.iter_mut().filter_map(|write| write.before.as_mut()) {
             // The store compares this version, not the one found just now.
@@ -98,13 +103,35 @@ impl Registry {
         for manifest in &manifests {
             let cluster = manifest.cluster_name();
             if !stored.contains_key(cluster) {
-                stored.insert(cluster.to_owned(), self.stored(cluster).await?);
+                let found = self.stored(cluster).await?;
+                found.maker.check(cluster)?;
+                stored.insert(cluster.to_owned(), found);
             }
         }
         let mut writes = self.prepare(&stored, manifests, expect).await?;
         self.check(&stored, &writes)?;
         writes.retain(|write| write.before.as_ref().is_none_or(|before| before.text != write.text));
+        writes.extend(records(&stored, &writes)?);
         self.carry_out(stored, writes).await
+    }
+
+    /// An editor is shown what was read: what was left out of it would be gone once it is saved.
+    fn check_nothing_is_lost(&self, stored: &Stored, edited: &Manifest) -> Result<(), RegistryError> {
+        let key = key_of(edited)?;
+        let before = stored.texts.get(&key);
+        let read =
+            before.and_then(|before| self.read_manifest(edited.cluster_name(), &key, &before.text).ok());
+        let left_out = read.map(|(.., left_out)| left_out).unwrap_or_default();
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let hint = "an edit would lose the field: put the manifest without it in a file, and `replace -f` it";
+        let violation = |problem: &Problem| Violation {
+            path: problem.path.clone(),
+            message: problem.message.clone(),
+            hint: Some(hint.to_owned()),
+        };
+        Err(RegistryError::Invalid(left_out.iter().map(violation).collect()))
     }
 
     /// What has to be written, checked against what is there.
@@ -160,7 +187,9 @@ impl Registry {
             return Ok(credential.spec.public_key.trim().to_owned());
         }
         // What cannot be read may be replaced; its age is then lost.
-        let old = before.and_then(|before| self.read_manifest(key, &before.text).ok()).map(|(old, _)| old);
+        let cluster = manifest.cluster_name();
+        let old = before.and_then(|before| self.read_manifest(cluster, key, &before.text).ok());
+        let old = old.map(|(old, ..)| old);
         let manifest = dated(manifest, old.as_ref(), now);
         manifest::write([&manifest]).map_err(|error| {
             RegistryError::Invalid(vec![violation("", format!("it cannot be written as YAML: {error}"))])
@@ -176,7 +205,7 @@ impl Registry {
                 let text = Text { version: Version::new(""), text: write.text.clone() };
                 texts.insert(write.key.clone(), text);
             }
-            let after = Stored { texts, snapshot_is_current: false };
+            let after = Stored { texts, ..Stored::default() };
             let before = self.typed(cluster, there.clone()).ok().flatten();
             let known = before.as_ref().map(violations).unwrap_or_default();
             let found = self.typed(cluster, after)?.as_ref().map(violations).unwrap_or_default();
@@ -192,7 +221,8 @@ impl Registry {
         writes: Vec<Write>,
     ) -> Result<(), RegistryError> {
         for (write, version) in batch::write(&*self.store, writes).await? {
-            if let Some(stored) = stored.get_mut(&write.cluster) {
+            let is_manifest = is_manifest(&layout::cluster(&write.cluster)?, &write.key);
+            if let Some(stored) = stored.get_mut(&write.cluster).filter(|_| is_manifest) {
                 stored.texts.insert(write.key, Text { version, text: write.text });
                 stored.snapshot_is_current = false;
             }
@@ -229,6 +259,18 @@ fn violations(loaded: &LoadedCluster) -> Vec<Violation> {
         !is_of_lack
     });
     violations
+}
+
+/// The records of the clusters that are written for the first time.
+fn records(stored: &BTreeMap<String, Stored>, writes: &[Write]) -> Result<Vec<Write>, RegistryError> {
+    let new = writes.iter().filter(|write| write.is_config && write.before.is_none());
+    let new =
+        new.filter(|write| stored.get(&write.cluster).is_none_or(|stored| stored.maker != Maker::Recorded));
+    let record = |write: &Write| {
+        let (cluster, key) = (write.cluster.clone(), layout::record(&write.cluster)?);
+        Ok(Write { cluster, key, is_config: false, text: maker::record(), before: None })
+    };
+    new.map(record).collect()
 }
 
 fn key_of(manifest: &Manifest) -> Result<Key, RegistryError> {
