@@ -62,6 +62,10 @@ impl Provider for SimProvider {
         Some(&self.cloud)
     }
 
+    fn unseen_of_kops(&self, cluster: &str) -> Vec<String> {
+        unseen_of_kops(cluster)
+    }
+
     async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {
         Ok(Some(format!("{}.simulated", crate::names::load_balancer("api", &scope.cluster))))
     }
@@ -82,6 +86,16 @@ fn simulated_location(state_store: &str, region: &str) -> StateLocation {
         prefix: prefix.trim_matches('/').to_owned(),
         kms_key: None,
     }
+}
+
+/// The queue of the node termination handler, and the rules that fill it (kops:
+/// `pkg/model/awsmodel/nodeterminationhandler.go`).
+fn unseen_of_kops(cluster: &str) -> Vec<String> {
+    let queue = format!("{}-nth", cluster.replace('.', "-"));
+    vec![format!(
+        "kops makes a queue for its node termination handler, which is not looked for here: once the cluster is gone, delete \
+         the SQS queue {queue} and the EventBridge rules {cluster}-*, if there are any"
+    )]
 }
 
 fn resources(input: ModelInput<'_>, facts: &Facts) -> Result<Desired<AwsResource>, ProviderError> {
@@ -190,6 +204,10 @@ mod aws {
 
         fn fleet(&self) -> Option<&dyn Fleet> {
             Some(&self.cloud)
+        }
+
+        fn unseen_of_kops(&self, cluster: &str) -> Vec<String> {
+            unseen_of_kops(cluster)
         }
 
         async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {

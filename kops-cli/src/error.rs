@@ -160,11 +160,22 @@ impl From<OperationError> for CliError {
             OperationError::Stale { .. } => {
                 Some("look at it as it is now, and make it again: an update's with `--out FILE`".to_owned())
             }
+            OperationError::Breaking(_) => Some(
+                "take the changes back, or make them nevertheless with --allow-breaking-changes".to_owned(),
+            ),
+            OperationError::Pki(error) => error.hint().map(ToOwned::to_owned),
             OperationError::Held { .. } => {
                 Some("`kops get instances` shows the machines; run the same again to go on".to_owned())
             }
             _ => None,
         };
+        Self::of(error, hint)
+    }
+}
+
+impl From<PkiError> for CliError {
+    fn from(error: PkiError) -> Self {
+        let hint = error.hint().map(ToOwned::to_owned);
         Self::of(error, hint)
     }
 }
@@ -186,4 +197,4 @@ macro_rules! plain {
     )*};
 }
 
-plain!(CatalogError, CreateError, ManifestError, OpenSimError, PkiError, ReadPlanError, WriteError);
+plain!(CatalogError, CreateError, ManifestError, OpenSimError, ReadPlanError, WriteError);

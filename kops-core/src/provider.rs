@@ -60,6 +60,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The scaling groups of its clusters; none when this provider cannot look at them.
     fn fleet(&self) -> Option<&dyn Fleet>;
 
+    /// What kops (the program that is written in Go) may have made for a cluster and no search finds, a line each: whoever
+    /// deletes such a cluster is told.
+    fn unseen_of_kops(&self, cluster: &str) -> Vec<String> {
+        let _ = cluster;
+        Vec::new()
+    }
+
     /// The host name or address at which clients reach a cluster's Kubernetes API, if there is any yet.
     ///
     /// # Errors
@@ -110,6 +117,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn fleet(&self) -> Option<&dyn Fleet> {
         (**self).fleet()
+    }
+
+    fn unseen_of_kops(&self, cluster: &str) -> Vec<String> {
+        (**self).unseen_of_kops(cluster)
     }
 
     async fn api_address(&self, scope: &Scope) -> Result<Option<String>, CloudError> {

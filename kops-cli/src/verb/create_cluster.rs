@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use ipnet::Ipv4Net;
 use kops_core::create::{self, Options, parse_labels};
-use kops_core::manifest::{AccessSource, DnsType, LoadBalancerClass, LoadBalancerType, Placement};
+use kops_core::manifest::{
+    AccessSource, DnsType, LoadBalancerClass, LoadBalancerType, Placement, parse_range,
+};
 use kops_core::state::RegistryError;
 
 use super::{get, update};
@@ -56,7 +58,7 @@ pub(crate) struct CreateClusterArgs {
     #[arg(long)]
     kubernetes_version: Option<String>,
     /// Address range of the network
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", value_parser = parse_range)]
     network_cidr: Option<Ipv4Net>,
     /// Existing network to use
     #[arg(long, alias = "vpc", value_name = "VPC")]

@@ -148,6 +148,9 @@ async fn load(argument: Option<&str>, context: &Context<'_>) -> Result<LoadedClu
     let name = context.cluster_name(argument)?;
     let loaded = context.registry().await?.load(&name).await?;
     loaded.warnings.iter().for_each(|warning| context.terminal.warning(warning));
+    for left_out in &loaded.left_out {
+        context.terminal.warning(format_args!("{left_out}; the field is not shown"));
+    }
     Ok(loaded)
 }
 

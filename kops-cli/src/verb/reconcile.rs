@@ -4,7 +4,7 @@ use kops_core::operation::{Access, Pass, Run};
 use kops_core::plan::Plan;
 
 use super::rolling_update::options_of;
-use super::update::{carry_out, preview};
+use super::update::{BreakingArgs, carry_out, preview};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -21,11 +21,13 @@ pub(crate) struct ReconcileArgs {
     /// Apply the changes and replace the machines
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    breaking: BreakingArgs,
 }
 
 pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.cluster_name(args.cluster.as_deref())?;
-    let kops = context.kops(&name, None).await?;
+    let kops = args.breaking.apply_to(context.kops(&name, None).await?);
     let options = options_of(&kops, &name, context).await?;
     if !args.yes {
         let plan = kops.plan_update(&name).await?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::apply::{ApplyOptions, Report};
-use kops_core::operation::{Kops, Run, Updated};
+use kops_core::operation::{BreakingChanges, Kops, Run, Updated};
 use kops_core::plan::{Plan, Purpose, Verb};
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,8 @@ pub(crate) struct UpdateArgs {
     /// Take machines away undrained where a group gets smaller or goes, without asking the Kubernetes API
     #[arg(long)]
     cloudonly: bool,
+    #[command(flatten)]
+    breaking: BreakingArgs,
     /// Save the plan to a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "yes"])]
     out: Option<PathBuf>,
@@ -46,6 +48,24 @@ pub(crate) struct UpdateArgs {
     detailed_exitcode: bool,
 }
 
+/// What is done about changes that break a running cluster.
+#[derive(Debug, Args)]
+pub(crate) struct BreakingArgs {
+    /// Make changes that break a cluster that runs, such as other address ranges or a skipped version of Kubernetes
+    #[arg(long)]
+    allow_breaking_changes: bool,
+}
+
+impl BreakingArgs {
+    /// The calls on a cluster, with what was said here.
+    pub(crate) fn apply_to(&self, kops: Kops<AnyProvider>) -> Kops<AnyProvider> {
+        kops.with_breaking_changes(match self.allow_breaking_changes {
+            true => BreakingChanges::Allow,
+            false => BreakingChanges::Refuse,
+        })
+    }
+}
+
 pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     if args.output == Output::Yaml {
         return Err(CliError::new("a plan is printed as table or json"));
@@ -55,7 +75,7 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
         Some(plan) => plan.scope().cluster.clone(),
         None => context.cluster_name(args.cluster.as_deref())?,
     };
-    let kops = context.kops(&name, None).await?;
+    let kops = args.breaking.apply_to(context.kops(&name, None).await?);
     if args.yes {
         let mut options = context.apply_options();
         if args.cloudonly {

@@ -48,6 +48,7 @@ pub use metadata::{CLUSTER_LABEL, GROUP_LABEL, Metadata};
 pub use network::{
     Bastion, BastionLoadBalancer, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology,
 };
+pub use ranges::{RangeError, parse_range};
 pub use read::{ManifestError, Read, read, read_stored};
 pub use report::{Place, Problem, Violation, Warning};
 pub use settings::Settings;

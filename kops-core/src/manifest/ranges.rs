@@ -1,6 +1,6 @@
 //! Address ranges: what is split from what.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 
@@ -8,6 +8,36 @@ use super::{Subnet, SubnetType};
 
 /// Which address of the services' range is that of the cluster's DNS.
 pub(crate) const CLUSTER_DNS: u32 = 10;
+
+/// Why a range of IPv6 is refused.
+pub(super) const NO_IPV6: &str = "IPv6 ranges are not supported yet";
+
+/// A text that is no address range of IPv4.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RangeError {
+    /// It is one of IPv6.
+    #[error("{NO_IPV6} (write an address range such as 10.0.0.0/16)")]
+    Ipv6,
+    /// It is none at all.
+    #[error("`{0}` is not an address range such as 10.0.0.0/16")]
+    NotARange(String),
+}
+
+/// Reads an address range.
+///
+/// # Errors
+/// The text is something else.
+pub fn parse_range(text: &str) -> Result<Ipv4Net, RangeError> {
+    text.parse().map_err(|_| match is_ipv6(text) {
+        true => RangeError::Ipv6,
+        false => RangeError::NotARange(text.to_owned()),
+    })
+}
+
+/// Whether a text is an address or a range of IPv6.
+pub(super) fn is_ipv6(text: &str) -> bool {
+    text.split_once('/').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok()
+}
 
 /// The n-th address of a range.
 pub(crate) fn nth(range: Ipv4Net, n: u32) -> Ipv4Addr {

@@ -2,16 +2,13 @@
 mod tests;
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use serde::de::DeserializeOwned;
 
 use super::fields::{self, Treatment};
+use super::ranges::{NO_IPV6, is_ipv6};
 use super::{API_VERSION, CLUSTER_LABEL, Kind, Manifest, Metadata, OLD_API_VERSION, Place, Problem, Warning};
 use crate::yaml::{self, Content, Fault, Finding, Node, Position, Reading};
-
-/// Why a range of IPv6 is refused.
-const NO_IPV6: &str = "IPv6 ranges are not supported yet";
 
 /// What came of reading a file of manifests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -272,11 +269,6 @@ fn is_range(path: &str) -> bool {
     ["cidr", "CIDR", "CIDRs", "IPRange"]
         .iter()
         .any(|end| path.trim_end_matches(|c| "[0123456789]".contains(c)).ends_with(end))
-}
-
-/// Whether a text is an address or a range of IPv6.
-fn is_ipv6(text: &str) -> bool {
-    text.split_once('/').map_or(text, |(address, _)| address).parse::<Ipv6Addr>().is_ok()
 }
 
 /// The text of the single value or of the key at a position.

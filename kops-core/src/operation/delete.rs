@@ -31,15 +31,17 @@ impl<P: Provider> Kops<P> {
     /// # Errors
     /// The cloud cannot be read.
     pub async fn plan_delete(&self, cluster: &str) -> Result<Plan<P::Resource>, OperationError> {
-        let scope = match self.registry.load(cluster).await {
-            Ok(loaded) => scope(&loaded.cluster),
+        let (scope, is_of_kops) = match self.registry.load(cluster).await {
+            Ok(loaded) => (scope(&loaded.cluster), loaded.maker().check(cluster).is_err()),
             // Manifests that cannot be read any more must not keep a cluster from being deleted.
             Err(
                 RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_),
-            ) => Scope { cluster: cluster.to_owned(), incarnation: String::new() },
+            ) => (Scope { cluster: cluster.to_owned(), incarnation: String::new() }, false),
             Err(error) => return Err(error.into()),
         };
-        self.plan_deleting(&scope).await
+        let plan = self.plan_deleting(&scope).await?;
+        let unseen = is_of_kops.then(|| self.provider.unseen_of_kops(cluster));
+        Ok(plan.with_warnings(unseen.into_iter().flatten()))
     }
 
     async fn plan_deleting(&self, scope: &Scope) -> Result<Plan<P::Resource>, OperationError> {

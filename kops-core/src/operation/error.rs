@@ -168,6 +168,7 @@ impl OperationError {
             },
             Self::Registry(_)
             | Self::Invalid(_)
+            | Self::Breaking(_)
             | Self::Provider(_)
             | Self::Lease(_)
             | Self::Catalog(_)

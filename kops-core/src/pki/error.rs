@@ -46,6 +46,15 @@ impl PkiError {
         }
     }
 
+    /// What the user can do, if something helps.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::MadeByKops(error) => Some(error.hint()),
+            Self::Store(error) => error.hint(),
+            Self::Unreadable { .. } | Self::Signing { .. } | Self::Refused(_) | Self::NotFound(_) => None,
+        }
+    }
+
     pub(super) fn unreadable(what: impl Into<String>, reason: impl ToString) -> Self {
         Self::Unreadable { what: what.into(), reason: reason.to_string() }
     }

@@ -9,10 +9,14 @@ use crate::state::{InvalidKey, Key, Prefix};
 /// What may lie below a cluster's name. Anything else was not put there by kops, and keeps the cluster's state from being
 /// deleted. The union of what kops 1.10 and today's kops allow
 /// (`pkg/client/simple/vfsclientset/cluster.go`, `deleteAllClusterState`).
-const KNOWN_FILES: [&str; 4] = ["config", "cluster.spec", "cluster-completed.spec", "kops-version.txt"];
+const KNOWN_FILES: [&str; 4] = [CONFIG, "cluster.spec", "cluster-completed.spec", KOPS_VERSION];
 const KNOWN_DIRECTORIES: [&str; 8] =
     ["addons", "backups", "clusteraddons", "igconfig", "instancegroup", "manifests", "pki", "secrets"];
 
+/// The cluster's manifest as the user wrote it, below the cluster's part of the store.
+pub(super) const CONFIG: &str = "config";
+/// The version of kops (the program that is written in Go) that made the last update.
+pub(super) const KOPS_VERSION: &str = "kops-version.txt";
 const RECORD: &str = "manifests/made-by.json";
 
 /// The secret that is the key of the machines' gossip.
@@ -31,7 +35,7 @@ pub fn cluster(cluster: &str) -> Result<Prefix, InvalidKey> {
 
 /// The cluster's manifest as the user wrote it.
 pub fn config(cluster: &str) -> Result<Key, InvalidKey> {
-    self::cluster(cluster)?.key("config")
+    self::cluster(cluster)?.key(CONFIG)
 }
 
 /// The cluster whose manifest `key` is, if it is one.
@@ -190,7 +194,7 @@ pub(super) fn is_record(location: &str) -> bool {
 /// kops start, and with which version of kops.
 pub(super) fn is_of_kops_alone(location: &str) -> bool {
     let of_machines = ["manifests/etcd/", "manifests/static/", "manifests/channels/"];
-    ["kops-version.txt", "cluster.spec"].contains(&location)
+    [KOPS_VERSION, "cluster.spec"].contains(&location)
         || of_machines.iter().any(|start| location.starts_with(start))
         || location.starts_with("igconfig/") && !is_content_addressed(location)
 }

@@ -30,11 +30,14 @@ impl Maker {
     pub fn of<'a>(locations: impl IntoIterator<Item = &'a str>) -> Self {
         let mut maker = Self::Absent;
         for location in locations {
+            let sign = || Self::Kops { sign: location.to_owned() };
             match maker {
                 _ if layout::is_record(location) => return Self::Recorded,
+                // What people know as kops's is the best sign.
+                _ if location == layout::KOPS_VERSION => maker = sign(),
                 Self::Kops { .. } => {}
-                _ if layout::is_of_kops_alone(location) => maker = Self::Kops { sign: location.to_owned() },
-                _ if location == "config" => maker = Self::Unrecorded,
+                _ if layout::is_of_kops_alone(location) => maker = sign(),
+                _ if location == layout::CONFIG => maker = Self::Unrecorded,
                 _ => {}
             }
         }
@@ -158,7 +161,12 @@ mod tests {
 
     #[test]
     fn the_error_is_one_sentence() {
-        let made = Maker::of(["config", "kops-version.txt"]);
+        let made = Maker::of([
+            "config",
+            "igconfig/node/nodes/nodeupconfig.yaml",
+            "kops-version.txt",
+            "manifests/etcd/x",
+        ]);
         insta::assert_snapshot!(made.check("m.k8s.local").unwrap_err(), @"kops made the cluster m.k8s.local (kops-version.txt shows it): its control plane would come back with an empty etcd, so nothing is changed here until the cluster is taken over");
     }
 }
