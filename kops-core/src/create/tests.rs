@@ -285,7 +285,6 @@ fn options_that_make_no_sense_are_errors() {
     --set: `cluster.spec.subnets[7].cidr=10.0.0.0/8`: there is no such element in the list
     --set: `cluster.metadata.name=x`: fields begin with `cluster.spec.`
     these options do not make a valid cluster:
-      cluster.metadata.name: `demo` has no domain (write a domain name such as demo.k8s.local)
       cluster.spec.kubernetesVersion: Kubernetes 1.19.0 is not supported (supported are 1.20, 1.30, 1.31, 1.32, 1.33, 1.34, 1.35, 1.36)
       cluster.spec.networkCIDR: 10.0.0.0/8 is not between /16 and /28
       cluster.spec.subnets[0].cidr: 10.0.0.0/10 is not between /16 and /28

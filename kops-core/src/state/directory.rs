@@ -102,7 +102,12 @@ impl DirectoryStore {
 
     fn remove(&self, key: &Key) -> Result<(), StateError> {
         let path = self.path(key, "delete")?;
-        let Some(_lock) = self.lock_if_written(File::lock)? else { return Ok(()) };
+        let _lock = match self.lock_if_written(File::lock)? {
+            Some(lock) => lock,
+            // Others have filled the directory.
+            None if path.exists() => self.lock()?,
+            None => return Ok(()),
+        };
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if is_absent(&error) => return Ok(()),
@@ -118,7 +123,7 @@ impl DirectoryStore {
     }
 
     fn walk(&self, prefix: &Prefix) -> Result<Vec<Entry>, StateError> {
-        let Some(_lock) = self.lock_if_written(File::lock_shared)? else { return Ok(Vec::new()) };
+        let _lock = self.lock_if_written(File::lock_shared)?;
         let mut entries = Vec::new();
         let mut pending = vec![self.root.join(prefix.as_str())];
         while let Some(directory) = pending.pop() {
@@ -172,7 +177,8 @@ impl DirectoryStore {
         open().map_err(|error| failure("lock", &path, error))
     }
 
-    /// Locks a store that has been written to; there is nothing in any other.
+    /// Locks a store that this library has written to. Nobody else knows of the lock: what is in another directory was put
+    /// there by other programs.
     fn lock_if_written(&self, lock: fn(&File) -> io::Result<()>) -> Result<Option<File>, StateError> {
         let path = self.root.join(LOCK);
         match File::open(&path).and_then(|file| lock(&file).map(|()| file)) {
@@ -305,6 +311,21 @@ mod tests {
     }
 
     #[cfg(unix)]
+    /// kops itself keeps state in directories, and buckets are copied to directories.
+    #[tokio::test]
+    async fn what_others_have_put_there_is_read_and_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("demo")).unwrap();
+        std::fs::write(directory.path().join("demo/config"), b"x").unwrap();
+        let store = DirectoryStore::new(directory.path());
+        let key = Key::new("demo/config").unwrap();
+        let listed = store.list(&Prefix::root()).await.unwrap();
+        assert_eq!(listed.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), [key.clone()]);
+        assert!(!directory.path().join(LOCK).exists(), "reading writes nothing");
+        store.delete(&key).await.unwrap();
+        assert_eq!(store.get(&key).await.unwrap(), None);
+    }
+
     #[tokio::test]
     async fn files_and_directories_are_private() {
         use std::os::unix::fs::PermissionsExt;

@@ -38,7 +38,7 @@ async fn data_of_others_keeps_etcd_from_starting_beside_it() {
         assert!(said.contains(&format!("holds data of {whose} (")), "{files:?}: {said}");
     }
     let said = said(&["state", "myid", token, "data/x"]).await;
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"disk of etcd main: volume vol-1 holds data of etcd-manager (myid, state, data/XFOxYTUrGF3Rn2HGhg0VYQ, data/x), beside which etcd would start empty");
 }
 
 #[tokio::test]

@@ -160,8 +160,9 @@ impl Registry {
     /// the copies checks them against the listing, so they cannot be out of date unnoticed.
     ///
     /// # Errors
-    /// The store cannot be written to.
+    /// The store cannot be written to, or kops made the cluster.
     pub async fn write_snapshot(&self, loaded: &LoadedCluster) -> Result<(), RegistryError> {
+        loaded.maker().check(loaded.cluster.name())?;
         snapshot::write(&*self.store, loaded.cluster.name(), &loaded.stored).await?;
         Ok(())
     }
