@@ -22,7 +22,7 @@ const RECORD: &str = "manifests/made-by.json";
 /// The secret that is the key of the machines' gossip.
 pub const GOSSIP_KEY: &str = "gossip-key";
 
-/// Where the programs lie that machines fetch, for all clusters of a store.
+/// Where the programs lie that machines fetch, for all clusters of a store. No cluster may be called like that.
 pub const PROGRAMS: &str = "programs";
 
 /// Everything of a cluster.
@@ -151,9 +151,6 @@ pub fn node_join(cluster: &str) -> Result<Key, InvalidKey> {
 pub fn gossip_key(cluster: &str) -> Result<Key, InvalidKey> {
     secret(cluster, GOSSIP_KEY)
 }
-
-/// Where programs of machines lie, beside the clusters. No cluster may be called like that.
-pub const PROGRAMS: &str = "programs";
 
 /// A program that machines fetch, shared by all clusters of a store and named by its own hash.
 pub fn program(sha256: &str, name: &str) -> Result<Key, InvalidKey> {
