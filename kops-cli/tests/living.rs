@@ -75,7 +75,6 @@ fn a_cluster_that_kops_made_is_shown_and_not_changed() {
     );
     for command in [
         &["update", "cluster", KOPS, "--yes"][..],
-        &["rolling-update", "cluster", KOPS, "--yes", "--cloudonly"],
         &["reconcile", "cluster", KOPS, "--yes"],
         &["delete", "ig", "nodes-us-east-1b", "--name", KOPS, "--yes"],
         &["upgrade", "cluster", KOPS, "--yes"],
@@ -114,7 +113,11 @@ fn what_breaks_a_running_cluster_takes_a_flag() {
     bench.kops(&["replace", "-f", &bench.write("cluster.yaml", &changed)]).ok();
     let refused = bench.kops(&["update", "cluster", "demo", "--yes"]);
     assert_eq!(refused.status, Some(1), "{refused}");
-    insta::assert_snapshot!(refused.stderr, @"");
+    insta::assert_snapshot!(refused.stderr, @r"
+    error: this would break the running cluster, and nothing was changed:
+    cluster.spec.kubernetesVersion: this cannot go from 1.34.10 to 1.36.3 while the cluster runs: Kubernetes goes from one minor version to the next (go to 1.35 first, with `reconcile cluster`)
+    hint: take the changes back, or make them nevertheless with --allow-breaking-changes
+    ");
     let reconciled = bench.kops(&["reconcile", "cluster", "demo", "--yes"]);
     assert!(reconciled.stderr.contains("cluster.spec.kubernetesVersion"), "{reconciled}");
     let allowed = bench.kops(&["update", "cluster", "demo", "--allow-breaking-changes"]).ok();
@@ -158,5 +161,18 @@ fn names_that_kops_takes_live_and_die() {
         "2001:db8::/56",
     ]);
     let upper = bench.kops(&["create", "cluster", "Demo.k8s.local", "--zones", "us-east-1a"]);
-    insta::assert_snapshot!(screens([range, upper]), @"");
+    insta::assert_snapshot!(screens([range, upper]), @r"
+    $ kops create cluster x.k8s.local --zones us-east-1a --network-cidr 2001:db8::/56
+    --- standard error
+    error: invalid value '2001:db8::/56' for '--network-cidr <CIDR>': IPv6 ranges are not supported yet (write an address range such as 10.0.0.0/16)
+
+    For more information, try '--help'.
+    --- exit status 1
+
+    $ kops create cluster Demo.k8s.local --zones us-east-1a
+    --- standard error
+    error: these options do not make a valid cluster:
+      cluster.metadata.name: `Demo.k8s.local` has upper-case letters, which names of clusters have not (write demo.k8s.local)
+    --- exit status 1
+    ");
 }
