@@ -1,4 +1,5 @@
 //! Clusters that run, and clusters that kops made: what the command refuses, and what it takes.
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 mod support;
 
