@@ -1,5 +1,5 @@
 //! What breaks a running cluster is refused before anything is made (law L9), on the simulated cloud.
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
 
 #[path = "support/simulated.rs"]
 mod simulated;
