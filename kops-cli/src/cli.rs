@@ -1,15 +1,22 @@
 //! What the command line may say.
 
-use std::path::PathBuf;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
+use crate::global::Global;
 use crate::verb::{
     completion, create, create_assets, create_cluster, create_group, create_keypair, create_secret,
     create_ssh_key, create_state_store, delete_cluster, delete_group, delete_instance, delete_secret,
     delete_ssh_key, distrust_keypair, edit, etcd, export_kubeconfig, get, lock, promote_keypair, reconcile,
     replace, rolling_update, simulate_roll, toolbox_dump, update, upgrade, validate,
 };
+use crate::{boolean, global};
+
+/// A command line that was understood.
+#[derive(Debug)]
+pub struct Cli {
+    pub(crate) global: Global,
+    pub(crate) verb: Verb,
+}
 
 /// Create, change, check, update and delete Kubernetes clusters on AWS.
 ///
@@ -17,36 +24,32 @@ use crate::verb::{
 /// the cluster is not healthy (validate); 3 the answer to a question was no.
 #[derive(Debug, Parser)]
 #[command(name = "kops", version, max_term_width = 110, propagate_version = false)]
-pub struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
+struct Line {
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    verb: Verb,
 }
 
-/// Options of every verb.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Global {
-    /// Name of the cluster
-    #[arg(long, global = true, env = "KOPS_CLUSTER_NAME", value_name = "CLUSTER")]
-    pub name: Option<String>,
-    /// Where manifests are kept: s3://BUCKET[/PREFIX] or file:///DIRECTORY
-    #[arg(long, global = true, env = "KOPS_STATE_STORE", value_name = "URL")]
-    pub state: Option<String>,
-    /// File of settings [default: ~/.kops.yaml, then ~/.kops/config]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Use a simulated cloud, kept with its manifests in a directory [default: .kops-sim]
-    #[arg(
-        long,
-        global = true,
-        env = "KOPS_SIM",
-        value_name = "DIRECTORY",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "1"
-    )]
-    pub sim: Option<String>,
+impl Parser for Cli {}
+
+impl CommandFactory for Cli {
+    fn command() -> Command {
+        boolean::with_values(global::attach(Line::command()))
+    }
+
+    fn command_for_update() -> Command {
+        boolean::with_values(global::attach(Line::command_for_update()))
+    }
+}
+
+impl FromArgMatches for Cli {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { global: Global::collect(matches)?, verb: Line::from_arg_matches(matches)?.verb })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,7 +99,7 @@ pub(crate) enum Verb {
     /// List, take and restore backups of etcd
     #[command(subcommand)]
     Etcd(etcd::EtcdVerb),
-    /// For whoever looks for what is wrong
+    /// Gather what helps to find out what is wrong
     #[command(subcommand)]
     Toolbox(ToolboxVerb),
     /// Print the version

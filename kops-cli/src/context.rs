@@ -1,8 +1,8 @@
 //! From options and environment to a state store, a cloud and the calls over them.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kops_aws::api::{AwsOptions, aws_config};
@@ -21,8 +21,11 @@ use kops_core::provider::Provider;
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::{DirectoryStore, Registry, RegistryError, StateStore};
 
-use crate::cli::Global;
+use crate::environment::{self, endpoint, holder, kubeconfig_paths, variable};
 use crate::error::CliError;
+use crate::global::Global;
+use crate::settings::Settings;
+use crate::simulation::Simulation;
 use crate::terminal::Terminal;
 
 /// Any provider of AWS resources, real or simulated.
@@ -31,23 +34,40 @@ pub(crate) type AnyProvider = Arc<dyn Provider<Resource = AwsResource>>;
 /// How often simulated machines are looked at.
 pub(crate) const SIMULATED_POLL: Duration = Duration::from_millis(200);
 
+/// The variable that names the state store.
+const STATE_STORE: &str = "KOPS_STATE_STORE";
+
 /// What a verb works with.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     /// Where words go.
     pub(crate) terminal: &'a Terminal,
     global: Global,
+    simulation: Option<Simulation>,
+    /// The state store's URL, once it was looked for.
+    state: OnceLock<Option<String>>,
 }
 
 impl<'a> Context<'a> {
-    /// Nothing is opened yet.
-    pub(crate) fn new(global: Global, terminal: &'a Terminal) -> Self {
-        Self { terminal, global }
+    /// Opens nothing yet. In a simulation, says so.
+    pub(crate) fn new(global: Global, terminal: &'a Terminal) -> Result<Self, CliError> {
+        let simulation = Simulation::asked_for(global.sim.as_deref())?;
+        let context = Self { terminal, global, simulation, state: OnceLock::new() };
+        if let Some(Simulation { directory, by }) = &context.simulation {
+            terminal
+                .status(format_args!("Simulated cloud in {} ({by}); AWS is not used", directory.display()));
+        }
+        // What is in the environment of a real store must not be taken for it.
+        let unused = variable(STATE_STORE).filter(|url| !is_directory(url) && context.global.state.is_none());
+        if let Some(url) = unused.filter(|_| context.is_simulated()) {
+            terminal.warning(format_args!("{STATE_STORE} ({url}) is not used in the simulation"));
+        }
+        Ok(context)
     }
 
-    /// The cluster's name: the argument, or `--name`, but not two different ones; else that of kubectl's context.
+    /// Returns the cluster's name as [`said_cluster_name`](Self::said_cluster_name), or else that of kubectl's context.
     pub(crate) fn cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
-        if argument.is_none() && self.global.name.is_none() {
+        if self.named(argument)?.is_none() {
             let files: Vec<Kubeconfig> =
                 kubeconfig_paths().iter().filter_map(|path| Kubeconfig::load(path).ok()).collect();
             if let Some(name) = current_cluster(&files) {
@@ -58,34 +78,53 @@ impl<'a> Context<'a> {
         self.said_cluster_name(argument)
     }
 
-    /// As [`cluster_name`](Self::cluster_name), but only if somebody has said it now.
+    /// Returns the cluster's name as it was given with this command, or else by the environment.
+    ///
+    /// # Errors
+    /// There are two different ones, or there is none.
     pub(crate) fn said_cluster_name(&self, argument: Option<&str>) -> Result<String, CliError> {
-        match (argument, &self.global.name) {
-            (Some(argument), Some(name))
-                if argument != name && std::env::var_os("KOPS_CLUSTER_NAME").is_none() =>
-            {
-                Err(CliError::new("Cannot specify cluster via --name and positional argument"))
-            }
-            (Some(name), _) => Ok(name.to_owned()),
-            (None, Some(name)) => Ok(name.clone()),
-            (None, None) => Err(CliError::new("no cluster is named")
-                .with_hint("give its name, or --name, or set KOPS_CLUSTER_NAME")),
-        }
+        self.named(argument)?.ok_or_else(|| {
+            CliError::new("no cluster is named")
+                .with_hint("give its name, or --name, or set KOPS_CLUSTER_NAME")
+        })
     }
 
-    /// The directory of the simulated cloud, if it is to be used.
-    fn simulation(&self) -> Option<PathBuf> {
-        let text = self.global.sim.as_deref()?;
-        match text {
-            "0" | "false" => None,
-            "" | "1" | "true" => Some(PathBuf::from(".kops-sim")),
-            directory => Some(PathBuf::from(directory)),
+    /// Returns the cluster's name as it was given with this command, or else by the environment, if at all.
+    pub(crate) fn named(&self, argument: Option<&str>) -> Result<Option<String>, CliError> {
+        Ok(self.given(argument)?.or_else(|| variable("KOPS_CLUSTER_NAME")))
+    }
+
+    /// Returns the cluster's name as it was given with this command, if it was: the argument and `--name` have to agree.
+    pub(crate) fn given(&self, argument: Option<&str>) -> Result<Option<String>, CliError> {
+        if let Some(word @ ("true" | "false")) = argument {
+            return Err(CliError::new(format!("{word} stands where the name of a cluster may stand"))
+                .with_hint(format!("an option takes it after an equals sign: --yes={word}")));
+        }
+        if let (Some(argument), Some(name)) = (argument, self.global.name.as_deref())
+            && argument != name
+        {
+            return Err(CliError::new(format!(
+                "Cannot specify cluster via --name ({name:?}) and positional argument ({argument:?})"
+            )));
+        }
+        Ok(argument.or(self.global.name.as_deref()).map(ToOwned::to_owned))
+    }
+
+    /// Makes sure that what names its clusters itself names no other than `--name` does.
+    pub(crate) fn allow_only<'n>(&self, clusters: impl IntoIterator<Item = &'n str>) -> Result<(), CliError> {
+        let Some(name) = &self.global.name else { return Ok(()) };
+        match clusters.into_iter().find(|cluster| cluster != name) {
+            Some(other) => {
+                Err(CliError::new(format!("--name is {name:?}, but cluster {other:?} is meant, too"))
+                    .with_hint("leave out --name, or name that cluster"))
+            }
+            None => Ok(()),
         }
     }
 
     /// Whether the cloud is a simulated one.
     pub(crate) fn is_simulated(&self) -> bool {
-        self.simulation().is_some()
+        self.simulation.is_some()
     }
 
     /// How plans are carried out: the library's defaults. What is simulated is quick, and looked at more often.
@@ -97,24 +136,9 @@ impl<'a> Context<'a> {
         options
     }
 
-    /// The state store's URL.
+    /// Returns the state store's URL.
     pub(crate) fn state_url(&self) -> Result<String, CliError> {
-        if let Some(directory) = self.simulation() {
-            return match self.global.state.as_deref() {
-                Some(url) if url.starts_with("file://") => Ok(url.to_owned()),
-                _ => {
-                    let directory = std::path::absolute(directory.join("state")).map_err(|error| {
-                        CliError::new("the current directory cannot be read").with_source(error)
-                    })?;
-                    Ok(format!("file://{}", directory.display()))
-                }
-            };
-        }
-        let url = match &self.global.state {
-            Some(url) => Some(url.clone()),
-            None => self.configured_state()?,
-        };
-        url.map(|url| url.trim_end_matches('/').to_owned()).ok_or_else(|| {
+        self.state()?.ok_or_else(|| {
             CliError::new("no state store is named").with_hint(
                 "give --state s3://BUCKET or set KOPS_STATE_STORE (`kops create state-store s3://BUCKET` makes one); \
                  to try without an account, give --sim",
@@ -122,23 +146,54 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The state store of the settings file, if there is one.
-    fn configured_state(&self) -> Result<Option<String>, CliError> {
-        let home = std::env::home_dir();
-        let default = || {
-            let home = home?;
-            [home.join(".kops.yaml"), home.join(".kops/config")].into_iter().find(|path| path.is_file())
+    /// Returns the state store's URL, if one is named anywhere.
+    pub(crate) fn state(&self) -> Result<Option<String>, CliError> {
+        if let Some(known) = self.state.get() {
+            return Ok(known.clone());
+        }
+        let url = match &self.simulation {
+            Some(simulation) => Some(self.simulated_state(simulation)?),
+            None => match self.chosen_state()?.or_else(|| variable(STATE_STORE)) {
+                Some(url) => Some(url),
+                None => Settings::load(None, self.terminal)?.state,
+            },
         };
-        let Some(path) = self.global.config.clone().or_else(default) else { return Ok(None) };
-        let text = read_file(&path)?;
-        let documents = kops_core::yaml::read(&text).map_err(|error| {
-            CliError::new(format!("{} is not a file of settings", path.display())).with_source(error)
-        })?;
-        Ok(documents
-            .first()
-            .and_then(|d| d.get("KOPS_STATE_STORE"))
-            .and_then(|n| n.text())
-            .map(ToOwned::to_owned))
+        let url = url.map(|url| url.trim_end_matches('/').to_owned());
+        // Files are read, and warned of, once.
+        Ok(self.state.get_or_init(|| url).clone())
+    }
+
+    /// Returns the state store that this command names: by `--state`, or by the file that `--config` names.
+    fn chosen_state(&self) -> Result<Option<String>, CliError> {
+        // A file that is named is read, whatever else says where the state is: it may be missing, or wrong.
+        let configured = match &self.global.config {
+            Some(path) => Settings::load(Some(path), self.terminal)?.state,
+            None => None,
+        };
+        Ok(self.global.state.clone().or(configured))
+    }
+
+    /// Returns where the simulation keeps its manifests. Another place has to be a directory, too.
+    fn simulated_state(&self, simulation: &Simulation) -> Result<String, CliError> {
+        match self.chosen_state()? {
+            Some(url) if !is_directory(&url) => {
+                return Err(CliError::new(format!(
+                    "a simulated cloud keeps its manifests in a directory, not in {url}"
+                ))
+                .with_hint(format!(
+                    "leave out {url}, or end the simulation: it is there by {}",
+                    simulation.by
+                )));
+            }
+            Some(url) => return Ok(url),
+            None => {}
+        }
+        if let Some(url) = variable(STATE_STORE).filter(|url| is_directory(url)) {
+            return Ok(url);
+        }
+        let directory = std::path::absolute(simulation.directory.join("state"))
+            .map_err(|error| CliError::new("the current directory cannot be read").with_source(error))?;
+        Ok(format!("file://{}", directory.display()))
     }
 
     /// The state store.
@@ -166,20 +221,24 @@ impl<'a> Context<'a> {
         region: Option<&str>,
     ) -> Result<Kops<AnyProvider>, CliError> {
         let store = self.store().await?;
-        let provider: AnyProvider = match self.simulation() {
-            Some(directory) => {
-                let cloud = SimCloud::open(&directory, simulated_machines())?;
-                Arc::new(SimProvider::new(cloud))
+        let region = match region {
+            Some(region) => Some(region.to_owned()),
+            None => self.region_of(&store, cluster).await?,
+        };
+        Ok(Kops::new(self.provider(region).await?, store).with_holder(holder()))
+    }
+
+    /// The cloud, in that region.
+    pub(crate) async fn provider(&self, region: Option<String>) -> Result<AnyProvider, CliError> {
+        Ok(match &self.simulation {
+            Some(simulation) => {
+                Arc::new(SimProvider::new(SimCloud::open(&simulation.directory, simulated_machines())?))
             }
             None => {
-                let region = match region {
-                    Some(region) => Some(region.to_owned()),
-                    None => self.region_of(&store, cluster).await?,
-                };
+                let region = region.or_else(environment::region);
                 Arc::new(AwsProvider::connect(&AwsOptions { region, endpoint: endpoint() }).await)
             }
-        };
-        Ok(Kops::new(provider, store).with_holder(holder()))
+        })
     }
 
     /// The keysets of a cluster that exists.
@@ -195,7 +254,7 @@ impl<'a> Context<'a> {
     }
 
     /// The region in which the cluster's subnets lie. None for a cluster without manifests: then the SDK's own.
-    async fn region_of(
+    pub(crate) async fn region_of(
         &self,
         store: &Arc<dyn StateStore>,
         cluster: &str,
@@ -212,40 +271,16 @@ impl<'a> Context<'a> {
     }
 }
 
+fn is_directory(url: &str) -> bool {
+    url.starts_with("file://")
+}
+
 /// Nobody wants to wait for machines that do not exist: they boot within seconds.
 fn simulated_machines() -> SimOptions {
     SimOptions {
         boot_time: Duration::from_secs(2),
         join_time: Duration::from_secs(1),
         ..SimOptions::default()
-    }
-}
-
-/// Another endpoint for AWS's API, as the SDKs name it; for tests and private clouds.
-fn endpoint() -> Option<String> {
-    variable("AWS_ENDPOINT_URL")
-}
-
-/// A variable of the environment that is set to something.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// The files in which kubectl looks for its configuration.
-pub(crate) fn kubeconfig_paths() -> Vec<PathBuf> {
-    match std::env::var_os("KUBECONFIG").filter(|paths| !paths.is_empty()) {
-        Some(paths) => std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
-    }
-}
-
-/// Who runs this command, and where.
-pub(crate) fn holder() -> Holder {
-    // Not every shell exports the host's name.
-    let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
-    Holder {
-        name: variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_default(),
-        host: host.map(|host| host.trim().to_owned()).unwrap_or_default(),
     }
 }
 
@@ -256,7 +291,10 @@ pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) 
     let Holder { name, host } = holder();
     let writer = [name, host].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("@");
     S3Options {
-        config: Some(aws_config(&AwsOptions { region: region.clone(), endpoint: None }).await),
+        config: Some(
+            aws_config(&AwsOptions { region: region.clone().or_else(environment::region), endpoint: None })
+                .await,
+        ),
         credentials: credentials
             .map(|(id, secret)| Credentials::new(id, secret, None, None, "S3_ACCESS_KEY_ID")),
         region,

@@ -17,6 +17,8 @@ use kops_core::sim::OpenSimError;
 use kops_core::state::{RegistryError, StateError};
 use kops_core::yaml::WriteError;
 
+use crate::signal::Ending;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The exit status of a command: part of its interface.
@@ -32,6 +34,8 @@ pub enum ExitStatus {
     Unhealthy,
     /// 3: the user was asked and said no.
     Declined,
+    /// 128 and the signal's number, as shells count: the run was ended at once, or nobody read its output any more.
+    Signal(u8),
 }
 
 impl From<ExitStatus> for ExitCode {
@@ -41,6 +45,7 @@ impl From<ExitStatus> for ExitCode {
             ExitStatus::Failed => 1,
             ExitStatus::Pending | ExitStatus::Unhealthy => 2,
             ExitStatus::Declined => 3,
+            ExitStatus::Signal(number) => number.saturating_add(128),
         })
     }
 }
@@ -51,12 +56,42 @@ pub struct CliError {
     message: String,
     source: Option<Cause>,
     hint: Option<String>,
+    status: ExitStatus,
 }
+
+/// The number of the signal that tells a program that nobody reads its output.
+const SIGPIPE: u8 = 13;
 
 impl CliError {
     /// An error without a cause.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None, hint: None }
+        Self { message: message.into(), source: None, hint: None, status: ExitStatus::Failed }
+    }
+
+    /// The user, or the system, wants no more of it.
+    pub(crate) fn ended_by(ending: Ending) -> Self {
+        Self {
+            status: ExitStatus::Signal(ending.number()),
+            ..Self::new(format!("ended by {}", ending.name()))
+        }
+    }
+
+    /// Data could not be written. A reader that is gone has seen enough, so nothing is said then.
+    pub(crate) fn unwritten(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { status: ExitStatus::Signal(SIGPIPE), ..Self::new("") };
+        }
+        Self::new("cannot write to standard output").with_source(error)
+    }
+
+    /// Returns the exit status of a command that ends in this error.
+    pub fn status(&self) -> ExitStatus {
+        self.status
+    }
+
+    /// Tells whether there is nothing to say about it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// Adds the cause.
@@ -73,10 +108,22 @@ impl CliError {
         self
     }
 
+    /// Adds what can be done beside what is said already.
+    #[must_use]
+    pub(crate) fn and_hint(self, hint: impl fmt::Display) -> Self {
+        match &self.hint {
+            Some(known) => {
+                let hint = format!("{known}\n{hint}");
+                self.with_hint(hint)
+            }
+            None => self.with_hint(hint.to_string()),
+        }
+    }
+
     fn of(error: impl std::error::Error + Send + Sync + 'static, hint: Option<String>) -> Self {
         let message = error.to_string();
         // The message is this error's own: its causes follow it.
-        Self { message, source: Some(Box::new(Shown(error))), hint }
+        Self { source: Some(Box::new(Shown(error))), hint, ..Self::new(message) }
     }
 }
 

@@ -2,6 +2,15 @@
 
 use std::fmt::Write;
 
+/// Returns names as one text; `nothing` if there are no names.
+pub(crate) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    let names = names.into_iter().fold(String::new(), |text, name| {
+        let comma = if text.is_empty() { "" } else { ", " };
+        text + comma + name.as_ref()
+    });
+    if names.is_empty() { "nothing".to_owned() } else { names }
+}
+
 /// A header row and rows below it, sorted by their cells from the left.
 pub(crate) fn table<const N: usize>(header: [&str; N], mut rows: Vec<[String; N]>) -> String {
     rows.sort();

@@ -39,13 +39,16 @@ impl Terminal {
     }
 
     /// Writes data: what a script reads.
-    pub fn data(&self, text: impl fmt::Display) {
+    ///
+    /// # Errors
+    /// It could not be written; then the command has failed. A reader that has gone is an error, too, about which
+    /// nothing is said.
+    pub fn data(&self, text: impl fmt::Display) -> Result<(), CliError> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody reads on: there is nobody to tell either.
-        let _ = write!(streams.0, "{text}").and_then(|()| streams.0.flush());
+        write!(streams.0, "{text}").and_then(|()| streams.0.flush()).map_err(CliError::unwritten)
     }
 
-    /// Writes a line for people.
+    /// Writes a line for people. When that does not work, the command goes on: what it does matters more.
     pub fn status(&self, text: impl fmt::Display) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(streams.1, "{text}").and_then(|()| streams.1.flush());

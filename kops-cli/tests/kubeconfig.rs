@@ -73,3 +73,42 @@ fn of_several_files_the_first_that_is_there_is_changed() {
     assert!(std::fs::read_to_string(there).unwrap().contains("server: https://api.internal.demo.k8s.local"));
     assert!(!bench.path("absent").exists() && !bench.path("last").exists(), "{said}");
 }
+
+#[test]
+fn a_cluster_that_is_gone_is_not_kubectls_any_more() {
+    for delete in
+        [&["delete", "cluster", NAME, "--yes"][..], &["delete", "cluster", NAME, "--unregister", "--yes"]]
+    {
+        let bench = cluster();
+        bench.kops(&[&EXPORT[..], &["--admin"]].concat()).ok();
+        let path = bench.path(".kube/config");
+        let alice = "users:\n- name: alice\n  user:\n    token: s3cr3t\n";
+        let text = std::fs::read_to_string(&path).unwrap().replace("users:\n", alice);
+        std::fs::write(&path, text).unwrap();
+        let said = bench.kops(delete).ok();
+        assert!(said.stderr.contains("Deleted kubectl config for demo.k8s.local"), "{said}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("current-context: \"\"") && text.contains("alice"), "{text}");
+        assert!(bench.kops(&["get", "ig"]).stderr.contains("no cluster is named"));
+    }
+}
+
+#[test]
+fn another_cluster_of_that_name_stays_kubectls() {
+    let (tried, real) = (cluster(), cluster());
+    real.kops(&[&EXPORT[..], &["--admin"]].concat()).ok();
+    let text = std::fs::read_to_string(real.path(".kube/config")).unwrap();
+    std::fs::create_dir(tried.path(".kube")).unwrap();
+    std::fs::write(tried.path(".kube/config"), &text).unwrap();
+    let said = tried.kops(&["delete", "cluster", NAME, "--yes"]).ok();
+    assert!(
+        said.stderr.contains("warning: [DIR]/.kube/config keeps its entries for demo.k8s.local"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(tried.path(".kube/config")).unwrap(), text);
+    // What cannot be changed keeps no cluster from going.
+    std::fs::write(real.path(".kube/config.lock"), "").unwrap();
+    let said = real.kops(&["delete", "cluster", NAME, "--yes"]).ok();
+    assert!(said.stderr.contains("warning: demo.k8s.local is still in kubectl's configuration"), "{said}");
+    assert!(said.stderr.contains("Deleted cluster"), "{said}");
+}

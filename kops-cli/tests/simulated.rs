@@ -42,7 +42,9 @@ fn sorted(mut said: Said) -> Said {
         .map(|(_, rest)| format!("[…] {}", rest.split("  ").next().unwrap_or_default()))
         .collect();
     words.sort();
-    said.stderr = words.into_iter().chain(rest.into_iter().map(str::to_owned)).map(|l| l + "\n").collect();
+    // Whether something has to be waited for is a matter of time.
+    let rest = rest.into_iter().filter(|line| !line.trim_start().starts_with("waiting until"));
+    said.stderr = words.into_iter().chain(rest.map(str::to_owned)).map(|l| l + "\n").collect();
     said
 }
 
@@ -286,4 +288,84 @@ fn help_and_completion() {
     }
     let version = bench.kops(&["version"]).ok();
     assert!(version.stdout.starts_with("Client version: "), "{version}");
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_stored() {
+    let bench = Bench::new();
+    let refused: [&[&str]; 4] = [
+        // The plan is refused: with and without --yes.
+        &["--topology", "private", "--networking", "calico"],
+        &["--topology", "private", "--networking", "calico", "--yes"],
+        &["--master-count", "2"],
+        &["--set", "cluster.spec.nosuchfield=1"],
+    ];
+    for options in refused {
+        let said = bench.kops(&[&CREATE[..], options].concat());
+        assert_eq!(said.status, Some(1), "{said}");
+        assert!(!bench.path(".kops-sim/state").exists(), "{said}");
+        assert_eq!(bench.kops(&["get", "clusters"]).stderr, "error: no clusters found\n");
+    }
+    let said = bench.kops(&[&CREATE[..], refused[0]].concat());
+    assert!(said.stderr.contains("nothing was stored"), "{said}");
+    // What is there already stays as it is.
+    bench.kops(&CREATE).ok();
+    let before = bench.kops(&["get", "all", NAME, "-o", "yaml"]).ok().stdout;
+    let said = bench.kops(&[&CREATE[..], &["--yes"]].concat());
+    assert!(said.stderr.contains("already exists"), "{said}");
+    assert_eq!(bench.kops(&["get", "all", NAME, "-o", "yaml"]).ok().stdout, before);
+}
+
+#[test]
+fn warnings_come_last_in_every_preview() {
+    let bench = Bench::new();
+    let both = |arguments: &[&str]| {
+        // One stream for both, as on a screen.
+        let line = format!("\"$KOPS\" {} 2>&1", arguments.join(" "));
+        let mut command = bench.command(&[]);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &line]).envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output =
+            shell.env("KOPS", env!("CARGO_BIN_EXE_kops")).current_dir(bench.path("")).output().unwrap();
+        command.arg("unused");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let create = &CREATE[..8];
+    let warning = "warning: ";
+    for (arguments, end) in [
+        ([create, &["--dry-run", "-o", "yaml"]].concat(), None),
+        (create.to_vec(), Some("Must specify --yes")),
+        (vec!["update", "cluster", NAME], Some("Must specify --yes")),
+        (vec!["reconcile", "cluster", NAME], Some("Must specify --yes")),
+        (vec!["update", "cluster", NAME, "--yes"], Some("Cluster is starting")),
+    ] {
+        let screen = both(&arguments);
+        let mut after = screen.rsplit_once(warning).unwrap_or_else(|| panic!("{screen}")).1.lines().skip(1);
+        match end {
+            None => assert_eq!(after.next(), None, "{screen}"),
+            Some(end) => assert!(after.find(|line| !line.is_empty()).unwrap().starts_with(end), "{screen}"),
+        }
+    }
+}
+
+#[test]
+fn machines_have_a_zone_and_an_address() {
+    let bench = Bench::new();
+    bench.kops(&[&CREATE[..], &["--node-count", "4", "--yes"]].concat()).ok();
+    bench.kops(&["validate", "cluster", NAME, "--wait", "1m"]).ok();
+    let said = bench.kops(&["get", "instances", NAME, "-o", "json"]).ok();
+    let machines: Vec<serde_json::Value> = serde_json::from_str(&said.stdout).unwrap();
+    let place = |machine: &serde_json::Value| {
+        let text =
+            |field: &str| machine[field].as_str().unwrap_or_else(|| panic!("{field}: {said}")).to_owned();
+        (text("instanceGroup"), text("zone"), text("internalIp"))
+    };
+    let places: Vec<(String, String, String)> = machines.iter().map(place).collect();
+    assert_eq!(places.len(), 5, "{said}");
+    for (zone, range) in [("ap-northeast-1a", "172.20."), ("ap-northeast-1c", "172.20.")] {
+        let there = places.iter().filter(|(group, found, _)| group == "nodes" && found == zone);
+        assert_eq!(there.inspect(|place| assert!(place.2.starts_with(range))).count(), 2, "{said}");
+    }
+    let addresses: std::collections::BTreeSet<&str> = places.iter().map(|place| place.2.as_str()).collect();
+    assert_eq!(addresses.len(), 5, "{said}");
 }

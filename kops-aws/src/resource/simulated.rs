@@ -1,7 +1,7 @@
 use kops_core::fleet::{GroupSpec, Scaling};
 use kops_core::manifest::Role;
 use kops_core::resource::{Ownership, ResourceId};
-use kops_core::sim::{Member, Simulated};
+use kops_core::sim::{Member, Place, Simulated};
 
 use crate::model::kubernetes_version;
 use crate::tags;
@@ -27,6 +27,11 @@ impl Simulated for AwsResource {
     fn kubernetes_version(&self) -> Option<String> {
         let Self::LaunchTemplate(template) = self else { return None };
         kubernetes_version(&template.user_data).map(str::to_owned)
+    }
+
+    fn place(&self) -> Option<Place> {
+        let Self::Subnet(subnet) = self else { return None };
+        Some(Place { zone: subnet.availability_zone.clone(), addresses: subnet.cidr })
     }
 
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self {

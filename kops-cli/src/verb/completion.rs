@@ -2,8 +2,8 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::context::Context;
-use crate::error::ExitStatus;
+use crate::error::{CliError, ExitStatus};
+use crate::terminal::Terminal;
 
 /// Print a script that completes commands in a shell, for example: source <(kops completion bash)
 #[derive(Debug, Args)]
@@ -12,9 +12,9 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionArgs, context: &Context<'_>) -> ExitStatus {
+pub(crate) fn run(args: &CompletionArgs, terminal: &Terminal) -> Result<ExitStatus, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kops", &mut script);
-    context.terminal.data(String::from_utf8_lossy(&script));
-    ExitStatus::Done
+    terminal.data(String::from_utf8_lossy(&script))?;
+    Ok(ExitStatus::Done)
 }

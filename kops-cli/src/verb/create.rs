@@ -16,6 +16,7 @@ pub(crate) struct FileArgs {
 
 pub(crate) async fn run(args: FileArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let manifests = read_manifests(&args.filename, context)?;
+    context.allow_only(manifests.iter().map(Manifest::cluster_name))?;
     let registry = context.registry().await?;
     registry.create(manifests.clone()).await?;
     for manifest in &manifests {

@@ -1,16 +1,22 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use ipnet::Ipv4Net;
+use kops_aws::resource::AwsResource;
 use kops_core::create::{self, Options, parse_labels};
 use kops_core::manifest::{
-    AccessSource, DnsType, LoadBalancerClass, LoadBalancerType, Placement, parse_range,
+    AccessSource, DnsType, LoadBalancerClass, LoadBalancerType, Manifest, Placement, parse_range,
 };
-use kops_core::state::RegistryError;
+use kops_core::operation::Kops;
+use kops_core::plan::Plan;
+use kops_core::state::{DraftStore, Registry, RegistryError, StateStore};
 
-use super::{get, update};
+use super::get::{self, Shape};
+use super::update;
 use crate::cli::Output;
-use crate::context::{Context, read_file};
+use crate::context::{AnyProvider, Context, read_file};
+use crate::environment::{self, holder};
 use crate::error::{CliError, ExitStatus};
 
 /// Make the manifests of a new cluster, keep them, and preview what they would create.
@@ -97,10 +103,10 @@ pub(crate) struct CreateClusterArgs {
     #[arg(long, default_value = "aws", hide = true, value_parser = ["aws"])]
     cloud: String,
     /// Print the manifests and change nothing; needs --output
-    #[arg(long, requires = "output", conflicts_with = "yes")]
+    #[arg(long)]
     dry_run: bool,
-    /// Form of the printed manifests
-    #[arg(short, long, value_enum)]
+    /// Form of the output: of manifests yaml or json, of a plan table or json
+    #[arg(short, long, value_enum, hide_possible_values = true, value_name = "yaml|json|table")]
     output: Option<Output>,
     /// Create the cluster at once
     #[arg(short, long)]
@@ -134,34 +140,21 @@ enum Dns {
 
 pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.said_cluster_name(args.cluster.as_deref())?;
-    let (dry_run, output, yes) = (args.dry_run, args.output, args.yes);
+    let (dry_run, yes) = (args.dry_run, args.yes);
+    let form = form(&args)?;
     let created = create::manifests(&options(args, &name, context)?)?;
     if dry_run {
+        get::print(created.manifests(), form, Shape::List, context)?;
         created.warnings.iter().for_each(|warning| context.terminal.warning(warning));
-        get::print(created.manifests(), output.unwrap_or(Output::Yaml), context)?;
         return Ok(ExitStatus::Done);
     }
-    let registry = context.registry().await?;
-    registry.create(created.manifests()).await.map_err(|error| match error {
-        RegistryError::AlreadyExists { .. } => CliError::from(error)
-            .with_hint(format!("use `kops update cluster {name}` to apply changes, or choose another name")),
-        error => error.into(),
-    })?;
-    let kops = context.kops(&name, None).await?;
+    let (kops, plan) = planned(&name, created.manifests(), context).await?;
+    kops.registry().create(created.manifests()).await?;
     if yes {
-        return update::apply(
-            &kops,
-            &name,
-            None,
-            &context.apply_options(),
-            output.unwrap_or(Output::Table),
-            context,
-        )
-        .await;
+        return update::apply(&kops, &name, None, &context.apply_options(), form, context).await;
     }
-    let plan = kops.plan_update(&name).await?;
     context.terminal.status("Previewing changes that will be made:\n");
-    update::preview(&plan, output.unwrap_or(Output::Table), context);
+    update::preview(&plan, form, context)?;
     context.terminal.status(format_args!(
         "\nCluster configuration has been created.\n\n\
          Suggestions:\n \
@@ -181,13 +174,45 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
     Ok(ExitStatus::Done)
 }
 
+/// Returns the form of the output, if it can be had and the options go together.
+fn form(args: &CreateClusterArgs) -> Result<Output, CliError> {
+    match (args.dry_run, args.output) {
+        (true, _) if args.yes => {
+            Err(CliError::new("--dry-run changes nothing, --yes creates the cluster: give one of them"))
+        }
+        (true, Some(form @ (Output::Yaml | Output::Json))) => Ok(form),
+        (true, _) => Err(CliError::new("must set output flag; yaml or json")
+            .with_hint("--dry-run prints manifests: give --output yaml")),
+        (false, Some(Output::Yaml)) => Err(CliError::new("a plan is printed as table or json")
+            .with_hint("--dry-run prints the manifests as YAML")),
+        (false, form) => Ok(form.unwrap_or(Output::Table)),
+    }
+}
+
+/// Plans what the manifests would create, before they are stored: what is refused leaves nothing behind.
+async fn planned(
+    name: &str,
+    manifests: Vec<Manifest>,
+    context: &Context<'_>,
+) -> Result<(Kops<AnyProvider>, Plan<AwsResource>), CliError> {
+    let store = context.store().await?;
+    let draft: Arc<dyn StateStore> = Arc::new(DraftStore::new(store.clone()));
+    Registry::new(draft.clone()).create(manifests).await.map_err(|error| match error {
+        RegistryError::AlreadyExists { .. } => CliError::from(error)
+            .with_hint(format!("use `kops update cluster {name}` to apply changes, or choose another name")),
+        error => error.into(),
+    })?;
+    let provider = context.provider(context.region_of(&draft, name).await?).await?;
+    let plan = Kops::new(provider.clone(), draft).plan_update(name).await.map_err(|error| {
+        CliError::from(error).and_hint("nothing was stored; --dry-run -o yaml prints the manifests")
+    })?;
+    Ok((Kops::new(provider, store).with_holder(holder()), plan))
+}
+
 fn options(args: CreateClusterArgs, name: &str, context: &Context<'_>) -> Result<Options, CliError> {
     // A dry run needs no state store; what it would be is part of the manifest all the same.
-    let state_store = match context.state_url() {
-        Ok(url) => url,
-        Err(_) if args.dry_run => String::new(),
-        Err(error) => return Err(error),
-    };
+    let state_store =
+        if args.dry_run { context.state()?.unwrap_or_default() } else { context.state_url()? };
     Ok(Options {
         admin_access: args.admin_access,
         api_load_balancer_class: args.api_loadbalancer_class.map(|class| match class {
@@ -237,7 +262,7 @@ fn options(args: CreateClusterArgs, name: &str, context: &Context<'_>) -> Result
 /// The key in the file that was named, or in the first usual one that exists.
 fn ssh_public_key(named: Option<&Path>) -> Result<Option<String>, CliError> {
     let usual = || {
-        let home = std::env::home_dir()?;
+        let home = environment::home()?;
         let keys = ["id_ed25519.pub", "id_rsa.pub"].map(|name| home.join(".ssh").join(name));
         keys.into_iter().find(|path| path.is_file())
     };

@@ -1,8 +1,9 @@
 use clap::Args;
 use kops_core::create;
 use kops_core::manifest::{Manifest, Recommendations, write};
+use kops_core::state::RegistryError;
 
-use super::edit::{Unchanged, edit};
+use super::edit::{Refused, Unchanged, edit};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -20,10 +21,10 @@ pub(crate) struct CreateGroupArgs {
     #[arg(long, value_delimiter = ',', value_name = "SUBNET")]
     subnet: Vec<String>,
     /// Open an editor on the manifest first
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true)]
     edit: bool,
     /// Print the manifest and store nothing; needs --output
-    #[arg(long, requires = "output")]
+    #[arg(long)]
     dry_run: bool,
     /// Form of what --dry-run prints
     #[arg(short, long, value_enum, value_name = "yaml|json", hide_possible_values = true)]
@@ -31,6 +32,13 @@ pub(crate) struct CreateGroupArgs {
 }
 
 pub(crate) async fn run(args: CreateGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    match (args.dry_run, args.output) {
+        (true, None | Some(Output::Table)) => {
+            return Err(CliError::new("must set output flag; yaml or json"));
+        }
+        (false, Some(_)) => return Err(CliError::new("--output is for what --dry-run prints")),
+        _ => {}
+    }
     let name = context.cluster_name(None)?;
     let registry = context.registry().await?;
     let loaded = registry.load(&name).await?;
@@ -39,13 +47,14 @@ pub(crate) async fn run(args: CreateGroupArgs, context: &Context<'_>) -> Result<
     let manifest = Manifest::from(group);
     if args.dry_run {
         match args.output {
-            Some(Output::Json) => context.terminal.data(format_args!("{:#}\n", serde_json::json!(manifest))),
-            Some(Output::Yaml) => context.terminal.data(write([&manifest])?),
-            Some(Output::Table) | None => return Err(CliError::new("must set output flag; yaml or json")),
+            Some(Output::Json) => {
+                context.terminal.data(format_args!("{:#}\n", serde_json::json!(manifest)))?
+            }
+            _ => context.terminal.data(write([&manifest])?)?,
         }
         return Ok(ExitStatus::Done);
     }
-    let created = async |manifest: Manifest| {
+    let created = async |manifest: Manifest| -> Result<(), RegistryError> {
         let line = format!("\nCreated instancegroup/{}", manifest.metadata().name);
         registry.create(vec![manifest]).await?;
         context
@@ -54,7 +63,8 @@ pub(crate) async fn run(args: CreateGroupArgs, context: &Context<'_>) -> Result<
         Ok(())
     };
     if args.edit {
-        return edit(&manifest, Unchanged::Saves, context, created).await;
+        let save = async |manifest| created(manifest).await.map_err(Refused::from);
+        return edit(&manifest, Unchanged::Saves, context, save).await;
     }
     created(manifest).await?;
     Ok(ExitStatus::Done)

@@ -45,6 +45,9 @@ struct NamedKeyArgs {
 
 pub(crate) async fn run(args: CreateSecretArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     if let Some(KeyVerb::SshPublicKey(key)) = args.key {
+        if args.force || args.filename.is_some() {
+            return Err(CliError::new("what is asked of `create secret sshpublickey` has to come after it"));
+        }
         return create_ssh_key::run(key.args, context).await;
     }
     let name = context.cluster_name(args.cluster.as_deref())?;

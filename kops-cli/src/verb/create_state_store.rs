@@ -1,8 +1,10 @@
 use clap::Args;
 use kops_aws::s3::create_state_store;
 
-use crate::context::{Context, s3_options};
+use crate::context::s3_options;
 use crate::error::{CliError, ExitStatus};
+use crate::simulation::Simulation;
+use crate::terminal::Terminal;
 
 /// Make a private, encrypted, versioned bucket to keep manifests in, and print the IAM policy of those who work on it.
 #[derive(Debug, Args)]
@@ -17,16 +19,22 @@ pub(crate) struct CreateStateStoreArgs {
     kms_key: Option<String>,
 }
 
-pub(crate) async fn run(args: CreateStateStoreArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+pub(crate) async fn run(args: CreateStateStoreArgs, terminal: &Terminal) -> Result<ExitStatus, CliError> {
+    if let Some(Simulation { by, .. }) = Simulation::asked_for(None)? {
+        return Err(CliError::new(
+            "a simulated cloud keeps its manifests in a directory and needs no bucket",
+        )
+        .with_hint(format!("unset {by} to make one on AWS")));
+    }
     let url = &args.url;
     let created = create_state_store(url, s3_options(args.region, args.kms_key).await).await?;
     let word = if created.is_new { "Created" } else { "Set up" };
-    context.terminal.status(format_args!(
+    terminal.status(format_args!(
         "{word} {url} in {}: private, versioned, encrypted.\n\n\
          Use it with: export KOPS_STATE_STORE={url}\n\n\
          Those who run kops on it need this IAM policy:",
         created.region
     ));
-    context.terminal.data(format_args!("{}\n", created.policy.trim_end()));
+    terminal.data(format_args!("{}\n", created.policy.trim_end()))?;
     Ok(ExitStatus::Done)
 }

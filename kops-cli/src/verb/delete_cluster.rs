@@ -1,11 +1,13 @@
 use clap::Args;
 use kops_aws::resource::AwsResource;
+use kops_core::kubeconfig::{Kubeconfig, Removal};
 use kops_core::plan::Plan;
 use kops_core::state::RegistryError;
 
-use super::update::carry_out;
+use super::update::{carry_out, warn};
 use crate::cli::Output;
 use crate::context::Context;
+use crate::environment::kubeconfig_paths;
 use crate::error::{CliError, ExitStatus};
 use crate::table::table;
 
@@ -39,44 +41,91 @@ pub(crate) struct DeleteClusterArgs {
 }
 
 pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+    check(&args)?;
     let name = context.said_cluster_name(args.cluster.as_deref())?;
-    if !args.external {
-        match context.registry().await?.load(&name).await {
-            // A manifest that cannot be read must not keep its cluster from going.
-            Ok(_) | Err(RegistryError::Unreadable { .. } | RegistryError::Invalid(_)) => {}
-            Err(error) => return Err(error.into()),
+    let registry = context.registry().await?;
+    match (registry.load(&name).await, args.external) {
+        (Err(RegistryError::NotFound(_)), true) | (Ok(_), false) => {}
+        (Ok(_), true) => {
+            return Err(CliError::new(format!("cluster {name:?} has manifests in {}", registry.store()))
+                .with_hint("--external is for clusters without: leave it out"));
         }
+        // A manifest that cannot be read must not keep its cluster from going.
+        (Err(RegistryError::Unreadable { .. } | RegistryError::Invalid(_)), _) => {}
+        (Err(error), _) => return Err(error.into()),
     }
     let kops = context.kops(&name, args.region.as_deref()).await?;
+    // Once the cluster is gone, nobody knows any more which entries of kubectl's configuration were its own.
+    let authorities = kops.authorities(&name).await.ok();
     if args.unregister {
         if !args.yes {
             context.terminal.status("Must specify --yes to unregister the cluster");
             return Ok(ExitStatus::Done);
         }
         carry_out(context, &context.apply_options(), async |run| kops.unregister(&name, run).await).await?;
+        forget_access(&name, authorities.as_deref(), context);
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
     }
     let plan = kops.plan_delete(&name).await?;
-    plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
     if args.output == Output::Json {
-        context.terminal.data(format_args!("{}\n", plan.to_json()));
+        context.terminal.data(format_args!("{}\n", plan.to_json()))?;
     } else if plan.is_empty() {
-        context.terminal.data("No cloud resources to delete\n");
+        context.terminal.data("No cloud resources to delete\n")?;
     } else {
-        context.terminal.data(rows(&plan));
+        context.terminal.data(rows(&plan))?;
     }
+    warn(plan.warnings(), context);
     if !args.yes {
         context.terminal.status("\nMust specify --yes to delete cluster");
         return Ok(ExitStatus::Done);
     }
     let deleted =
         carry_out(context, &context.apply_options(), async |run| kops.delete(&plan, run).await).await?;
+    forget_access(&name, authorities.as_deref(), context);
     context.terminal.status(format_args!(
         "\nDeleted cluster: \"{name}\" ({} resources; a search of the cloud finds nothing left)",
         deleted.resources.len()
     ));
     Ok(ExitStatus::Done)
+}
+
+/// Refuses options that would not be acted on.
+fn check(args: &DeleteClusterArgs) -> Result<(), CliError> {
+    let wrong = if args.output == Output::Yaml {
+        "a plan is printed as table or json"
+    } else if args.unregister && args.external {
+        "--unregister is for clusters that have manifests, --external for those that have none"
+    } else if args.unregister && args.output != Output::Table {
+        "--unregister deletes nothing in the cloud: there is no plan to print"
+    } else if args.region.is_some() && !args.external {
+        "--region is for --external: the manifests name the region of their cluster"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::new(wrong))
+}
+
+/// Takes a cluster that is gone out of kubectl's configuration. When that does not work, the cluster is gone all the same.
+fn forget_access(cluster: &str, authorities: Option<&str>, context: &Context<'_>) {
+    for path in kubeconfig_paths() {
+        match Kubeconfig::remove_from_file(&path, cluster, authorities) {
+            Ok(Removal::Absent) => {}
+            Ok(Removal::Removed) => {
+                context.terminal.status(format_args!("Deleted kubectl config for {cluster}"));
+            }
+            Ok(Removal::Foreign) => context.terminal.warning(format_args!(
+                "{} keeps its entries for {cluster}: they are those of another cluster of that name",
+                path.display()
+            )),
+            Err(error) => {
+                let error = CliError::from(error);
+                context
+                    .terminal
+                    .warning(format_args!("{cluster} is still in kubectl's configuration: {error:#}"));
+            }
+        }
+    }
 }
 
 /// What a plan deletes, as a table.

@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use clap::Args;
 use kops_core::operation::Run;
 
@@ -7,6 +5,7 @@ use super::delete_cluster::rows;
 use super::update::carry_out;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
+use crate::question::ask;
 
 /// Delete an instance group: its scaling group, its machines, which are drained first, and its manifest.
 #[derive(Debug, Args)]
@@ -27,7 +26,7 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
     let group = args.group;
     let plan = kops.plan_delete_group(&name, &group).await?;
     context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
-    context.terminal.data(rows(&plan));
+    context.terminal.data(rows(&plan))?;
     let mut options = context.apply_options();
     if args.cloudonly {
         options.drain = None;
@@ -35,29 +34,21 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
     } else {
         plan.steps().iter().flat_map(|step| &step.details).for_each(|line| context.terminal.status(line));
     }
-    if !args.yes && !confirmed(&group, context)? {
-        context.terminal.status("\nMust specify --yes to delete instancegroup");
-        return Ok(ExitStatus::Done);
+    if !args.yes {
+        if !context.terminal.is_interactive() {
+            context.terminal.status("\nMust specify --yes to delete instancegroup");
+            return Ok(ExitStatus::Done);
+        }
+        let question = format!(
+            "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N)"
+        );
+        if !matches!(ask(question).await?.as_str(), "y" | "Y" | "yes") {
+            return Ok(ExitStatus::Declined);
+        }
     }
     let work = async |run: Run<'_>| kops.delete_group(&plan, &group, run).await;
     let report = carry_out(context, &options, work).await?;
     report.into_result()?;
     context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));
     Ok(ExitStatus::Done)
-}
-
-fn confirmed(group: &str, context: &Context<'_>) -> Result<bool, CliError> {
-    if !context.terminal.is_interactive() {
-        return Ok(false);
-    }
-    let mut stderr = std::io::stderr();
-    let failed = |error| CliError::new("cannot ask").with_source(error);
-    write!(
-        stderr,
-        "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N) "
-    )
-    .map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::rolling_update::{finish, options_of};
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
-use crate::interrupt::until_interrupted;
 use crate::roll_progress::RollProgress;
+use crate::signal::until_ended;
 
 /// Replace one machine: cordon, drain, terminate. Its group launches another.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(crate) struct DeleteInstanceArgs {
     #[arg(long)]
     cloudonly: bool,
     /// Let the replacement come up first, where the role allows it
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true)]
     surge: bool,
 }
 
@@ -53,5 +53,5 @@ pub(crate) async fn run(args: DeleteInstanceArgs, context: &Context<'_>) -> Resu
     let work = async |cancel: &CancellationToken| {
         kops.delete_instance(&name, &found.id, options, access, &progress, cancel).await
     };
-    finish(&until_interrupted(work).await?, context)
+    finish(&until_ended(work).await??, context)
 }

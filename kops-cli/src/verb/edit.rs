@@ -1,12 +1,11 @@
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
 use kops_core::manifest::{Manifest, read, write};
-use kops_core::state::{LoadedCluster, Registry};
+use kops_core::state::{LoadedCluster, Registry, RegistryError};
 
 use crate::context::Context;
+use crate::editor::{Draft, without_comments};
 use crate::error::{CliError, ExitStatus};
 
 /// Change a manifest in an editor ($KUBE_EDITOR, $EDITOR or vi).
@@ -37,6 +36,9 @@ const HEADER: &str = "\
 # opened again with the error above.
 ";
 
+/// How often a program that no person works with may try: it learns nothing from errors.
+const TRIES_WITHOUT_PERSON: usize = 5;
+
 pub(crate) async fn run(verb: EditVerb, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let registry = context.registry().await?;
     match verb {
@@ -44,7 +46,9 @@ pub(crate) async fn run(verb: EditVerb, context: &Context<'_>) -> Result<ExitSta
             let loaded = registry.load(&context.cluster_name(args.cluster.as_deref())?).await?;
             let current = loaded.cluster.clone().into();
             edit(&current, Unchanged::Cancels, context, async |edited| {
-                save(&registry, &loaded, None, edited).await
+                save(&registry, &loaded, None, edited).await?;
+                told("cluster", loaded.cluster.name(), &loaded, context);
+                Ok(())
             })
             .await
         }
@@ -52,7 +56,9 @@ pub(crate) async fn run(verb: EditVerb, context: &Context<'_>) -> Result<ExitSta
             let loaded = registry.load(&context.cluster_name(None)?).await?;
             let current = loaded.group(&args.group)?.clone().into();
             edit(&current, Unchanged::Cancels, context, async |edited| {
-                save(&registry, &loaded, Some(&args.group), edited).await
+                save(&registry, &loaded, Some(&args.group), edited).await?;
+                told("instancegroup", &args.group, &loaded, context);
+                Ok(())
             })
             .await
         }
@@ -65,7 +71,7 @@ async fn save(
     loaded: &LoadedCluster,
     group: Option<&str>,
     edited: Manifest,
-) -> Result<(), CliError> {
+) -> Result<(), Refused> {
     let cluster = loaded.cluster.name();
     match (group, edited) {
         (None, Manifest::Cluster(edited)) => {
@@ -75,13 +81,40 @@ async fn save(
             registry.edit_group(cluster, group, *edited, loaded.group_version(group)?).await?;
         }
         (_, other) => {
-            return Err(CliError::new(format!(
-                "an edit cannot turn the manifest into a {}",
-                other.kind().name()
-            )));
+            let kind = other.kind().name();
+            return Err(Refused::Text(CliError::new(format!(
+                "an edit cannot turn the manifest into a {kind}"
+            ))));
         }
     }
     Ok(())
+}
+
+/// Tells that a manifest is stored, and that this is not all.
+fn told(kind: &str, name: &str, loaded: &LoadedCluster, context: &Context<'_>) {
+    let cluster = loaded.cluster.name();
+    context.terminal.status(format_args!(
+        "Updated {kind}/{name}\n\nTo deploy it, run: kops update cluster {cluster} --yes"
+    ));
+}
+
+/// Why an edited manifest was not stored.
+pub(super) enum Refused {
+    /// Something is wrong with the text: another one may be taken.
+    Text(CliError),
+    /// No text would be taken: somebody else was faster, or the store cannot be written to.
+    Any(CliError),
+}
+
+impl From<RegistryError> for Refused {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Invalid(_) | RegistryError::AlreadyExists { .. } => Self::Text(error.into()),
+            error => Self::Any(
+                CliError::from(error).and_hint("edit it again: that starts from what is stored by then"),
+            ),
+        }
+    }
 }
 
 /// What it means that nothing was changed.
@@ -93,45 +126,42 @@ pub(super) enum Unchanged {
     Saves,
 }
 
-/// Opens the editor until the text is right, unchanged, empty, or given up: nothing typed is lost.
+/// Opens the editor until the text is right, unchanged, empty, or given up. Whatever was typed and not stored stays in a
+/// file, which the error names.
 pub(super) async fn edit(
     current: &Manifest,
     unchanged: Unchanged,
     context: &Context<'_>,
-    save: impl AsyncFn(Manifest) -> Result<(), CliError>,
+    save: impl AsyncFn(Manifest) -> Result<(), Refused>,
 ) -> Result<ExitStatus, CliError> {
-    let original = write([current])?;
-    let io = |error| CliError::new("cannot edit in a temporary file").with_source(error);
-    let directory = tempfile::Builder::new().prefix("kops-edit-").tempdir().map_err(io)?;
-    let path = directory.path().join("manifest.yaml");
+    let original = without_comments(&write([current])?);
+    let mut draft = Draft::new()?;
     let mut text = original.clone();
     let mut problem = String::new();
+    let mut refused = BTreeSet::new();
     loop {
-        let before = format!("{problem}{HEADER}{text}");
-        write_private(&path, &before).map_err(io)?;
-        open_editor(&path)?;
-        let after = std::fs::read_to_string(&path).map_err(io)?;
-        let edited = strip_comments(&after);
+        draft.write(&format!("{problem}{HEADER}"), &text)?;
+        let edited = draft.open().await?;
         if edited.trim().is_empty() {
             context.terminal.status("Edit cancelled, saved file was empty.");
             return Ok(ExitStatus::Done);
         }
-        if unchanged == Unchanged::Cancels && edited == strip_comments(&original) {
+        if unchanged == Unchanged::Cancels && edited == original {
             context.terminal.status("Edit cancelled, no changes made.");
             return Ok(ExitStatus::Done);
         }
         let error = match parse(&edited, context) {
             Ok(manifest) => match save(manifest).await {
                 Ok(()) => return Ok(ExitStatus::Done),
-                Err(error) => error,
+                Err(Refused::Text(error)) => error,
+                Err(Refused::Any(error)) => return Err(draft.keep(error)),
             },
             Err(error) => error,
         };
-        if edited == strip_comments(&before) {
-            let kept = keep(directory)?;
-            return Err(
-                error.with_hint(format!("A copy of your changes has been stored to \"{}\"", kept.display()))
-            );
+        let is_tried_before = !refused.insert(edited.clone());
+        let is_hopeless = !context.terminal.is_interactive() && refused.len() >= TRIES_WITHOUT_PERSON;
+        if is_tried_before || is_hopeless {
+            return Err(draft.keep(error));
         }
         problem = error.to_string().lines().map(|line| format!("# {line}\n")).collect();
         text = edited;
@@ -145,35 +175,5 @@ fn parse(text: &str, context: &Context<'_>) -> Result<Manifest, CliError> {
     match (manifests.next(), manifests.next()) {
         (Some(manifest), None) => Ok(manifest),
         _ => Err(CliError::new("the edited file has to hold one manifest")),
-    }
-}
-
-fn strip_comments(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file?.write_all(text.as_bytes())
-}
-
-fn keep(directory: tempfile::TempDir) -> Result<PathBuf, CliError> {
-    Ok(directory.keep().join("manifest.yaml"))
-}
-
-/// Runs the editor as a shell would: the variable may hold options.
-fn open_editor(path: &Path) -> Result<(), CliError> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let editor = variable("KUBE_EDITOR").or_else(|| variable("EDITOR")).unwrap_or_else(|| "vi".to_owned());
-    let status = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status();
-    let failed = || {
-        CliError::new(format!("the editor {editor:?} failed"))
-            .with_hint("set EDITOR to one that works; nothing was changed")
-    };
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(failed()),
-        Err(error) => Err(failed().with_source(error)),
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::context::Context;
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
-use crate::interrupt::until_interrupted;
+use crate::signal::until_ended;
 use crate::table::table;
 
 /// The etcd clusters: `main` holds the Kubernetes objects, `events` the events.
@@ -105,9 +105,9 @@ async fn list(args: EtcdListArgs, context: &Context<'_>) -> Result<ExitStatus, C
     }
     match args.output {
         Output::Table if backups.is_empty() => context.terminal.status(format_args!("No backups of {name}")),
-        Output::Table => context.terminal.data(rows(&backups)),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(backups))),
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&backups)?),
+        Output::Table => context.terminal.data(rows(&backups))?,
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(backups)))?,
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&backups)?)?,
     }
     Ok(ExitStatus::Done)
 }
@@ -125,7 +125,7 @@ async fn backup(args: EtcdBackupArgs, context: &Context<'_>) -> Result<ExitStatu
     let kops = context.kops(&name, None).await?;
     for etcd in chosen(args.etcd.as_deref()) {
         let taken =
-            until_interrupted(async |cancel| kops.back_up_etcd(&name, etcd, args.wait, cancel).await).await?;
+            until_ended(async |cancel| kops.back_up_etcd(&name, etcd, args.wait, cancel).await).await??;
         match taken {
             Some(backup) => context.terminal.status(format_args!("Backup of etcd {etcd}: {backup}")),
             None => context.terminal.status(format_args!("Asked for a backup of etcd {etcd}")),
@@ -138,17 +138,17 @@ async fn restore(args: EtcdRestoreArgs, context: &Context<'_>) -> Result<ExitSta
     let name = context.cluster_name(None)?;
     let kops = context.kops(&name, None).await?;
     let restore = kops.plan_etcd_restore(&name, &args.etcd, &args.backup).await?;
-    context.terminal.data(preview(&restore));
+    context.terminal.data(preview(&restore))?;
     if !args.yes {
         context.terminal.status("\nMust specify --yes to restore the backup");
         return Ok(ExitStatus::Done);
     }
     let options = ApplyOptions::default();
-    until_interrupted(async |cancel| {
+    until_ended(async |cancel| {
         let run = Run { options: &options, observer: &Quiet, cancel };
         kops.restore_etcd(&restore, args.wait, run).await
     })
-    .await?;
+    .await??;
     context.terminal.status(match args.wait.is_zero() {
         true => "\nAsked for the restore: machines do it as soon as they see it",
         false => "\nRestored; `kops validate cluster --wait 10m` says when the cluster is healthy again",

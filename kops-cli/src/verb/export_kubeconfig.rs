@@ -5,8 +5,9 @@ use clap::Args;
 use kops_core::kubeconfig::{ApiAddress, Kubeconfig, User};
 use kops_core::pki::Leaf;
 
-use crate::context::{Context, holder, kubeconfig_paths};
+use crate::context::Context;
 use crate::duration;
+use crate::environment::{holder, kubeconfig_paths};
 use crate::error::{CliError, ExitStatus};
 
 /// Let kubectl use a cluster: put its address, its authority and a user into kubectl's configuration.
@@ -38,18 +39,19 @@ pub(crate) struct ExportKubeconfigArgs {
     #[arg(long)]
     internal: bool,
     /// Use this address of the API
-    #[arg(long, value_name = "URL", conflicts_with = "internal")]
+    #[arg(long, value_name = "URL")]
     api_server: Option<String>,
 }
 
 pub(crate) async fn run(args: ExportKubeconfigArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.cluster_name(args.cluster.as_deref())?;
-    let kops = context.kops(&name, None).await?;
     let address = match (args.api_server, args.internal) {
-        (Some(address), _) => ApiAddress::Given(address),
+        (Some(_), true) => return Err(CliError::new("--internal and --api-server name two addresses")),
+        (Some(address), false) => ApiAddress::Given(address),
         (None, true) => ApiAddress::Internal,
         (None, false) => ApiAddress::Public,
     };
+    let kops = context.kops(&name, None).await?;
     let user = match (args.admin, args.user) {
         (Some(lifetime), _) => {
             User::Certificate(kops.keystore().admin(&name, &holder().name, lifetime).await?)

@@ -27,9 +27,9 @@ pub(crate) struct GetArgs {
 
 #[derive(Debug, Subcommand)]
 enum GetVerb {
-    /// Clusters, or one of them
+    /// Clusters, or some of them
     #[command(visible_alias = "cluster")]
-    Clusters(ClusterArgs),
+    Clusters(ClustersArgs),
     /// The instance groups of a cluster, or some of them
     #[command(name = "instancegroups", visible_aliases = ["ig", "igs", "instancegroup"])]
     InstanceGroups(GroupArgs),
@@ -47,6 +47,14 @@ enum GetVerb {
     SshPublicKeys(GetSshKeysArgs),
     /// A cluster and its instance groups
     All(ClusterArgs),
+}
+
+#[derive(Debug, Args)]
+struct ClustersArgs {
+    /// Names of clusters [default: the one of --name or KOPS_CLUSTER_NAME, else all]
+    clusters: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
@@ -92,19 +100,29 @@ pub(crate) async fn run(args: GetArgs, context: &Context<'_>) -> Result<ExitStat
     Ok(ExitStatus::Done)
 }
 
-async fn clusters(args: ClusterArgs, context: &Context<'_>) -> Result<(), CliError> {
-    let registry = context.registry().await?;
-    // With KOPS_CLUSTER_NAME set, `get clusters` still lists all of them.
-    let clusters = match &args.cluster {
-        Some(name) => vec![registry.load(name).await?.cluster],
-        None => registry.clusters().await?,
+async fn clusters(args: ClustersArgs, context: &Context<'_>) -> Result<(), CliError> {
+    context.allow_only(args.clusters.iter().map(String::as_str))?;
+    let names = match args.clusters.as_slice() {
+        [] => context.named(None)?.into_iter().collect(),
+        _ => args.clusters,
     };
+    let registry = context.registry().await?;
+    let mut clusters = Vec::new();
+    for name in &names {
+        clusters.push(registry.load(name).await?.cluster);
+    }
+    if names.is_empty() {
+        clusters = registry.clusters().await?;
+    }
     if clusters.is_empty() {
         return Err(CliError::new("no clusters found"));
     }
     match args.output.output {
-        Output::Table => context.terminal.data(cluster_table(&clusters)),
-        form => print(clusters.into_iter().map(Manifest::from).collect(), form, context)?,
+        Output::Table => context.terminal.data(cluster_table(&clusters))?,
+        form => {
+            let shape = Shape::of(&names);
+            print(clusters.into_iter().map(Manifest::from).collect(), form, shape, context)?;
+        }
     }
     Ok(())
 }
@@ -120,8 +138,11 @@ async fn groups(args: GroupArgs, context: &Context<'_>) -> Result<(), CliError> 
         return Err(CliError::new("No InstanceGroup objects found"));
     }
     match args.output.output {
-        Output::Table => context.terminal.data(group_table(&loaded.cluster, &chosen)),
-        form => print(chosen.into_iter().map(Manifest::from).collect(), form, context)?,
+        Output::Table => context.terminal.data(group_table(&loaded.cluster, &chosen))?,
+        form => {
+            let shape = Shape::of(&args.groups);
+            print(chosen.into_iter().map(Manifest::from).collect(), form, shape, context)?;
+        }
     }
     Ok(())
 }
@@ -133,12 +154,13 @@ async fn all(args: ClusterArgs, context: &Context<'_>) -> Result<(), CliError> {
         Output::Table => {
             context
                 .terminal
-                .data(format_args!("Cluster\n{}\n", cluster_table(std::slice::from_ref(&cluster))));
-            context.terminal.data(format_args!("Instance Groups\n{}", group_table(&cluster, &groups)));
+                .data(format_args!("Cluster\n{}\n", cluster_table(std::slice::from_ref(&cluster))))?;
+            context.terminal.data(format_args!("Instance Groups\n{}", group_table(&cluster, &groups)))?;
         }
         form => {
             let groups = groups.into_iter().map(Manifest::from);
-            print(std::iter::once(Manifest::from(cluster)).chain(groups).collect(), form, context)?;
+            let manifests = std::iter::once(Manifest::from(cluster)).chain(groups).collect();
+            print(manifests, form, Shape::List, context)?;
         }
     }
     Ok(())
@@ -154,17 +176,37 @@ async fn load(argument: Option<&str>, context: &Context<'_>) -> Result<LoadedClu
     Ok(loaded)
 }
 
-/// Prints manifests: several YAML documents, one JSON object, or a JSON list of several.
-pub(crate) fn print(manifests: Vec<Manifest>, form: Output, context: &Context<'_>) -> Result<(), CliError> {
+/// What JSON holds. It goes by what was asked for, not by what was found: scripts rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// The one object that was asked for by its name.
+    Object,
+    /// A list, however long.
+    List,
+}
+
+impl Shape {
+    fn of(names: &[String]) -> Self {
+        if names.len() == 1 { Self::Object } else { Self::List }
+    }
+}
+
+/// Prints manifests: as YAML documents, or as JSON.
+pub(crate) fn print(
+    manifests: Vec<Manifest>,
+    form: Output,
+    shape: Shape,
+    context: &Context<'_>,
+) -> Result<(), CliError> {
     match form {
-        Output::Yaml | Output::Table => context.terminal.data(write(&manifests)?),
+        Output::Yaml | Output::Table => context.terminal.data(write(&manifests)?)?,
         Output::Json => {
-            let json = match manifests.as_slice() {
-                [one] => serde_json::to_string_pretty(one),
-                several => serde_json::to_string_pretty(several),
+            let json = match (manifests.as_slice(), shape) {
+                ([one], Shape::Object) => serde_json::to_string_pretty(one),
+                (several, _) => serde_json::to_string_pretty(several),
             };
             let json = json.map_err(|error| CliError::new("cannot write JSON").with_source(error))?;
-            context.terminal.data(format_args!("{json}\n"));
+            context.terminal.data(format_args!("{json}\n"))?;
         }
     }
     Ok(())

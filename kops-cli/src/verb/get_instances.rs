@@ -26,9 +26,9 @@ pub(crate) async fn run(args: GetInstancesArgs, context: &Context<'_>) -> Result
     let access = if args.cloudonly { Access::CloudOnly } else { Access::Kubernetes };
     let instances = kops.instances(&name, access).await?;
     match args.output {
-        Output::Table => context.terminal.data(rows(&instances)),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(instances))),
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&instances)?),
+        Output::Table => context.terminal.data(rows(&instances))?,
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(instances)))?,
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&instances)?)?,
     }
     Ok(ExitStatus::Done)
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use clap::Args;
 use kops_core::clock::Timestamp;
 use kops_core::pki::KeypairSummary;
@@ -5,7 +7,7 @@ use kops_core::pki::KeypairSummary;
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
-use crate::table::table;
+use crate::table::{listed, table};
 
 /// Show key pairs, until when their certificates hold, and which of them sign.
 #[derive(Debug, Args)]
@@ -23,6 +25,11 @@ pub(crate) struct GetKeypairsArgs {
 pub(crate) async fn run(args: GetKeypairsArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.cluster_name(None)?;
     let mut pairs = context.keystore(&name).await?.keypairs(&name).await?;
+    if let Some(missing) = args.keysets.iter().find(|keyset| pairs.iter().all(|pair| pair.name != **keyset)) {
+        let known: BTreeSet<&str> = pairs.iter().map(|pair| pair.name.as_str()).collect();
+        return Err(CliError::new(format!("keyset {missing:?} not found"))
+            .with_hint(format!("the cluster has {}", listed(known))));
+    }
     pairs.retain(|pair| {
         let chosen = args.keysets.is_empty() || args.keysets.contains(&pair.name);
         chosen && (args.distrusted || pair.distrust_timestamp.is_none())
@@ -31,9 +38,9 @@ pub(crate) async fn run(args: GetKeypairsArgs, context: &Context<'_>) -> Result<
         return Err(CliError::new("no keypairs found"));
     }
     match args.output {
-        Output::Table => context.terminal.data(rows(&pairs, args.distrusted)),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(pairs))),
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&pairs)?),
+        Output::Table => context.terminal.data(rows(&pairs, args.distrusted))?,
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(pairs)))?,
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&pairs)?)?,
     }
     Ok(ExitStatus::Done)
 }

@@ -36,9 +36,11 @@ pub(crate) async fn run(args: GetSshKeysArgs, context: &Context<'_>) -> Result<E
         return Err(CliError::new("No SSH public keys found"));
     }
     match args.output {
-        Output::Table => context.terminal.data(table(["ID"], keys.into_iter().map(|key| [key.id]).collect())),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(keys))),
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&keys)?),
+        Output::Table => {
+            context.terminal.data(table(["ID"], keys.into_iter().map(|key| [key.id]).collect()))?
+        }
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(keys)))?,
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&keys)?)?,
     }
     Ok(ExitStatus::Done)
 }

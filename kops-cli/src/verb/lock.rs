@@ -51,10 +51,10 @@ async fn status(args: LockStatusArgs, context: &Context<'_>) -> Result<ExitStatu
         context.registry().await?.find(&name).await?;
     }
     match (args.output, &status) {
-        (Output::Table, Some(status)) => context.terminal.data(row(status)),
+        (Output::Table, Some(status)) => context.terminal.data(row(status))?,
         (Output::Table, None) => context.terminal.status(nobody(&name)),
-        (Output::Json, _) => context.terminal.data(format_args!("{:#}\n", serde_json::json!(status))),
-        (Output::Yaml, _) => context.terminal.data(kops_core::yaml::write(&status)?),
+        (Output::Json, _) => context.terminal.data(format_args!("{:#}\n", serde_json::json!(status)))?,
+        (Output::Yaml, _) => context.terminal.data(kops_core::yaml::write(&status)?)?,
     }
     Ok(ExitStatus::Done)
 }
@@ -72,7 +72,7 @@ async fn release(args: LockReleaseArgs, context: &Context<'_>) -> Result<ExitSta
     }
     match leases.status(&name).await? {
         Some(status) if status.standing != Standing::Free => {
-            context.terminal.data(row(&status));
+            context.terminal.data(row(&status))?;
             if status.standing == Standing::Held {
                 context.terminal.warning(
                     "its holder is alive: with --force, that run stops at its next renewal, in the middle of its work",

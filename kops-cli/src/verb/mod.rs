@@ -44,42 +44,45 @@ use crate::error::{CliError, ExitStatus};
 use crate::terminal::Terminal;
 
 pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, CliError> {
-    let context = Context::new(cli.global, terminal);
+    // Verbs that have nothing to do with a cluster or its state get none of it.
+    let context = || Context::new(cli.global, terminal);
     match cli.verb {
         Verb::Create(CreateArgs { what: Some(_), files }) if !files.filename.is_empty() => {
             Err(CliError::new("`kops create -f FILE` creates what the file describes and nothing else"))
         }
         Verb::Create(args) => match args.what {
-            Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context).await,
-            Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context).await,
-            Some(CreateVerb::Assets(args)) => create_assets::run(args, &context).await,
-            Some(CreateVerb::StateStore(args)) => create_state_store::run(args, &context).await,
-            Some(CreateVerb::Keypair(args)) => create_keypair::run(args, &context).await,
-            Some(CreateVerb::Secret(args)) => create_secret::run(args, &context).await,
-            Some(CreateVerb::SshPublicKey(args)) => create_ssh_key::run(args, &context).await,
-            None => create::run(args.files, &context).await,
+            Some(CreateVerb::Cluster(args)) => create_cluster::run(*args, &context()?).await,
+            Some(CreateVerb::InstanceGroup(args)) => create_group::run(args, &context()?).await,
+            Some(CreateVerb::StateStore(args)) => create_state_store::run(args, terminal).await,
+            Some(CreateVerb::Assets(args)) => create_assets::run(args, &context()?).await,
+            Some(CreateVerb::Keypair(args)) => create_keypair::run(args, &context()?).await,
+            Some(CreateVerb::Secret(args)) => create_secret::run(args, &context()?).await,
+            Some(CreateVerb::SshPublicKey(args)) => create_ssh_key::run(args, &context()?).await,
+            None => create::run(args.files, &context()?).await,
         },
-        Verb::Replace(args) => replace::run(args, &context).await,
-        Verb::Get(args) => get::run(args, &context).await,
-        Verb::Edit(verb) => edit::run(verb, &context).await,
-        Verb::Update(UpdateVerb::Cluster(args)) => update::run(args, &context).await,
-        Verb::Delete(DeleteVerb::Cluster(args)) => delete_cluster::run(args, &context).await,
-        Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context).await,
-        Verb::Delete(DeleteVerb::Secret(args)) => delete_secret::run(args, &context).await,
-        Verb::Delete(DeleteVerb::SshPublicKey(args)) => delete_ssh_key::run(args, &context).await,
-        Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => rolling_update::run(*args, &context).await,
-        Verb::Reconcile(ReconcileVerb::Cluster(args)) => reconcile::run(args, &context).await,
-        Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context).await,
-        Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context).await,
-        Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context).await,
-        Verb::Export(ExportVerb::Kubeconfig(args)) => export_kubeconfig::run(args, &context).await,
-        Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context).await,
-        Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context).await,
-        Verb::Lock(verb) => lock::run(verb, &context).await,
-        Verb::Etcd(verb) => etcd::run(verb, &context).await,
-        Verb::Simulate(SimulateVerb::RollingUpdate(args)) => simulate_roll::run(args, &context).await,
-        Verb::Toolbox(ToolboxVerb::Dump(args)) => toolbox_dump::run(args, &context).await,
-        Verb::Version => Ok(version::run(&context)),
-        Verb::Completion(args) => Ok(completion::run(&args, &context)),
+        Verb::Replace(args) => replace::run(args, &context()?).await,
+        Verb::Get(args) => get::run(args, &context()?).await,
+        Verb::Edit(verb) => edit::run(verb, &context()?).await,
+        Verb::Update(UpdateVerb::Cluster(args)) => update::run(args, &context()?).await,
+        Verb::Delete(DeleteVerb::Cluster(args)) => delete_cluster::run(args, &context()?).await,
+        Verb::Delete(DeleteVerb::InstanceGroup(args)) => delete_group::run(args, &context()?).await,
+        Verb::Delete(DeleteVerb::Secret(args)) => delete_secret::run(args, &context()?).await,
+        Verb::Delete(DeleteVerb::SshPublicKey(args)) => delete_ssh_key::run(args, &context()?).await,
+        Verb::RollingUpdate(RollingUpdateVerb::Cluster(args)) => {
+            rolling_update::run(*args, &context()?).await
+        }
+        Verb::Reconcile(ReconcileVerb::Cluster(args)) => reconcile::run(args, &context()?).await,
+        Verb::Validate(ValidateVerb::Cluster(args)) => validate::run(args, &context()?).await,
+        Verb::Delete(DeleteVerb::Instance(args)) => delete_instance::run(args, &context()?).await,
+        Verb::Upgrade(UpgradeVerb::Cluster(args)) => upgrade::run(args, &context()?).await,
+        Verb::Export(ExportVerb::Kubeconfig(args)) => export_kubeconfig::run(args, &context()?).await,
+        Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context()?).await,
+        Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context()?).await,
+        Verb::Lock(verb) => lock::run(verb, &context()?).await,
+        Verb::Etcd(verb) => etcd::run(verb, &context()?).await,
+        Verb::Simulate(SimulateVerb::RollingUpdate(args)) => simulate_roll::run(args, &context()?).await,
+        Verb::Toolbox(ToolboxVerb::Dump(args)) => toolbox_dump::run(args, &context()?).await,
+        Verb::Version => version::run(terminal),
+        Verb::Completion(args) => completion::run(&args, terminal),
     }
 }

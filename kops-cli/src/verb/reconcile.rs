@@ -1,10 +1,12 @@
+use std::sync::{Mutex, PoisonError};
+
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::operation::{Access, Pass, Run};
 use kops_core::plan::Plan;
 
 use super::rolling_update::options_of;
-use super::update::{BreakingArgs, carry_out, preview};
+use super::update::{BreakingArgs, carry_out, preview, warn};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
@@ -31,7 +33,7 @@ pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<Ex
     let options = options_of(&kops, &name, context).await?;
     if !args.yes {
         let plan = kops.plan_update(&name).await?;
-        preview(&plan, Output::Table, context);
+        preview(&plan, Output::Table, context)?;
         let roll = kops.preview_roll(&name, &options.policy, Access::Kubernetes).await?;
         for group in roll.groups.iter().filter(|group| !group.needs_update.is_empty()) {
             let count = group.needs_update.len();
@@ -42,12 +44,16 @@ pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<Ex
         return Ok(ExitStatus::Done);
     }
     let progress = RollProgress::new(context.terminal);
+    let warnings: Mutex<Vec<String>> = Mutex::default();
     let review = |plan: &Plan<AwsResource>| {
-        plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+        warn(plan.warnings(), context);
+        *warnings.lock().unwrap_or_else(PoisonError::into_inner) = plan.warnings().to_vec();
     };
     let work = async |run: Run<'_>| kops.reconcile(&name, &options, run, &progress, review).await;
     let passes = carry_out(context, &context.apply_options(), work).await?;
     kops.remember(&name).await?;
+    // The run's own lines have scrolled them away.
+    warn(&warnings.into_inner().unwrap_or_else(PoisonError::into_inner), context);
     let replaced: usize = passes.iter().map(|pass| pass.rolled.terminated.len()).sum();
     let updated: usize = passes.iter().map(|pass| pass.updated.len()).sum();
     context.terminal.status(format_args!(

@@ -1,4 +1,5 @@
 use clap::Args;
+use kops_core::manifest::Manifest;
 use kops_core::state::Replace;
 
 use super::create::{FileArgs, read_manifests};
@@ -17,6 +18,7 @@ pub(crate) struct ReplaceArgs {
 
 pub(crate) async fn run(args: ReplaceArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let manifests = read_manifests(&args.files.filename, context)?;
+    context.allow_only(manifests.iter().map(Manifest::cluster_name))?;
     let mode = if args.force { Replace::OrCreate } else { Replace::ExistingOnly };
     context.registry().await?.replace(manifests, mode).await?;
     Ok(ExitStatus::Done)

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -16,9 +15,10 @@ use crate::cli::Output;
 use crate::context::{AnyProvider, Context, SIMULATED_POLL};
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
-use crate::interrupt::until_interrupted;
+use crate::question::ask;
 use crate::role::RoleArg;
 use crate::roll_progress::RollProgress;
+use crate::signal::until_ended;
 use crate::table::table;
 
 /// Replace the machines that are not as their group's template says. Without --yes, show which and why.
@@ -45,19 +45,23 @@ pub(crate) struct RollingUpdateArgs {
     #[arg(long)]
     cloudonly: bool,
     /// Ask before each machine
-    #[arg(short, long, requires = "yes")]
+    #[arg(short, long)]
     interactive: bool,
     /// What to do with a node that cannot be drained in time
     #[arg(long, value_enum, default_value = "fail")]
     stuck_drain: StuckDrainArg,
-    /// How long a drain may take
-    #[arg(long, value_parser = duration::parse, default_value = duration::show(drain_timeout()), value_name = "DURATION")]
-    drain_timeout: Duration,
+    #[arg(
+        long,
+        help = format!("How long a drain may take [default: {}]", duration::show(drain_timeout())),
+        value_parser = duration::parse,
+        value_name = "DURATION"
+    )]
+    drain_timeout: Option<Duration>,
     /// Stop when a node cannot be drained in time; false skips it, as --stuck-drain skip
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true)]
     fail_on_drain_error: bool,
     /// Take nothing down while pods that the cluster depends on are not ready
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, default_value_t = true)]
     fail_on_validate_error: bool,
     /// How long nothing may change before the update gives up
     #[arg(long, value_parser = duration::parse, default_value = duration::show(Policy::new(Vec::new()).patience), value_name = "DURATION")]
@@ -124,12 +128,22 @@ impl RollingUpdateArgs {
                     .with_hint(format!("the cluster has {known}")));
             }
         }
+        if !self.fail_on_drain_error && !matches!(self.stuck_drain, StuckDrainArg::Fail | StuckDrainArg::Skip)
+        {
+            return Err(CliError::new("--fail-on-drain-error=false and --stuck-drain contradict each other"));
+        }
+        if self.stuck_drain == StuckDrainArg::Wait && self.drain_timeout.is_some() {
+            return Err(CliError::new(
+                "--stuck-drain wait goes on trying: it has no use for --drain-timeout",
+            ));
+        }
+        let timeout = self.drain_timeout.unwrap_or_else(drain_timeout);
         let stuck = match self.stuck_drain {
-            StuckDrainArg::Fail if !self.fail_on_drain_error => StuckDrain::Skip(self.drain_timeout),
+            StuckDrainArg::Fail if !self.fail_on_drain_error => StuckDrain::Skip(timeout),
             StuckDrainArg::Wait => StuckDrain::Wait,
-            StuckDrainArg::Fail => StuckDrain::Fail(self.drain_timeout),
-            StuckDrainArg::Skip => StuckDrain::Skip(self.drain_timeout),
-            StuckDrainArg::ForceAfter => StuckDrain::ForceAfter(self.drain_timeout),
+            StuckDrainArg::Fail => StuckDrain::Fail(timeout),
+            StuckDrainArg::Skip => StuckDrain::Skip(timeout),
+            StuckDrainArg::ForceAfter => StuckDrain::ForceAfter(timeout),
         };
         let roles: Vec<Role> = self.instance_group_roles.iter().map(|role| role.role()).collect();
         let policy = policy.only(|group| {
@@ -157,12 +171,15 @@ pub(crate) async fn run(args: RollingUpdateArgs, context: &Context<'_>) -> Resul
     if args.output == Output::Yaml {
         return Err(CliError::new("a rolling update is printed as table or json"));
     }
+    if args.interactive && !args.yes {
+        return Err(CliError::new("--interactive asks before each machine is replaced: it needs --yes"));
+    }
     let name = context.cluster_name(args.cluster.as_deref())?;
     let kops = context.kops(&name, None).await?;
     let options = options_of(&kops, &name, context).await?;
     let options = RollOptions { policy: args.apply_to(options.policy)?, ..options };
     let preview = kops.preview_roll(&name, &options.policy, args.access()).await?;
-    show(&preview, args.output, context);
+    show(&preview, args.output, context)?;
     if preview.is_empty() {
         context.terminal.status("\nNo rolling-update required.");
         return Ok(ExitStatus::Done);
@@ -205,7 +222,7 @@ async fn carry_out(
     let work = async |cancel: &CancellationToken| {
         kops.rolling_update(name, options, access, &progress, cancel).await
     };
-    Ok(until_interrupted(work).await?)
+    Ok(until_ended(work).await??)
 }
 
 /// Says what became of it.
@@ -241,7 +258,7 @@ async fn one_by_one(
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
     for (instance, _) in preview.groups.iter().flat_map(|group| &group.needs_update) {
-        match ask(instance, context)? {
+        match ask_about(instance, context).await? {
             Answer::Yes => {
                 let policy = Policy {
                     replace: Replace::Only(BTreeSet::from([instance.clone()])),
@@ -265,25 +282,21 @@ enum Answer {
     Always,
 }
 
-fn ask(instance: &Handle, context: &Context<'_>) -> Result<Answer, CliError> {
+async fn ask_about(instance: &Handle, context: &Context<'_>) -> Result<Answer, CliError> {
     if !context.terminal.is_interactive() {
         return Err(CliError::new("nobody is there to answer").with_hint("leave out --interactive"));
     }
-    let failed = |error| CliError::new("cannot ask").with_source(error);
-    write!(std::io::stderr(), "Replace {instance}? (Y)es, (N)o, (A)lwaysYes: [Y] ").map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(match answer.trim().to_ascii_lowercase().as_str() {
+    let answer = ask(format_args!("Replace {instance}? (Y)es, (N)o, (A)lwaysYes: [Y]")).await?;
+    Ok(match answer.to_ascii_lowercase().as_str() {
         "" | "y" | "yes" => Answer::Yes,
         "a" | "always" | "alwaysyes" => Answer::Always,
         _ => Answer::No,
     })
 }
 
-fn show(preview: &Preview, form: Output, context: &Context<'_>) {
+fn show(preview: &Preview, form: Output, context: &Context<'_>) -> Result<(), CliError> {
     if form == Output::Json {
-        context.terminal.data(format_args!("{:#}\n", serde_json::json!(preview)));
-        return;
+        return context.terminal.data(format_args!("{:#}\n", serde_json::json!(preview)));
     }
     let rows = preview.groups.iter().map(|group| {
         let status = if group.needs_update.is_empty() { "Ready" } else { "NeedsUpdate" };
@@ -300,13 +313,14 @@ fn show(preview: &Preview, form: Output, context: &Context<'_>) {
         ]
     });
     let header = ["NAME", "ROLE", "STATUS", "NEEDUPDATE", "READY", "MIN", "TARGET", "MAX"];
-    context.terminal.data(table(header, rows.collect()));
+    context.terminal.data(table(header, rows.collect()))?;
     for group in preview.groups.iter().filter(|group| !group.needs_update.is_empty()) {
-        context.terminal.data(format_args!("\n{}", reasons(group)));
+        context.terminal.data(format_args!("\n{}", reasons(group)))?;
     }
     for budget in &preview.blocked {
         context.terminal.warning(budget);
     }
+    Ok(())
 }
 
 /// The machines that have to go, those with the same reasons together.
@@ -318,10 +332,10 @@ fn reasons(group: &GroupPreview) -> String {
     }
     let lines = by_reason.iter().map(|(why, instances)| format!("  {why}\n    {}\n", instances.join(" ")));
     format!(
-        "{}: {} of {} at a time may be added, {} missing\n{}",
+        "{}: {} to replace; at most {} at a time run beside the group's size, at most {} are missing from it\n{}",
         group.name,
-        group.surge,
         group.needs_update.len(),
+        group.surge,
         group.unavailable,
         lines.collect::<String>()
     )
@@ -329,9 +343,10 @@ fn reasons(group: &GroupPreview) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
+    use crate::boolean;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -339,16 +354,21 @@ mod tests {
         args: RollingUpdateArgs,
     }
 
+    fn parse<const N: usize>(arguments: [&str; N]) -> Line {
+        let matches = boolean::with_values(Line::command()).try_get_matches_from(arguments);
+        matches.and_then(|matches| Line::from_arg_matches(&matches)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     #[test]
     fn defaults_are_those_of_the_library() {
-        let line = Line::parse_from(["kops"]);
+        let line = parse(["kops"]);
         let policy = Policy::new(Vec::new());
         assert_eq!(line.args.apply_to(policy.clone()).unwrap_or_else(|error| panic!("{error}")), policy);
     }
 
     #[test]
     fn what_is_said_goes_over_them() {
-        let line = Line::parse_from([
+        let line = parse([
             "kops",
             "--master-interval=5m0s",
             "--node-interval=4m",

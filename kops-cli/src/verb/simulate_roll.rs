@@ -46,10 +46,10 @@ pub(crate) async fn run(args: SimulateRollArgs, context: &Context<'_>) -> Result
     }
     let simulation = kops.simulate_roll(&name, &options, Access::Kubernetes).await?;
     if args.output == Output::Json {
-        context.terminal.data(format_args!("{:#}\n", serde_json::json!(simulation)));
+        context.terminal.data(format_args!("{:#}\n", serde_json::json!(simulation)))?;
         return Ok(ExitStatus::Done);
     }
-    context.terminal.data(steps(&simulation));
+    context.terminal.data(steps(&simulation))?;
     simulation.blocked.iter().for_each(|budget| context.terminal.warning(budget));
     simulation.shortfalls.iter().for_each(|shortfall| context.terminal.warning(shortfall));
     match &simulation.stopped {

@@ -30,8 +30,8 @@ pub(crate) async fn run(args: DumpArgs, context: &Context<'_>) -> Result<ExitSta
     let access = if args.cloudonly { Access::CloudOnly } else { Access::Kubernetes };
     let dump = context.kops(&name, None).await?.dump(&name, access).await?;
     match args.output {
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&dump)?),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(dump))),
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&dump)?)?,
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(dump)))?,
         Output::Table => return Err(CliError::new("a dump is printed as yaml or json")),
     }
     Ok(ExitStatus::Done)

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::apply::{ApplyOptions, Report};
-use kops_core::operation::{BreakingChanges, Kops, Run, Updated};
+use kops_core::operation::{BreakingChanges, Kops, OperationError, Run, Updated};
 use kops_core::plan::{Plan, Purpose, Verb};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Output;
 use crate::context::{AnyProvider, Context, read_file};
 use crate::error::{CliError, ExitStatus};
-use crate::interrupt::until_interrupted;
 use crate::progress::Progress;
+use crate::signal::until_ended;
+
+/// How many lines people see at once.
+const SCREEN: usize = 20;
 
 /// Preview what a cluster's manifests say, and apply it with --yes.
 #[derive(Debug, Args)]
@@ -38,7 +41,7 @@ pub(crate) struct UpdateArgs {
     #[command(flatten)]
     breaking: BreakingArgs,
     /// Save the plan to a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "yes"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     out: Option<PathBuf>,
     /// Apply exactly the plan saved in a file, or refuse because something has changed since
     #[arg(long, value_name = "FILE")]
@@ -70,12 +73,31 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
     if args.output == Output::Yaml {
         return Err(CliError::new("a plan is printed as table or json"));
     }
+    if args.yes && args.out.is_some() {
+        return Err(CliError::new("--out saves a plan for later, --yes applies it now: give one of them"));
+    }
+    if args.yes && args.detailed_exitcode {
+        return Err(CliError::new("--detailed-exitcode is for previews: leave it out with --yes"));
+    }
     let saved = args.plan.as_deref().map(|path| read_plan(path, Purpose::Update)).transpose()?;
     let name = match &saved {
-        Some(plan) => plan.scope().cluster.clone(),
+        Some(plan) => {
+            let planned = plan.scope().cluster.clone();
+            match context.given(args.cluster.as_deref())? {
+                Some(given) if given != planned => {
+                    return Err(CliError::new(format!(
+                        "the plan is for cluster {planned:?}, not for {given:?}"
+                    )));
+                }
+                _ => planned,
+            }
+        }
         None => context.cluster_name(args.cluster.as_deref())?,
     };
     let kops = args.breaking.apply_to(context.kops(&name, None).await?);
+    if args.cloudonly {
+        context.terminal.warning("machines that go are terminated at once: pods on them are killed");
+    }
     if args.yes {
         let mut options = context.apply_options();
         if args.cloudonly {
@@ -91,26 +113,33 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
     if let Some(path) = &args.out {
         save_plan(path, &plan)?;
     }
-    preview(&plan, args.output, context);
+    preview(&plan, args.output, context)?;
     Ok(match plan.is_empty() {
         false if args.detailed_exitcode => ExitStatus::Pending,
         _ => ExitStatus::Done,
     })
 }
 
-/// Shows a plan that is not applied.
-pub(crate) fn preview(plan: &Plan<AwsResource>, form: Output, context: &Context<'_>) {
-    plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+/// Shows a plan that is not applied. Warnings come last, where a long plan does not scroll them away.
+pub(crate) fn preview(plan: &Plan<AwsResource>, form: Output, context: &Context<'_>) -> Result<(), CliError> {
     if form == Output::Json {
-        context.terminal.data(format_args!("{}\n", plan.to_json()));
-        return;
+        context.terminal.data(format_args!("{}\n", plan.to_json()))?;
+        warn(plan.warnings(), context);
+        return Ok(());
     }
-    context.terminal.data(plan.display());
+    context.terminal.data(plan.display())?;
+    warn(plan.warnings(), context);
     context.terminal.status(if plan.is_empty() {
         "No changes need to be applied"
     } else {
         "Must specify --yes to apply changes"
     });
+    Ok(())
+}
+
+/// Shows warnings.
+pub(super) fn warn(warnings: &[String], context: &Context<'_>) {
+    warnings.iter().for_each(|warning| context.terminal.warning(warning));
 }
 
 /// Applies what the manifests say, or exactly the plan that was saved, and says what became of it.
@@ -123,7 +152,7 @@ pub(crate) async fn apply(
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
     let review = |plan: &Plan<AwsResource>| {
-        plan.warnings().iter().for_each(|warning| context.terminal.warning(warning));
+        warn(plan.warnings(), context);
         if plan.is_empty() {
             context.terminal.status("No changes need to be applied");
         }
@@ -139,17 +168,16 @@ pub(crate) async fn apply(
     })
     .await?;
     if form == Output::Json {
-        context.terminal.data(format_args!("{}\n", as_json(&plan, &report)));
+        context.terminal.data(format_args!("{}\n", as_json(&plan, &report)))?;
     }
     report.into_result()?;
     kops.remember(cluster).await?;
     if !plan.is_empty() {
-        let is_new = plan.steps().iter().all(|step| step.action.verb() == Verb::Create);
-        context.terminal.status(if is_new {
-            "\nCluster is starting. It should be ready in a few minutes."
-        } else {
-            "\nCluster changes have been applied to the cloud."
-        });
+        if plan.steps().len() > SCREEN {
+            // The run's own lines have scrolled them away.
+            warn(plan.warnings(), context);
+        }
+        context.terminal.status(what_next(&plan));
     }
     if !plan.blocked().is_empty() {
         return Err(CliError::new("not everything could be read, so not everything could be done")
@@ -158,15 +186,36 @@ pub(crate) async fn apply(
     Ok(ExitStatus::Done)
 }
 
-/// Runs something that can be stopped: the first interrupt lets it finish what it began, the second ends it at once.
+/// Says what has come of a plan, and what to do next.
+fn what_next(plan: &Plan<AwsResource>) -> String {
+    let cluster = &plan.scope().cluster;
+    let mut verbs = plan.steps().iter().map(|step| step.action.verb());
+    if verbs.clone().all(|verb| verb == Verb::Create) {
+        return format!(
+            "\nCluster is starting. It should be ready in a few minutes.\n\n\
+             Suggestions:\n \
+             * wait until it is healthy: kops validate cluster {cluster} --wait 10m\n \
+             * let kubectl use it: kops export kubeconfig {cluster} --admin"
+        );
+    }
+    let applied = "\nCluster changes have been applied to the cloud.";
+    if verbs.any(|verb| verb == Verb::NewVersion) {
+        return format!(
+            "{applied}\nMachines that run already stay as they are until: kops rolling-update cluster {cluster} --yes"
+        );
+    }
+    applied.to_owned()
+}
+
+/// Runs something that can be stopped: the first signal lets it finish what it began, the second ends it at once.
 pub(crate) async fn carry_out<T>(
     context: &Context<'_>,
     options: &ApplyOptions,
-    work: impl AsyncFnOnce(Run<'_>) -> T,
-) -> T {
+    work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
+) -> Result<T, CliError> {
     let progress = Progress::new(context.terminal);
     let work = async |cancel: &CancellationToken| work(Run { options, observer: &progress, cancel }).await;
-    until_interrupted(work).await
+    Ok(until_ended(work).await??)
 }
 
 fn as_json(plan: &Plan<AwsResource>, report: &Report) -> String {
@@ -200,6 +249,10 @@ fn read_plan(path: &Path, purpose: Purpose) -> Result<Plan<AwsResource>, CliErro
 /// has linked there, stays as it is.
 fn save_plan(path: &Path, plan: &Plan<AwsResource>) -> Result<(), CliError> {
     let write = || {
+        // A device or a pipe is written to: a file must not take its place.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return std::fs::OpenOptions::new().write(true).open(path)?.write_all(plan.to_json().as_bytes());
+        }
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
         file.write_all(plan.to_json().as_bytes())?;

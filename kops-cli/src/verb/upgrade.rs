@@ -30,7 +30,7 @@ pub(crate) async fn run(args: UpgradeArgs, context: &Context<'_>) -> Result<Exit
         .changes
         .iter()
         .map(|change| [change.item.clone(), change.property.clone(), change.old.clone(), change.new.clone()]);
-    context.terminal.data(table(["ITEM", "PROPERTY", "OLD", "NEW"], rows.collect()));
+    context.terminal.data(table(["ITEM", "PROPERTY", "OLD", "NEW"], rows.collect()))?;
     if !args.yes {
         context.terminal.status("\nMust specify --yes to perform upgrade");
         return Ok(ExitStatus::Done);

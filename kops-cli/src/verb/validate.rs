@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::context::Context;
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
-use crate::interrupt::until_interrupted;
+use crate::signal::until_ended;
 use crate::table::table;
 
 /// Hold a cluster's instance groups against its machines, nodes and system pods.
@@ -25,10 +25,10 @@ pub(crate) struct ValidateArgs {
     #[arg(long, value_parser = duration::parse, default_value = duration::show(Validation::default().wait), value_name = "DURATION")]
     wait: Duration,
     /// How many looks in a row have to find it healthy, with --wait
-    #[arg(long, default_value_t = Validation::default().count)]
+    #[arg(long, default_value_t = Validation::default().count, requires = "wait")]
     count: u32,
     /// Time between two looks, with --wait
-    #[arg(long, value_parser = duration::parse, default_value = duration::show(Validation::default().interval), value_name = "DURATION")]
+    #[arg(long, value_parser = duration::parse, default_value = duration::show(Validation::default().interval), requires = "wait", value_name = "DURATION")]
     interval: Duration,
     /// How many workers may be missing or not ready
     #[arg(long, default_value_t = Validation::default().options.max_unready_nodes, value_name = "N")]
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: ValidateArgs, context: &Context<'_>) -> Result<Exi
     let loaded = kops.registry().load(&name).await?;
     let is_table = args.output == Output::Table;
     if is_table {
-        context.terminal.data(format_args!("Validating cluster {name}\n\n"));
+        context.terminal.data(format_args!("Validating cluster {name}\n\n"))?;
     }
     let validation = args.validation();
     let on_look = |health: &Health, verdict: Verdict| {
@@ -67,11 +67,11 @@ pub(crate) async fn run(args: ValidateArgs, context: &Context<'_>) -> Result<Exi
         }
     };
     let look = async |cancel: &CancellationToken| kops.validate(&name, validation, &on_look, cancel).await;
-    let (health, verdict) = until_interrupted(look).await?;
+    let (health, verdict) = until_ended(look).await??;
     match args.output {
-        Output::Table => context.terminal.data(report(&loaded, &health)),
-        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(health))),
-        Output::Yaml => context.terminal.data(kops_core::yaml::write(&health)?),
+        Output::Table => context.terminal.data(report(&loaded, &health))?,
+        Output::Json => context.terminal.data(format_args!("{:#}\n", serde_json::json!(health)))?,
+        Output::Yaml => context.terminal.data(kops_core::yaml::write(&health)?)?,
     }
     match (&health.unreachable, verdict) {
         (Some(reason), _) => Err(CliError::new(format!("the Kubernetes API of {name} does not answer: {reason}"))

@@ -1,7 +1,7 @@
-use crate::context::Context;
-use crate::error::ExitStatus;
+use crate::error::{CliError, ExitStatus};
+use crate::terminal::Terminal;
 
-pub(crate) fn run(context: &Context<'_>) -> ExitStatus {
-    context.terminal.data(format_args!("Client version: {}\n", env!("CARGO_PKG_VERSION")));
-    ExitStatus::Done
+pub(crate) fn run(terminal: &Terminal) -> Result<ExitStatus, CliError> {
+    terminal.data(format_args!("Client version: {}\n", env!("CARGO_PKG_VERSION")))?;
+    Ok(ExitStatus::Done)
 }

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod merge;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 pub use error::KubeconfigError;
+pub use remove::Removal;
 
 use crate::cluster_api::Server;
 use crate::pki::Credential;

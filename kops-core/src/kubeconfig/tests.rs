@@ -197,3 +197,62 @@ fn of_several_files_the_first_that_says_so_names_the_context() {
     assert_eq!(current_cluster(&files[2..]), Some("one"));
     assert_eq!(current_cluster(&files[1..2]), None);
 }
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n";
+
+#[test]
+fn a_cluster_is_taken_out_and_nothing_else() {
+    let mut config = Kubeconfig::parse(THEIRS).unwrap();
+    let mut access = access(User::Unchanged);
+    access.authorities = PEM.to_owned();
+    config.merge(&access).unwrap();
+    assert_eq!(config.remove(&access.name, Some(PEM)), Removal::Removed);
+    assert_eq!(config.current_context(), None);
+    let text = config.to_yaml().unwrap();
+    assert!(!text.contains("demo.k8s.local"), "{}", text.as_str());
+    for kept in ["minikube", "future", "preferences", "token: abc"] {
+        assert!(text.contains(kept), "{kept}");
+    }
+    assert_eq!(config.remove(&access.name, Some(PEM)), Removal::Absent);
+}
+
+#[test]
+fn another_cluster_of_the_same_name_stays() {
+    let mut config = Kubeconfig::default();
+    let mut access = access(User::Unchanged);
+    access.authorities = PEM.to_owned();
+    config.merge(&access).unwrap();
+    let before = config.clone();
+    for authorities in
+        [None, Some(""), Some("-----BEGIN CERTIFICATE-----\nOTHER\n-----END CERTIFICATE-----\n")]
+    {
+        assert_eq!(config.remove(&access.name, authorities), Removal::Foreign);
+        assert_eq!(config, before);
+    }
+    // One of several is enough: authorities are rotated.
+    let rotated = format!("-----BEGIN CERTIFICATE-----\nNEW\n-----END CERTIFICATE-----\n{PEM}");
+    assert_eq!(config.remove(&access.name, Some(&rotated)), Removal::Removed);
+}
+
+#[test]
+fn entries_without_certificates_go_by_their_name() {
+    let text = "current-context: minikube\nclusters:\n- name: demo\n  cluster: {server: 'https://x'}\nusers:\n\
+                - name: demo-basic-auth\n  user: {username: a, password: b}\ncontexts: []\n";
+    let mut config = Kubeconfig::parse(text).unwrap();
+    assert_eq!(config.remove("demo", None), Removal::Removed);
+    assert_eq!(config.current_context(), Some("minikube"));
+    assert!(!config.to_yaml().unwrap().contains("demo"));
+}
+
+#[test]
+fn a_file_without_the_cluster_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config");
+    let text = "# a comment\ncurrent-context: x\n";
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(Kubeconfig::remove_from_file(&path, "demo", None).unwrap(), Removal::Absent);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let missing = directory.path().join("missing");
+    assert_eq!(Kubeconfig::remove_from_file(&missing, "demo", None).unwrap(), Removal::Absent);
+    assert!(!missing.exists());
+}

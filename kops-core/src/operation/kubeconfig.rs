@@ -21,8 +21,16 @@ impl<P: Provider> Kops<P> {
             ApiAddress::Internal => Server::of(cluster, &Server::internal_name(cluster)),
             ApiAddress::Given(address) => Server::of(cluster, &address),
         };
-        let authorities = self.keystore().keyset(cluster, KUBERNETES_CA).await?.trusted_pem();
+        let authorities = self.authorities(cluster).await?;
         Ok(ClusterAccess { name: cluster.to_owned(), server, authorities, user })
+    }
+
+    /// Returns the certificates of the authorities that a cluster's clients trust, in PEM.
+    ///
+    /// # Errors
+    /// It has no authority, or the state store cannot be read.
+    pub async fn authorities(&self, cluster: &str) -> Result<String, OperationError> {
+        Ok(self.keystore().keyset(cluster, KUBERNETES_CA).await?.trusted_pem())
     }
 
     /// Where clients reach a cluster's Kubernetes API.

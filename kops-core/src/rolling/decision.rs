@@ -247,6 +247,7 @@ impl fmt::Display for WhyWaiting {
             Self::Coming { node: Some(node), group, .. } => {
                 write!(f, "node {node} of {group} is not ready for long enough yet")
             }
+            Self::Draining { node, pods: 1 } => write!(f, "1 pod is leaving node {node}"),
             Self::Draining { node, pods } => write!(f, "{pods} pods are leaving node {node}"),
             Self::Budget { budgets, pod, node } => {
                 let budgets = budgets.join(" and ");

@@ -93,6 +93,8 @@ fn adopted(scaling: &ScalingGroup, spec: GroupSpec) -> Adopted<Copied> {
         launched: instance.launched,
         terminated: (instance.state == InstanceState::Terminating).then_some(instance.launched),
         detached: instance.membership == Membership::Detached,
+        zone: instance.zone.clone(),
+        address: None,
         uses: vec![scaling.handle.clone(), template.clone()],
     });
     Adopted {

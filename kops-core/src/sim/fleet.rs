@@ -81,7 +81,7 @@ fn groups<R: Simulated>(
                 .filter(|_| member.template_version < version)
                 .map(|template| Outdated { fields: template.changed_since(member.template_version) }),
             protected: false,
-            zone: None,
+            zone: member.zone.clone(),
         });
         ScalingGroup {
             instance_group: spec.instance_group,

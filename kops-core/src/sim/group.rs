@@ -1,5 +1,6 @@
 //! Scaling groups and the instances they launch.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,12 @@ pub struct Member {
     /// Whether it was taken out of its group, and does not count.
     #[serde(default)]
     pub detached: bool,
+    /// The zone it runs in, if its group says where instances run.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// Its address there.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
     /// What it holds on to while it exists.
     pub uses: Vec<Handle>,
 }

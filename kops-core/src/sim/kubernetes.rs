@@ -55,6 +55,8 @@ struct SimNode {
     taints: BTreeSet<String>,
     #[serde(default)]
     kubelet_version: String,
+    #[serde(default)]
+    internal_ip: Option<String>,
 }
 
 /// A machine that may become a node.
@@ -177,6 +179,7 @@ impl Kubernetes {
                     annotations: BTreeMap::new(),
                     taints: BTreeSet::new(),
                     kubelet_version: version(member).map(|version| format!("v{version}")).unwrap_or_default(),
+                    internal_ip: member.address.map(|address| address.to_string()),
                 };
                 self.nodes.insert(name.clone(), node);
                 self.add_daemon(&name, ready_from);
@@ -323,7 +326,7 @@ impl Kubernetes {
                 unschedulable: node.unschedulable,
                 conditions: BTreeMap::from([("Ready".to_owned(), ready)]),
                 kubelet_version: node.kubelet_version.clone(),
-                internal_ip: None,
+                internal_ip: node.internal_ip.clone(),
             }
         });
         nodes.collect()

@@ -14,6 +14,7 @@ mod file;
 mod fleet;
 mod group;
 mod kubernetes;
+mod place;
 mod workload;
 mod world;
 
@@ -26,6 +27,7 @@ pub use copied::{Copied, PodTimes};
 pub use fault::{Fault, Faults};
 pub use file::OpenSimError;
 pub use group::{Member, MemberState};
+pub use place::Place;
 pub use workload::{BudgetLimit, Workload};
 
 use crate::clock::{Clock, SystemClock};
@@ -37,6 +39,10 @@ pub trait Simulated: Scaling {
     fn kubernetes_version(&self) -> Option<String>;
     /// How an instance of `group` (launched from `template`, if that still exists) appears in an inventory.
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self;
+    /// Where instances run that a scaling group launches into it, if it is a part of the network.
+    fn place(&self) -> Option<Place> {
+        None
+    }
 }
 
 /// How the simulated world behaves.

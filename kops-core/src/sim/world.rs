@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::Size;
 use super::kubernetes::{Kubernetes, Machine};
-use super::{Member, SimOptions, Simulated};
+use super::{Member, Place, SimOptions, Simulated, place};
 use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Deletion, Ensure, Ensured, Outcome, Reach, Scope};
 use crate::error::ErrorClass;
@@ -328,8 +328,12 @@ impl<R: Simulated> World<R> {
                     member.terminated = Some(now);
                 }
             }
+            let places: Vec<Place> =
+                uses.iter().filter_map(|handle| self.records.get(handle)?.resource.place()).collect();
             for _ in alive_now..desired {
                 let handle = self.new_handle("i");
+                let (zone, address) =
+                    place::choose(&places, self.members.values().filter(counted), self.members.values());
                 let member = Member {
                     handle: handle.clone(),
                     group: name.clone(),
@@ -337,6 +341,8 @@ impl<R: Simulated> World<R> {
                     launched: now,
                     terminated: None,
                     detached: false,
+                    zone,
+                    address,
                     uses: uses.clone(),
                 };
                 self.members.insert(handle, member);

@@ -4,6 +4,7 @@
 //! [`layout`] holds every key in use.
 
 mod directory;
+mod draft;
 mod error;
 mod key;
 pub mod layout;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use directory::DirectoryStore;
+pub use draft::DraftStore;
 pub use error::{Failure, LostUpdate, StateError};
 pub use key::{InvalidKey, Key, Prefix};
 pub use maker::{MadeByKops, Maker};

@@ -97,7 +97,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.message)?;
         if let Some(since) = self.since {
-            write!(f, " since {since}")?;
+            write!(f, " since {since:.0}")?;
         }
         self.likely.as_ref().map_or(Ok(()), |likely| write!(f, ": {likely}"))
     }

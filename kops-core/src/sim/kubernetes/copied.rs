@@ -36,6 +36,7 @@ impl Kubernetes {
                 annotations: node.annotations.clone(),
                 taints: node.taints.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
                 kubelet_version: node.kubelet_version.clone(),
+                internal_ip: node.internal_ip.clone(),
             };
             copy.nodes.insert(node.name.clone(), node_copy);
         }
