@@ -109,6 +109,8 @@ fn options() -> ApplyOptions {
         longest_pause: Duration::from_millis(200),
         attempts: 8,
         free_within: Duration::from_secs(5),
+        visible_within: Duration::from_secs(5),
+        gone_within: Duration::from_secs(5),
     };
     ApplyOptions { retry, ..ApplyOptions::default() }
 }

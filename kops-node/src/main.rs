@@ -13,7 +13,7 @@ use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
 use kops_core::node::NodeConfig;
 use kops_core::node::console::ALL_IS_WELL;
-use kops_node::{Lock, Names, Node, NodeError, Problem, Programs, Root, Status, System};
+use kops_node::{Lock, Looks, Names, Node, NodeError, Problem, Programs, Root, Status, System};
 use tokio::sync::watch;
 
 /// Turns this machine into a node of its cluster, and keeps it one.
@@ -49,6 +49,12 @@ const RESTORES: u32 = 3;
 const BACKUPS: Duration = Duration::from_secs(30);
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);
+/// How long what comes by itself is waited for so eagerly, and how long then at the usual pace: what lasts longer is broken,
+/// and asking for it serves nobody.
+const EAGER: Duration = Duration::from_mins(1);
+const HOPEFUL: Duration = Duration::from_mins(10);
+/// How long to wait for what does not come.
+const SELDOM: Duration = Duration::from_mins(1);
 /// How long to wait whatever is told: machines may come and go without end.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -132,6 +138,7 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         system: Arc::new(Programs),
         root,
         names: Arc::new(Names::default()),
+        looks: Arc::new(Looks::default()),
     })
 }
 
@@ -154,13 +161,14 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
     let backups = keep_backups(&node);
     let mut last: Option<Status> = None;
     let (mut settled, mut rounds) = (false, 0);
+    let mut since = Instant::now();
     let mut refused = 0;
     loop {
         // What is as it should be stays so for a while; only machines come and go, and people ask for restores.
         let mut errors = Vec::new();
         if settled && rounds < ROUNDS {
             rounds += 1;
-            errors.extend(node.refresh().await);
+            errors.extend(node.listen().await);
             if rounds.is_multiple_of(RESTORES) {
                 errors.extend(node.restores_asked().await);
             }
@@ -188,12 +196,24 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
             refused += dropped;
             say(&format!("gossip: {dropped} datagrams were not of this cluster and were dropped"));
         }
+        if settled {
+            since = Instant::now();
+        }
         let is_soon = comes_by_itself(&errors) || node.names.are_about_to_change().await;
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
-            () = tokio::time::sleep(if is_soon { SOON } else { ROUND } - PAUSE) => {}
+            () = tokio::time::sleep(pause(is_soon, since.elapsed()) - PAUSE) => {}
             () = node.names.changed() => {}
         }
+    }
+}
+
+/// How long to wait after a round, when something has been in the way for so long.
+fn pause(is_soon: bool, in_vain: Duration) -> Duration {
+    match in_vain {
+        _ if in_vain > HOPEFUL => SELDOM,
+        _ if is_soon && in_vain < EAGER => SOON,
+        _ => ROUND,
     }
 }
 
@@ -229,4 +249,23 @@ fn status(root: &Root) -> ExitCode {
         Some(status) => status.problems.iter().for_each(tell),
     }
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_tried_less_and_less_often() {
+        let minutes = Duration::from_mins;
+        for (is_soon, in_vain, expected) in [
+            (true, minutes(0), SOON),
+            (false, minutes(0), ROUND),
+            (true, minutes(2), ROUND),
+            (true, minutes(11), SELDOM),
+            (false, minutes(11), SELDOM),
+        ] {
+            assert_eq!(pause(is_soon, in_vain), expected, "{in_vain:?}");
+        }
+    }
 }

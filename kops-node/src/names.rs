@@ -107,6 +107,12 @@ impl Names {
         self.memory.lock().await.news = Some(Instant::now());
     }
 
+    /// Whether the machines have said anything new since names were last written.
+    pub(crate) async fn have_news(&self) -> bool {
+        let Some(heard) = self.gossip.read().await.as_ref().map(Gossip::heard) else { return false };
+        self.memory.lock().await.heard != heard
+    }
+
     /// Whether a machine of the control plane lives whose API does not answer yet: it will soon. Who says so may lie, so it is
     /// believed for a minute, and then not again for some.
     pub async fn are_about_to_change(&self) -> bool {

@@ -14,9 +14,11 @@ use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::invitation::Invitation;
+use crate::looks::{Looks, Seen};
 use crate::names::Names;
+use crate::nodes::{self, Nodes};
 use crate::system::{System, must};
-use crate::{addons, certificates, clock, disk, host, join, nodes, program, unit, watch};
+use crate::{addons, certificates, clock, disk, host, join, program, unit, watch};
 
 /// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
 const DOWNLOADS: usize = 3;
@@ -38,6 +40,8 @@ pub struct Node {
     pub root: Root,
     /// Where the others are.
     pub names: Arc<Names>,
+    /// What the cloud was seen to have.
+    pub looks: Arc<Looks>,
 }
 
 impl Node {
@@ -51,6 +55,7 @@ impl Node {
         let gossip = self.names.take_part(self, &machine).await;
         // Before everything that takes long: the cloud's answer tells the time, too.
         let peers = self.peers().await;
+        let known = peers.as_ref().map(Clone::clone).unwrap_or_default();
         let (programs, network, kernel, credentials) = futures::join!(
             self.programs(&plan),
             self.disks_and_names(&plan, &machine, peers),
@@ -73,7 +78,7 @@ impl Node {
             return problems;
         }
         match unit::ensure(&plan.units, self.system.as_ref(), &self.root).await {
-            Ok(()) if self.config.role == Role::ControlPlane => problems.extend(self.lead().await),
+            Ok(()) if self.config.role == Role::ControlPlane => problems.extend(self.lead(&known).await),
             Ok(()) => {}
             Err(error) => problems.push(error),
         }
@@ -91,7 +96,7 @@ impl Node {
     }
 
     /// What the control plane does in the cluster once its API answers. Any of its machines may: each looks first.
-    async fn lead(&self) -> Vec<NodeError> {
+    async fn lead(&self, peers: &[Peer]) -> Vec<NodeError> {
         let applied = match addons::applied(self.api()).await {
             Ok(applied) => applied,
             Err(error) => return vec![error],
@@ -106,20 +111,19 @@ impl Node {
         };
         let addons = self.addons();
         let (applied, invited, nodes) =
-            futures::join!(addons.ensure(&applied), invitation.ensure(), self.peers_and_nodes());
+            futures::join!(addons.ensure(&applied), invitation.ensure(), self.nodes(peers));
         applied.into_iter().chain([invited]).filter_map(Result::err).chain(nodes).collect()
     }
 
-    async fn peers_and_nodes(&self) -> Vec<NodeError> {
-        match self.cloud.peers(&self.config.cluster).await {
-            Ok(peers) => self.nodes(&peers).await,
-            Err(error) => vec![NodeError::of_cloud("nodes", error)],
-        }
-    }
-
     async fn nodes(&self, peers: &[Peer]) -> Vec<NodeError> {
-        let results = nodes::ensure(&self.config, peers, self.cloud.as_ref(), self.api()).await;
-        results.into_iter().filter_map(Result::err).collect()
+        let nodes = Nodes {
+            config: &self.config,
+            cloud: self.cloud.as_ref(),
+            api: self.api(),
+            looks: &self.looks,
+            now: self.clock.now(),
+        };
+        nodes.ensure(peers).await.into_iter().filter_map(Result::err).collect()
     }
 
     async fn changed_addons(&self) -> Vec<NodeError> {
@@ -199,6 +203,7 @@ impl Node {
                 Ok(found) => found,
                 Err(error) => return vec![NodeError::of_cloud("names", error)],
             };
+        self.looks.see(&peers, &volumes);
         let names = self.names.lead(self, &peers, &volumes).await;
         let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
         names.err().into_iter().chain(nodes).chain(addons).collect()
@@ -211,6 +216,26 @@ impl Node {
             // The steps that need the plan tell why there is none.
             Err(_) => Vec::new(),
         }
+    }
+
+    /// Looks at what the machine is told without the cloud, and [asks the cloud](Self::refresh) if there is anything that
+    /// it does not explain, or it is time to. Returns what could not be done.
+    pub async fn listen(&self) -> Vec<NodeError> {
+        if self.config.role != Role::ControlPlane {
+            return self.refresh().await;
+        }
+        let nodes = self.api().nodes(nodes::STEP).await;
+        let routes_pods = self.config.networks.routes_pods();
+        let is_well = nodes.as_ref().is_ok_and(|nodes| self.looks.explain(nodes, routes_pods));
+        let is_due = self.looks.is_due(self.clock.now(), self.config.discovery, is_well);
+        let seen = self.looks.seen().filter(|_| !is_due);
+        let Some(Seen { peers, volumes }) = seen else { return self.refresh().await };
+        if self.names.have_news().await {
+            return self.refresh().await;
+        }
+        // Where the API proves itself may have changed all the same.
+        let (names, addons) = futures::join!(self.names.lead(self, &peers, &volumes), self.changed_addons());
+        names.err().into_iter().chain(nodes.err()).chain(addons).collect()
     }
 
     /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change. Settings

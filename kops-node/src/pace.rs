@@ -1,11 +1,11 @@
-//! How often a worker asks for what it is usually told: a thousand that ask every few seconds are more than a cloud
+//! How often a machine asks for what it is usually told: a thousand that ask every few seconds are more than a cloud
 //! answers.
 
 use std::time::Duration;
 
 use kops_core::clock::{Timestamp, later};
 
-/// While all is well: only for what nobody told.
+/// While all is well, on a worker: only for what nobody told.
 const RARELY: Duration = Duration::from_secs(300);
 /// When nothing is told; twice as long after each time in vain.
 const SOON: Duration = Duration::from_secs(5);
@@ -19,18 +19,25 @@ pub(crate) struct Pace {
     asked: Option<Timestamp>,
     /// How long to wait after that, while not all is well.
     wait: Duration,
+    /// How long to wait while all is.
+    rarely: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { asked: None, wait: SOON }
+        Self::with(RARELY)
     }
 }
 
 impl Pace {
+    /// Asks every `rarely` while all is well.
+    pub(crate) fn with(rarely: Duration) -> Self {
+        Self { asked: None, wait: SOON, rarely }
+    }
+
     /// Whether it is time to ask, which is then done. At once when things turn bad, then less and less often.
     pub(crate) fn is_due(&mut self, now: Timestamp, is_well: bool) -> bool {
-        let wait = if is_well { RARELY } else { self.wait };
+        let wait = if is_well { self.rarely } else { self.wait };
         // A clock that is put back would wait long.
         let is_due = self.asked.is_none_or(|asked| now < asked || now >= later(asked, wait));
         if is_well {

@@ -28,6 +28,7 @@ mod etcd;
 mod etcdctl;
 mod gossip;
 mod kubectl;
+mod looks;
 mod names;
 mod occupant;
 mod power;
@@ -54,6 +55,8 @@ struct World {
     is_taken: Mutex<bool>,
     attached: Mutex<Vec<String>>,
     ways: Mutex<BTreeMap<Ipv4Net, String>>,
+    /// How often routes were looked at.
+    routed: Mutex<usize>,
 }
 
 impl Default for World {
@@ -71,6 +74,7 @@ impl Default for World {
             is_taken: Mutex::default(),
             attached: Mutex::default(),
             ways: Mutex::default(),
+            routed: Mutex::default(),
         }
     }
 }
@@ -156,6 +160,7 @@ impl MachineCloud for World {
         _pods: Ipv4Net,
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError> {
+        *self.routed.lock().unwrap() += 1;
         *self.ways.lock().unwrap() = ways.clone();
         Ok(())
     }
@@ -266,6 +271,7 @@ fn bench_of(config: &str) -> Bench {
         system: system.clone(),
         root: Root::new(directory.path()),
         names: Arc::new(Names::new(Arc::new(air.clone()), answers.clone(), RHYTHM)),
+        looks: Arc::default(),
     };
     Bench { _directory: directory, air, answers, world, system, store, clock, node }
 }

@@ -369,6 +369,7 @@ async fn inside() {
         system: system.clone(),
         root: Root::new("/"),
         names: Arc::new(Names::default()),
+        looks: Arc::default(),
     };
     let master = node(CONFIG, &cloud);
     update(&store, addons("1.20.2", "  networking: {flannel: {}}", &[driver()])).await;

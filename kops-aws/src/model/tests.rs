@@ -294,12 +294,10 @@ fn machines_may_read_all_programs_of_the_store() {
     let after = model(&completed, &facts).unwrap();
     for role in ["nodes.demo.k8s.local", "masters.demo.k8s.local"] {
         assert_eq!(statements(&before, role), statements(&after, role));
-        let programs =
-            r#"{"Action":["s3:GetObject"],"Effect":"Allow","Resource":"arn:aws:s3:::state/programs/*"}"#;
-        assert!(
-            statements(&before, role).iter().any(|statement| statement.to_string() == programs),
-            "{role}"
-        );
+        let programs = serde_json::json!({
+            "Action": ["s3:GetObject"], "Effect": "Allow", "Resource": "arn:aws:s3:::state/programs/*"
+        });
+        assert!(statements(&before, role).contains(&programs), "{role}");
     }
 }
 

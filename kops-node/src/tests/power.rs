@@ -211,6 +211,7 @@ impl Switched {
             store: Arc::new(Powered { inner: bench.store.clone(), power: power.clone() }),
             system: Arc::new(Powered { inner: system.clone(), power: power.clone() }),
             root: root.clone().powered(&power),
+            looks: Arc::default(),
             ..bench.node.clone()
         };
         Self { bench, power, system, node }
