@@ -57,6 +57,8 @@ pub struct SharedVpc {
     pub cidrs: Vec<Ipv4Net>,
     /// The id of its internet gateway, if it has one.
     pub internet_gateway: Option<String>,
+    /// The id of the DHCP options that it uses, if that is known.
+    pub dhcp_options: Option<String>,
 }
 
 /// A subnet that belongs to somebody else.
@@ -104,6 +106,7 @@ impl Facts {
             id: id.clone(),
             cidrs: spec.network_cidr.iter().chain(&spec.additional_network_cidrs).copied().collect(),
             internet_gateway: Some(format!("igw-{}", &sha256_hex(id.as_bytes())[..17])),
+            dhcp_options: None,
         });
         let subnets = spec.subnets.iter().filter_map(|subnet| {
             let shared = SharedSubnet {

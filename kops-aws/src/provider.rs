@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use kops_core::cloud::{Cloud, CloudError, Scope};
 use kops_core::cluster_api::ClusterApi;
 use kops_core::fleet::Fleet;
-use kops_core::manifest::{Recommendations, SshCredential};
+use kops_core::manifest::{CompletedCluster, Recommendations, SshCredential};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
+use kops_core::resource::Handle;
 use kops_core::sim::SimCloud;
 use kops_core::ssh::{InvalidPublicKey, PublicKey};
 
-use crate::facts::{Facts, StateLocation};
-use crate::model::{model, warnings};
+use crate::facts::{Facts, SharedSubnet, StateLocation};
+use crate::model::{model, named, warnings};
 use crate::resource::AwsResource;
 
 #[cfg(feature = "sdk")]
@@ -31,6 +32,27 @@ impl SimProvider {
     /// Resources are kept in `cloud`.
     pub fn new(cloud: SimCloud<AwsResource>) -> Self {
         Self { cloud }
+    }
+
+    /// The facts about the network and the subnets that the manifests name, if they exist in the simulated world.
+    fn with_existing(&self, mut facts: Facts, completed: &CompletedCluster) -> Facts {
+        let Some(vpc) = &mut facts.vpc else { return facts };
+        let id = Handle(vpc.id.clone());
+        let all = self.cloud.everything();
+        if all.contains_key(&id) {
+            let beside = self.cloud.referring_to(&id);
+            let gateway = beside.iter().find(|(_, r)| matches!(r, AwsResource::InternetGateway(_)));
+            vpc.internet_gateway = gateway.map(|(handle, _)| handle.to_string());
+        }
+        for named in &completed.cluster.spec.subnets {
+            let Some(id) = &named.id else { continue };
+            if let Some(AwsResource::Subnet(subnet)) = all.get(&Handle(id.clone())) {
+                let (zone, cidr) = (subnet.availability_zone.clone(), subnet.cidr);
+                let fact = SharedSubnet { id: id.clone(), vpc: vpc.id.clone(), zone, cidr };
+                facts.subnets.insert(named.name.clone(), fact);
+            }
+        }
+        facts
     }
 
     /// Where resources are kept: to move its clock, or to let calls go wrong.
@@ -55,7 +77,12 @@ impl Provider for SimProvider {
         let region = input.cluster.region().unwrap_or_default();
         let state = simulated_location(input.state_store, region);
         let facts = Facts::simulated(input.cluster, state, public_key(input.ssh_keys)?);
+        let facts = self.with_existing(facts, input.cluster);
         resources(input, &facts.with_addons(input.addons))
+    }
+
+    async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<AwsResource>, CloudError> {
+        Ok(named(cluster))
     }
 
     fn fleet(&self) -> Option<&dyn Fleet> {
@@ -200,6 +227,10 @@ mod aws {
             let facts = self.cloud.facts(input.cluster, state, key).await?;
             let facts = facts.with_programs(input.cluster, input.programs).with_addons(input.addons);
             resources(input, &facts)
+        }
+
+        async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<AwsResource>, CloudError> {
+            self.cloud.named(cluster).await
         }
 
         fn fleet(&self) -> Option<&dyn Fleet> {

@@ -15,7 +15,7 @@ use kops_core::cluster_api::ClusterApi;
 use kops_core::create::{self, Options};
 use kops_core::etcd::{Backups, Commands, Stamp, Task};
 use kops_core::fleet::Fleet;
-use kops_core::manifest::Recommendations;
+use kops_core::manifest::{CompletedCluster, Recommendations};
 use kops_core::operation::{Kops, OperationError, Run};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
@@ -43,6 +43,10 @@ impl Provider for OwnMachines {
 
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<AwsResource>, ProviderError> {
         self.0.desired(input).await
+    }
+
+    async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<AwsResource>, CloudError> {
+        self.0.named(cluster).await
     }
 
     fn fleet(&self) -> Option<&dyn Fleet> {

@@ -1,6 +1,6 @@
 //! The contract between the planner and whatever really holds the resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::sha256_hex;
 use crate::error::{Cause, ErrorClass, Retry};
 use crate::inventory::{Inventory, Observed};
-use crate::resource::{Handle, Resource, ResourceId};
+use crate::resource::{Handle, Kind, Resource, ResourceId};
 
 /// How far an observation looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,29 +45,39 @@ impl Scope {
     }
 }
 
-/// The handles known so far, filled as steps finish.
+/// The handles known so far, filled as steps finish, and those that are being deleted.
 #[derive(Debug, Default)]
-pub struct Bindings(RwLock<BTreeMap<ResourceId, Handle>>);
+pub struct Bindings {
+    known: RwLock<BTreeMap<ResourceId, Handle>>,
+    going: BTreeSet<(Kind, Handle)>,
+}
 
 impl Bindings {
     /// Starts from what an observation found.
     pub fn new(known: BTreeMap<ResourceId, Handle>) -> Self {
-        Self(RwLock::new(known))
+        Self { known: RwLock::new(known), going: BTreeSet::new() }
+    }
+
+    /// Adds what the same run deletes.
+    #[must_use]
+    pub fn deleting(mut self, going: impl IntoIterator<Item = (Kind, Handle)>) -> Self {
+        self.going.extend(going);
+        self
     }
 
     /// Records the handle of a resource.
     pub fn bind(&self, id: ResourceId, handle: Handle) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, handle);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(id, handle);
     }
 
     /// Forgets a resource that is gone.
     pub fn unbind(&self, id: &ResourceId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     /// The handle of `to`, if known.
     pub fn get(&self, to: &ResourceId) -> Option<Handle> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(to).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(to).cloned()
     }
 
     /// The handle of `to`, which `from` refers to.
@@ -83,6 +93,27 @@ impl Bindings {
                 format!("it refers to {to}, which does not exist"),
             )
         })
+    }
+
+    /// Makes sure that something found in the cloud, and not known from an observation, may be taken for `id` (law
+    /// C14). Handles that are names, and so come back when a resource is made again, need no such check.
+    ///
+    /// # Errors
+    /// `Conflict` if the same run deletes it, or if it is another resource.
+    pub fn check_adoption(&self, id: &ResourceId, handle: &Handle) -> Result<(), CloudError> {
+        let conflict = |message| CloudError::new(ErrorClass::Conflict, "create", id.clone(), message);
+        if self.going.contains(&(id.kind.clone(), handle.clone())) {
+            return Err(conflict(format!("{handle} is still there, and this run deletes it")));
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let other = known.iter().find(|(other, h)| *h == handle && other.kind == id.kind && *other != id);
+        match other {
+            Some((other, _)) => {
+                let error = conflict(format!("{handle} is in its place, and is {other}"));
+                Err(CloudError { retry: Retry::Never, ..error })
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -134,6 +165,8 @@ pub struct Ensured {
 /// - **C11** Dropping a future in mid-call leaves a world that C2 can finish.
 /// - **C12** Observing never changes anything.
 /// - **C13** No error, event, log line or plan contains a secret.
+/// - **C14** What a manifest names by its handle is never changed or deleted by an update, whatever its tags say; no
+///   handle is created or adopted and deleted in one plan ([`Bindings::check_adoption`]).
 /// - **C15** Every wait ends: a delete returns at once and says whether the resource is going, and one batched read tells
 ///   what is still there of everything that is waited for.
 ///

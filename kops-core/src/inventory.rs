@@ -1,11 +1,12 @@
 //! What a backend saw of one cluster: resources, their handles, and what it could not see.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorClass;
-use crate::resource::{Handle, Kind, Resource, ResourceId};
+use crate::resource::{Handle, Kind, NewIds, Resource, ResourceId};
 
 /// A resource as it is in the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,24 @@ impl<R: Resource> Inventory<R> {
         Self { items, duplicates, gaps }
     }
 
+    /// Returns the same with new ids, given by handle, of some of what was seen, and of all references to it.
+    pub(crate) fn renamed(&self, new: &BTreeMap<Handle, NewIds>) -> Cow<'_, Self> {
+        if new.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let renamed = self.all().map(|seen| {
+            let known = seen.uses.iter().chain([&seen.handle]).filter_map(|handle| new.get(handle));
+            let ids: NewIds = known.flatten().map(|(old, new)| (old.clone(), new.clone())).collect();
+            Observed { resource: seen.resource.clone().renamed(&ids), ..seen.clone() }
+        });
+        Cow::Owned(Self::new(renamed.collect(), self.gaps.clone()))
+    }
+
+    /// Everything seen, duplicates included.
+    pub fn all(&self) -> impl Iterator<Item = &Observed<R>> {
+        self.items.values().chain(&self.duplicates)
+    }
+
     /// What two reads of the same cluster saw together.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
@@ -99,7 +118,7 @@ impl<R: Resource> Inventory<R> {
 
     /// Whether another observed resource refers to this handle.
     pub fn is_used(&self, handle: &Handle) -> bool {
-        self.items.values().chain(&self.duplicates).any(|o| o.uses.contains(handle))
+        self.all().any(|o| o.uses.contains(handle))
     }
 
     /// What could not be read.

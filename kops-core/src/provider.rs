@@ -57,6 +57,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// When a look-up fails, or the manifests ask for something that cannot be made.
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError>;
 
+    /// What the manifests name by its handle, as shared resources, with what belongs to it and can be looked up by it. What
+    /// does not exist any more is no error.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<Self::Resource>, CloudError>;
+
     /// The scaling groups of its clusters; none when this provider cannot look at them.
     fn fleet(&self) -> Option<&dyn Fleet>;
 
@@ -113,6 +120,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<Self::Resource>, ProviderError> {
         (**self).desired(input).await
+    }
+
+    async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<Self::Resource>, CloudError> {
+        (**self).named(cluster).await
     }
 
     fn fleet(&self) -> Option<&dyn Fleet> {

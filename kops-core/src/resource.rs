@@ -1,9 +1,11 @@
 //! What the planner needs to know of a resource: its identity, its references, and how it may change.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +176,20 @@ pub enum Tie {
     Loose,
 }
 
+/// What becomes of a resource when another one that refers to it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// Nothing: the other one only uses it.
+    Uses,
+    /// Nothing, but the other one lies within it: the owner of the outer one may have made both.
+    LiesWithin,
+    /// It works differently: the other one is a part of how it works.
+    Shapes,
+}
+
+/// New ids of resources, by their old ones.
+pub type NewIds = BTreeMap<ResourceId, ResourceId>;
+
 /// A typed piece of the world that a cluster is made of.
 ///
 /// The planner is generic over it: it sees ids, references and fields. Fields are what `Serialize` writes: a
@@ -185,6 +201,14 @@ pub trait Resource: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + S
     fn requires(&self) -> Vec<ResourceId>;
     /// What ties it to `to`, one of [`requires`](Self::requires).
     fn tie(&self, to: &ResourceId) -> Tie;
+    /// What becomes of `to`, one of [`requires`](Self::requires), when this one goes.
+    fn relation(&self, to: &ResourceId) -> Relation;
+    /// The range of addresses that it takes within another resource, if it takes one. Nothing else can take any part of
+    /// it at the same time.
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)>;
+    /// Returns the same with the new ids of itself and of what it refers to.
+    #[must_use]
+    fn renamed(self, ids: &NewIds) -> Self;
     /// Whose it is.
     fn ownership(&self) -> Ownership;
     /// The fields that matter, as a map from field name to value: without the name, and in the order in which

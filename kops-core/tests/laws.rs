@@ -1,4 +1,4 @@
-//! The laws of planner and engine (L1 to L6) as properties over random worlds, on the simulated cloud.
+//! The laws of planner and engine (L1 to L6, and what L9 and C14 ask of them) as properties over random worlds, on the simulated cloud.
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use kops_core::contract::{self, CloudCase, Toy};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::{Gap, Inventory};
 use kops_core::plan::{Plan, PlanError, Purpose, Verb, plan};
-use kops_core::resource::{Kind, Ownership, Resource, ResourceId};
+use kops_core::resource::{Handle, Kind, NewIds, Ownership, Resource, ResourceId};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,16 @@ async fn settle(cloud: &SimCloud<Toy>, clock: &ManualClock, purpose: Purpose, de
 
 /// Worlds: up to eight resources, each referring to some of those before it, with random fields.
 fn worlds() -> impl Strategy<Value = Vec<Toy>> {
-    let field = prop_oneof![Just("free"), Just("fixed"), Just("version")];
+    worlds_of(&["free", "fixed", "version"])
+}
+
+/// The same with toys that are parts of what they refer to, or lie within it.
+fn related_worlds() -> impl Strategy<Value = Vec<Toy>> {
+    worlds_of(&["free", "fixed", "shapes", "within"])
+}
+
+fn worlds_of(fields: &'static [&'static str]) -> impl Strategy<Value = Vec<Toy>> {
+    let field = prop::sample::select(fields);
     let toy = (any::<u16>(), prop::collection::btree_map(field, 0..3_i64, 0..3));
     (prop::collection::vec(toy, 1..8), any::<u8>()).prop_map(|(toys, missing)| {
         let present = |i: usize| missing & (1 << i) == 0 || i == 0;
@@ -183,6 +192,65 @@ proptest! {
         })?;
     }
 
+    /// Some of what the cluster made before is named by its handle now, with the cluster's tags on it.
+    #[test]
+    fn c14_what_is_named_by_its_handle_stays(
+        before in related_worlds(),
+        after in related_worlds(),
+        named in any::<u8>(),
+        stop in 1..12_u64,
+    ) {
+        run(async {
+            let clock = clock();
+            let cloud = sim(&clock, Duration::ZERO);
+            settle(&cloud, &clock, Purpose::Update, &before).await;
+            let made = observe(&cloud).await;
+            let (after, handles) = naming(&after, &made, named);
+            let named: Vec<_> = made.all().filter(|seen| handles.contains(&seen.handle)).cloned().collect();
+            // Some changes are refused: what is named would lose what it needs.
+            prop_assume!(!named.is_empty() && plan(&scope(), Purpose::Update, &after, &made).is_ok());
+
+            cloud.set_faults(Faults::at(stop, Fault::Crash));
+            attempt(&cloud, &clock, Purpose::Update, &after).await;
+            cloud.set_faults(Faults::none());
+            let update = plan_now(&cloud, Purpose::Update, &after).await;
+            let touched: Mutex<[BTreeSet<Handle>; 2]> = Mutex::default();
+            let observer = |event: &Event| {
+                if let Event::StepDone { verb, handle, .. } = event {
+                    touched.lock().unwrap()[usize::from(*verb == Verb::Delete)].insert(handle.clone());
+                }
+            };
+            let options = ApplyOptions::default();
+            let report = apply(&cloud, &update, &options, &*clock, &observer, &CancellationToken::new()).await;
+            report.into_result().unwrap();
+            let [kept, deleted] = touched.into_inner().unwrap();
+            assert!(kept.is_disjoint(&deleted), "made or changed, and deleted");
+
+            let left = cloud.everything();
+            for seen in &named {
+                assert_eq!(left.get(&seen.handle), Some(&seen.resource), "{}", update.display());
+                let needs = &seen.uses;
+                assert!(needs.iter().all(|handle| left.contains_key(handle)), "{}", update.display());
+                // What shapes it has stayed, too.
+                let shapes = |o: &&kops_core::inventory::Observed<Toy>| {
+                    o.resource.fields.contains_key("shapes") && o.uses.contains(&seen.handle)
+                };
+                let surplus = |id: &ResourceId| !after.iter().any(|toy| toy.id == *id);
+                for part in made.all().filter(shapes).filter(|o| surplus(&o.resource.id)) {
+                    assert!(left.contains_key(&part.handle), "{} is gone", part.resource.id);
+                }
+            }
+            let again = plan_now(&cloud, Purpose::Update, &after).await;
+            assert!(again.is_empty(), "{}", again.display());
+            let everything = observe(&cloud).await;
+            let shared: Vec<_> = after.iter().filter(|r| r.ownership == Ownership::Shared).cloned().collect();
+            let gone = plan(&scope(), Purpose::Delete, &shared, &everything).unwrap();
+            let deleted: Vec<_> = gone.steps().iter().filter_map(|s| s.action.current()).collect();
+            assert!(deleted.iter().all(|current| !handles.contains(&current.handle)));
+            Ok(())
+        })?;
+    }
+
     #[test]
     fn random_trouble_never_doubles_nor_leaks(before in worlds(), after in worlds(), seed in any::<u64>()) {
         run(async {
@@ -213,6 +281,18 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// A world in which some of what was made is named by its handle, and how those handles are.
+fn naming(after: &[Toy], made: &Inventory<Toy>, chosen: u8) -> (Vec<Toy>, BTreeSet<Handle>) {
+    let chosen = made.all().enumerate().filter(|(i, _)| chosen & (1 << i) != 0).map(|(_, seen)| seen);
+    let names: Vec<(ResourceId, Handle)> = chosen.map(|o| (o.resource.id(), o.handle.clone())).collect();
+    let ids = names.iter().map(|(id, handle)| (id.clone(), Toy::id_of(handle.as_str())));
+    let ids: NewIds = ids.collect();
+    let others = after.iter().filter(|toy| !ids.contains_key(&toy.id)).cloned();
+    let shared = ids.values().map(|id| Toy { ownership: Ownership::Shared, ..Toy::new(&id.name, []) });
+    let world = others.map(|toy| toy.renamed(&ids)).chain(shared).collect();
+    (world, names.into_iter().map(|(_, handle)| handle).collect())
 }
 
 /// A chain, a fork, a group: small, but with every kind of step.
@@ -295,10 +375,22 @@ fn the_simulated_cloud_keeps_the_contract() {
             world[3].fields.clear();
             world
         };
+        // In the group's network, and used by it.
+        let with_subnet = |mut world: Vec<Toy>, name: &str| {
+            let subnet = Toy::new(name, [world[0].id()]).with("range", "10.0.0.0/24").with("within", true);
+            world[2].requires.push(subnet.id());
+            world.push(subnet);
+            world
+        };
         let case = CloudCase {
             scope: scope(),
-            desired: with_shared(small_world(1)),
-            edited: with_shared(small_world(2)),
+            desired: with_subnet(with_shared(small_world(1)), "a"),
+            edited: with_subnet(with_shared(small_world(2)), "a"),
+            named: |kind, handle| {
+                let id = ResourceId::new(kind.clone(), handle.as_str());
+                Some(Toy { id, ownership: Ownership::Shared, ..Toy::new("", []) })
+            },
+            renamed: with_subnet(with_shared(small_world(1)), "b"),
             options: ApplyOptions::default(),
         };
         contract::cloud(&cloud, &case, &*clock).await.unwrap();

@@ -25,6 +25,7 @@ use super::{
     tag, target_group, volume, vpc,
 };
 use crate::facts::{Facts, StateLocation};
+use crate::model::named;
 use crate::resource::{AwsResource, Tags};
 
 /// Clusters on AWS, in one region of one account.
@@ -125,6 +126,17 @@ impl AwsCloud {
         ssh_public_key: Option<PublicKey>,
     ) -> Result<Facts, CloudError> {
         lookup::facts(&self.api, completed, state, ssh_public_key).await
+    }
+
+    /// What the manifests name by its handle, and the DHCP options of the network that they name. Two calls if they name
+    /// a network, otherwise none.
+    ///
+    /// # Errors
+    /// When AWS cannot be asked.
+    pub async fn named(&self, completed: &CompletedCluster) -> Result<Vec<AwsResource>, CloudError> {
+        let mut named = named(completed);
+        named.extend(lookup::dhcp_options(&self.api, completed).await?);
+        Ok(named)
     }
 }
 

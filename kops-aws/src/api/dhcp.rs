@@ -86,7 +86,9 @@ pub(super) async fn ensure(
             learn(&read, scope, &mut names);
             let mut found = resources(&read, &names);
             found.sort_by(|a, b| a.handle.cmp(&b.handle));
-            found.into_iter().find(|o| o.resource.id() == id)
+            found
+                .into_iter()
+                .find(|o| o.resource.id() == id && request.bindings.check_adoption(&id, &o.handle).is_ok())
         }
     };
     if let Some(Observed { resource: AwsResource::DhcpOptions(current), handle, .. }) = found {

@@ -61,7 +61,7 @@ pub(super) async fn ensure(
     let mut slot = api.locks.hold(&scope.cluster, &id).await;
     let found = match request.current {
         Some(current) => Some(current.clone()),
-        None => find(api, scope, &id).await?,
+        None => find(api, scope, request, wanted.as_ref()).await?,
     };
     let (handle, attached, outcome) = match found {
         Some(Observed { resource: AwsResource::InternetGateway(current), handle, uses }) => {
@@ -86,7 +86,7 @@ pub(super) async fn ensure(
         Ok(_) => {}
         // Of this very network, if an answer was lost.
         Err(error) if error.class == ErrorClass::Conflict => {
-            let found = find(api, scope, &id).await?;
+            let found = find(api, scope, request, Some(&vpc)).await?;
             found.filter(|o| o.handle == handle && o.uses.contains(&vpc)).ok_or(error)?;
         }
         Err(error) => {
@@ -102,18 +102,24 @@ pub(super) async fn ensure(
     Ok(Ensured { handle, outcome })
 }
 
-/// The cluster's gateway of that name, if there is one: of several the first.
+/// The cluster's gateway, if there is one that no other network uses: of several the first.
 async fn find(
     api: &Api,
     scope: &Scope,
-    id: &ResourceId,
+    request: &Ensure<'_, AwsResource>,
+    vpc: Option<&Handle>,
 ) -> Result<Option<Observed<AwsResource>>, CloudError> {
+    let id = request.desired.id();
     let read = read(api, scope).await?;
     let mut names = Names::default();
     learn(&read, scope, &mut names);
     let mut found = resources(&read, &names);
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
-    Ok(found.into_iter().find(|o| o.resource.id() == *id))
+    Ok(found.into_iter().find(|o| {
+        o.resource.id() == id
+            && o.uses.iter().all(|attached| Some(attached) == vpc)
+            && request.bindings.check_adoption(&id, &o.handle).is_ok()
+    }))
 }
 
 /// Gateways have neither unique names nor client tokens: whoever makes one has looked before, and holds its lock.

@@ -290,9 +290,13 @@ pub(super) async fn ensure(
                     let handle = handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
                     return Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created });
                 }
-                Err(error) if error.class == ErrorClass::AlreadyExists => find(api, scope, &id).await?.ok_or_else(|| {
-                    error.with_hint("a template of that name exists without the cluster's tags: delete it, or choose another name for the cluster")
-                })?,
+                Err(error) if error.class == ErrorClass::AlreadyExists => {
+                    let found = find(api, scope, &id).await?.ok_or_else(|| {
+                        error.with_hint("a template of that name exists without the cluster's tags: delete it, or choose another name for the cluster")
+                    })?;
+                    request.bindings.check_adoption(&id, &found.handle)?;
+                    found
+                }
                 Err(error) => return Err(error),
             }
         }

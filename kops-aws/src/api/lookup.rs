@@ -14,6 +14,7 @@ use super::cloud::Api;
 use super::tag::filter;
 use crate::facts::{Facts, Image, SharedSubnet, SharedVpc, StateLocation};
 use crate::partition;
+use crate::resource::{AwsResource, Shared, kind};
 
 /// A look-up on behalf of the plan.
 const PLAN: Purpose<'static> = Purpose { operation: "plan", resource: None };
@@ -178,7 +179,24 @@ async fn vpc(api: &Api, completed: &CompletedCluster) -> Result<Option<SharedVpc
     let gateways = gateways.internet_gateways.unwrap_or_default();
     let internet_gateway =
         gateways.first().and_then(|gateway| gateway.internet_gateway_id().map(str::to_owned));
-    Ok(Some(SharedVpc { id: id.clone(), cidrs, internet_gateway }))
+    let dhcp_options = vpc.dhcp_options_id().filter(|options| options.starts_with("dopt-"));
+    let dhcp_options = dhcp_options.map(str::to_owned);
+    Ok(Some(SharedVpc { id: id.clone(), cidrs, internet_gateway, dhcp_options }))
+}
+
+/// The DHCP options of the existing network, if it still exists.
+pub(super) async fn dhcp_options(
+    api: &Api,
+    completed: &CompletedCluster,
+) -> Result<Option<AwsResource>, CloudError> {
+    match vpc(api, completed).await {
+        Ok(vpc) => {
+            let options = vpc.and_then(|vpc| vpc.dhcp_options);
+            Ok(options.map(|options| AwsResource::Shared(Shared::new(kind::DHCP_OPTIONS, options))))
+        }
+        Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The existing subnets: one call if the manifest names any, otherwise none.

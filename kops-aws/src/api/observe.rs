@@ -99,8 +99,15 @@ pub(super) async fn observe(
     seen.extend(launch_template::resources(&templates, &names));
     seen.extend(scaling_group::resources(&scaling_groups, &names));
     seen.extend(instance::resources(&instances, &names));
-    seen.retain(|o| reach == Reach::Everything || o.resource.ownership() != Ownership::Dependent);
+    seen.retain(|o| reach == Reach::Everything || is_managed(o));
     gaps.into_inventory(seen)
+}
+
+/// What an update has to know of. That includes the subnets of others that use tables of the cluster, since those tables
+/// have to stay.
+fn is_managed(seen: &Observed<AwsResource>) -> bool {
+    seen.resource.ownership() != Ownership::Dependent
+        || seen.resource.id().kind == kind::ROUTE_TABLE_ASSOCIATION
 }
 
 /// What only a far-reaching observation reads.

@@ -97,17 +97,22 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
     std::iter::once(itself).chain(routes).chain(associations).collect()
 }
 
-/// The cluster's table of that name, if there is one: of several the first.
+/// The cluster's table of that name in a network, if there is one: of several the first.
 async fn find(
     api: &Api,
     scope: &Scope,
-    id: &ResourceId,
+    request: &Ensure<'_, AwsResource>,
+    vpc: &Handle,
 ) -> Result<Option<Observed<AwsResource>>, CloudError> {
     let tables = read(api, scope).await?;
     let mut names = Names::default();
     learn(&tables, scope, &mut names);
-    let mut found: Vec<_> =
-        resources(&tables, &names).into_iter().filter(|o| o.resource.id() == *id).collect();
+    let id = request.desired.id();
+    let mut found: Vec<_> = resources(&tables, &names)
+        .into_iter()
+        .filter(|o| o.resource.id() == id && o.uses.contains(vpc))
+        .filter(|o| request.bindings.check_adoption(&id, &o.handle).is_ok())
+        .collect();
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
     Ok(found.into_iter().next())
 }
@@ -123,7 +128,7 @@ pub(super) async fn ensure(
     let _guard = api.locks.hold(&scope.cluster, &id).await;
     let found = match request.current {
         Some(current) => Some(current.clone()),
-        None => find(api, scope, &id).await?,
+        None => find(api, scope, request, &vpc).await?,
     };
     if let Some(Observed { resource: AwsResource::RouteTable(current), handle, .. }) = found {
         let tagged = api.tag(&id, handle.as_str(), &desired.tags, &current.tags).await?;
@@ -139,8 +144,10 @@ pub(super) async fn ensure(
         .send();
     let made = api.ec2(Purpose::create(&id), "ec2:CreateRouteTable", call).await?;
     let handle = made.route_table.and_then(|table| table.route_table_id);
-    let handle = handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
-    Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created })
+    let handle = Handle(handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?);
+    // What the token once made may be what this run deletes.
+    request.bindings.check_adoption(&id, &handle)?;
+    Ok(Ensured { handle, outcome: Outcome::Created })
 }
 
 pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {

@@ -46,6 +46,7 @@ pub(super) fn resources(groups: &[AutoScalingGroup], names: &Names) -> Vec<Obser
         let name = group.auto_scaling_group_name()?;
         let resource = AwsResource::AutoscalingGroup(Box::new(to_resource(name, group, names)));
         let uses = subnets(group).chain(group.target_group_arns().iter().map(String::as_str));
+        let uses = uses.chain(group.load_balancer_names().iter().map(String::as_str));
         let uses = uses.chain(template(group).and_then(|template| template.launch_template_id()));
         let uses = uses.map(|used| Handle(used.to_owned())).collect();
         Some(Observed { resource, handle: Handle(name.to_owned()), uses })

@@ -161,9 +161,11 @@ pub(super) async fn ensure(
                     let all = resources(&read, scope, Reach::Managed, &names);
                     let same =
                         all.into_iter().find(|o| o.resource.id() == id && o.uses.first() == Some(&vpc));
-                    same.ok_or_else(|| {
+                    let same = same.ok_or_else(|| {
                         error.with_hint("a group of that name exists in the network without the cluster's tags: delete it, or choose another name for the cluster")
-                    })?
+                    })?;
+                    request.bindings.check_adoption(&id, &same.handle)?;
+                    same
                 }
                 Err(error) => return Err(error),
             }

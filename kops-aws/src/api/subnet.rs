@@ -77,15 +77,9 @@ pub(super) async fn ensure(
             }
             // The range is taken: by this very subnet, if an answer was lost.
             Err(error) if error.class == ErrorClass::Conflict => {
-                let read = read(api, scope).await?;
-                let mut names = Names::default();
-                learn(&read, scope, &mut names);
-                // A range is taken once in a network: whatever its tags have become, it is this one.
-                let same = |o: &Observed<AwsResource>| {
-                    let AwsResource::Subnet(subnet) = &o.resource else { return false };
-                    subnet.cidr == desired.cidr && o.uses.first() == Some(&vpc)
-                };
-                Some(resources(&read, scope, &names).into_iter().find(same).ok_or(error)?)
+                let found = find(api, scope, &id, &vpc).await?.ok_or(error)?;
+                request.bindings.check_adoption(&id, &found.handle)?;
+                Some(found)
             }
             Err(error) => return Err(error),
         },
@@ -100,6 +94,20 @@ pub(super) async fn ensure(
     let tagged = api.tag(&id, handle.as_str(), &desired.tags, &current.tags).await?;
     let outcome = if tagged || renamed { Outcome::Updated } else { Outcome::Unchanged };
     Ok(Ensured { handle, outcome })
+}
+
+/// The cluster's subnet of that name in a network. One that only has the same range is another one.
+async fn find(
+    api: &Api,
+    scope: &Scope,
+    id: &ResourceId,
+    vpc: &Handle,
+) -> Result<Option<Observed<AwsResource>>, CloudError> {
+    let read = read(api, scope).await?;
+    let mut names = Names::default();
+    learn(&read, scope, &mut names);
+    let same = |o: &Observed<AwsResource>| o.resource.id() == *id && o.uses.first() == Some(vpc);
+    Ok(resources(&read, scope, &names).into_iter().find(same))
 }
 
 async fn create(api: &Api, desired: &Subnet, vpc: &Handle, id: &ResourceId) -> Result<Handle, CloudError> {

@@ -162,6 +162,7 @@ pub(super) async fn ensure(
                     let (handle, current) = same.ok_or_else(|| {
                         error.with_hint("one of that name exists without the cluster's tags: delete it, or choose another name for the cluster")
                     })?;
+                    request.bindings.check_adoption(&id, &handle)?;
                     (handle, current, false)
                 }
                 Err(error) => return Err(error),

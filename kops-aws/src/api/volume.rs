@@ -72,6 +72,7 @@ pub(super) async fn ensure(
         let _guard = api.locks.hold(&scope.cluster, &id).await;
         let found = find(api, scope, &id).await?;
         if let Some(handle) = found {
+            request.bindings.check_adoption(&id, &handle)?;
             return Ok(Ensured { handle, outcome: Outcome::Unchanged });
         }
         let call = api

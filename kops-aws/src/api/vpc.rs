@@ -91,7 +91,7 @@ pub(super) async fn ensure(
     }
     // Networks have neither unique names nor client tokens: look before making one, one at a time.
     let mut slot = api.locks.hold(&scope.cluster, &id).await;
-    let found = find(api, scope).await?;
+    let found = find(api, scope, request).await?;
     // A new network has DNS support, and no DNS host names (EC2 API, CreateVpc).
     let new = || Vpc { enable_dns_support: true, enable_dns_hostnames: false, ..desired.clone() };
     let found = found.or_else(|| Some((new(), slot.recent()?)));
@@ -138,11 +138,17 @@ async fn bring_up_to(
     Ok(Ensured { handle: handle.clone(), outcome })
 }
 
-async fn find(api: &Api, scope: &Scope) -> Result<Option<(Vpc, Handle)>, CloudError> {
+async fn find(
+    api: &Api,
+    scope: &Scope,
+    request: &Ensure<'_, AwsResource>,
+) -> Result<Option<(Vpc, Handle)>, CloudError> {
     let vpcs = read(api, scope).await?;
     let mut names = Names::default();
     learn(&vpcs, scope, &mut names);
     let mut found = resources(&vpcs, &names);
+    let id = request.desired.id();
+    found.retain(|o| request.bindings.check_adoption(&id, &o.handle).is_ok());
     found.sort_by(|a, b| a.handle.cmp(&b.handle));
     Ok(found.into_iter().find_map(|o| match o.resource {
         AwsResource::Vpc(vpc) => Some((vpc, o.handle)),

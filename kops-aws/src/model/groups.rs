@@ -11,7 +11,7 @@ use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, iam, volumes};
 use crate::facts::{Image, StateLocation};
 use crate::resource::{
-    AutoscalingGroup, AwsResource, LaunchTemplate, ManagedFile, MixedInstances, Shared, Tags, kind,
+    AutoscalingGroup, AwsResource, LaunchTemplate, ManagedFile, MixedInstances, Tags, kind,
 };
 use crate::{names, tags};
 
@@ -28,7 +28,7 @@ const METRICS: [&str; 8] = [
 ];
 
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
-    let mut resources = foreign_balancers(context);
+    let mut resources = Vec::new();
     for group in &context.completed.groups {
         let (config, sha256) = node_config(context, group)
             .to_state_object()
@@ -211,15 +211,4 @@ fn needs(context: &Context<'_>, group: &InstanceGroup) -> BTreeSet<ResourceId> {
         );
     }
     needs
-}
-
-/// Existing load balancers that machines are registered with.
-fn foreign_balancers(context: &Context<'_>) -> Vec<AwsResource> {
-    let all = context.completed.groups.iter().flat_map(|group| &group.spec.external_load_balancers);
-    let classic = all.clone().filter_map(|balancer| balancer.load_balancer_name.as_ref());
-    let classic: BTreeSet<_> = classic.collect();
-    let target_groups: BTreeSet<_> = all.filter_map(|balancer| balancer.target_group_arn.as_ref()).collect();
-    let classic = classic.into_iter().map(|name| Shared::new(kind::CLASSIC_LOAD_BALANCER, name));
-    let target_groups = target_groups.into_iter().map(|arn| Shared::new(kind::TARGET_GROUP, arn));
-    classic.chain(target_groups).map(AwsResource::Shared).collect()
 }

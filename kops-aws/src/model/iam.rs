@@ -1,24 +1,19 @@
 //! Roles of machines, what they may do, and the profiles that give roles to machines.
 
-use std::collections::BTreeSet;
-
 use kops_core::manifest::{InstanceGroup, Role};
 use kops_core::resource::{Ownership, ResourceId};
 use serde_json::{Value, json};
 
-use super::{Context, ModelError, policy};
+use super::{Context, ModelError, named, policy};
 use crate::resource::{
-    AwsResource, IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy, Shared, kind,
+    AwsResource, IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy, kind,
 };
 use crate::{names, partition};
 
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
-    let given: BTreeSet<String> = context.completed.groups.iter().filter_map(given_profile).collect();
-    let shared =
-        given.into_iter().map(|name| AwsResource::Shared(Shared::new(kind::IAM_INSTANCE_PROFILE, name)));
-    let mut resources: Vec<AwsResource> = shared.collect();
+    let mut resources = Vec::new();
     for role in [Role::ControlPlane, Role::Node, Role::Bastion] {
-        if context.completed.groups_of(role).any(|group| given_profile(group).is_none()) {
+        if context.completed.groups_of(role).any(|group| named::profile(group).is_none()) {
             resources.extend(of_role(context, role)?);
         }
     }
@@ -27,24 +22,18 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
 
 /// The profile of a group's machines: a given one, or that of their role.
 pub(super) fn profile(context: &Context<'_>, group: &InstanceGroup) -> String {
-    given_profile(group).unwrap_or_else(|| names::iam_role(group.role(), context.cluster))
+    named::profile(group).unwrap_or_else(|| names::iam_role(group.role(), context.cluster))
 }
 
 /// What has to be in place for the machines of a group to have their permissions.
 pub(super) fn needs(context: &Context<'_>, group: &InstanceGroup) -> Vec<ResourceId> {
-    if given_profile(group).is_some() {
+    if named::profile(group).is_some() {
         return Vec::new();
     }
     let name = names::iam_role(group.role(), context.cluster);
     let policy = policy::of_role(context, group.role());
     let policy = (!policy.is_empty()).then(|| ResourceId::new(kind::IAM_ROLE_POLICY, &name));
     [ResourceId::new(kind::IAM_INSTANCE_PROFILE_ROLE, &name)].into_iter().chain(policy).collect()
-}
-
-/// The name in a profile's ARN, or what the manifest says if it is no ARN.
-fn given_profile(group: &InstanceGroup) -> Option<String> {
-    let given = group.spec.iam.as_ref()?.profile.as_deref()?;
-    Some(given.rsplit('/').next().unwrap_or(given).to_owned())
 }
 
 /// What the manifest calls a role in `additionalPolicies` and `externalPolicies`.

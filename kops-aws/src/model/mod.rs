@@ -8,6 +8,7 @@ mod api;
 mod error;
 mod groups;
 mod iam;
+mod named;
 mod network;
 mod policy;
 mod security;
@@ -25,6 +26,7 @@ use kops_core::state::layout;
 use kops_core::state_object::StateObject;
 
 pub use error::ModelError;
+pub use named::named;
 
 use crate::facts::{Facts, StateLocation};
 use crate::names;
@@ -37,7 +39,8 @@ use crate::tags;
 /// When a manifest is incomplete or contradicts the facts.
 pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResource>, ModelError> {
     let context = Context { completed, facts, cluster: completed.name(), spec: &completed.cluster.spec };
-    let mut resources = network::build(&context)?;
+    let mut resources = named(completed);
+    resources.extend(network::build(&context)?);
     resources.extend(security::build(&context));
     resources.extend(iam::build(&context)?);
     resources.extend(volumes::build(&context)?);

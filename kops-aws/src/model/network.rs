@@ -19,9 +19,7 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
     let mut resources = vpc(context)?;
     let subnets = context.spec.subnets.iter();
     let (shared, own): (Vec<_>, Vec<_>) = subnets.partition(|subnet| subnet.id.is_some());
-    for subnet in shared {
-        resources.push(shared_subnet(context, subnet)?);
-    }
+    shared.into_iter().try_for_each(|subnet| check_shared_subnet(context, subnet))?;
     if own.is_empty() {
         return Ok(resources);
     }
@@ -58,8 +56,11 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
 }
 
 fn vpc(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
-    if let Some(id) = &context.spec.network_id {
-        return Ok(vec![AwsResource::Shared(Shared::new(kind::VPC, id))]);
+    if context.spec.network_id.is_some() {
+        // Its owner decides which options it uses.
+        let options = context.facts.vpc.as_ref().and_then(|vpc| vpc.dhcp_options.clone());
+        let options = options.map(|options| AwsResource::Shared(Shared::new(kind::DHCP_OPTIONS, options)));
+        return Ok(options.into_iter().collect());
     }
     let name = context.cluster.to_owned();
     let ownership = Ownership::Managed;
@@ -133,7 +134,7 @@ fn own_subnet(context: &Context<'_>, subnet: &SubnetSpec, name: String) -> Resul
 }
 
 /// What the manifest says of somebody else's subnet has to be true.
-fn shared_subnet(context: &Context<'_>, subnet: &SubnetSpec) -> Result<AwsResource, ModelError> {
+fn check_shared_subnet(context: &Context<'_>, subnet: &SubnetSpec) -> Result<(), ModelError> {
     let id = context.subnet(subnet);
     let Some(fact) = context.facts.subnets.get(&subnet.name) else {
         return Err(ModelError::UnknownSubnet(id));
@@ -153,5 +154,5 @@ fn shared_subnet(context: &Context<'_>, subnet: &SubnetSpec) -> Result<AwsResour
     if context.vpc() != fact.vpc {
         return differs("network", &context.vpc(), &fact.vpc);
     }
-    Ok(AwsResource::Shared(Shared::new(kind::SUBNET, id)))
+    Ok(())
 }

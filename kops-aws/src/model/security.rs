@@ -1,6 +1,5 @@
 //! Security groups and their rules, and the key pair.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -10,7 +9,7 @@ use kops_core::resource::Ownership;
 use super::Context;
 use crate::names;
 use crate::resource::{
-    AwsResource, NODE_PORTS, Peer, Protocol, SecurityGroup, SecurityGroupRule, Shared, SshKey, Traffic, kind,
+    AwsResource, NODE_PORTS, Peer, Protocol, SecurityGroup, SecurityGroupRule, SshKey, Traffic,
 };
 
 /// TCP ports that workers must not reach on control-plane machines: etcd's, peers' and clients', main and events.
@@ -55,7 +54,6 @@ pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
         }
     }
     resources.extend(rules.into_iter().map(AwsResource::SecurityGroupRule));
-    resources.extend(foreign_groups(context));
     resources.extend(key_pair(context));
     resources
 }
@@ -130,26 +128,14 @@ fn api_rules(
     rules
 }
 
-/// Existing groups that machines and the API's load balancer are put in.
-fn foreign_groups(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
-    let of_machines =
-        context.completed.groups.iter().flat_map(|group| &group.spec.additional_security_groups);
-    let balancer = context.completed.load_balancer();
-    let of_balancer = balancer.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
-    let ids: BTreeSet<&String> = of_machines.chain(of_balancer).collect();
-    ids.into_iter().map(|id| AwsResource::Shared(Shared::new(kind::SECURITY_GROUP, id)))
-}
-
+/// The key pair, unless the manifest names one.
 fn key_pair(context: &Context<'_>) -> Option<AwsResource> {
-    let name = context.key_pair()?;
-    match &context.facts.ssh_public_key {
-        Some(key) if context.spec.ssh_key_name.is_none() => Some(AwsResource::SshKey(SshKey {
-            name,
-            ownership: Ownership::Managed,
-            public_key: key.to_string(),
-            key_fingerprint: names::ec2_fingerprint(key),
-            tags: context.tags(context.cluster),
-        })),
-        _ => Some(AwsResource::Shared(Shared::new(kind::SSH_KEY, name))),
-    }
+    let key = context.facts.ssh_public_key.as_ref().filter(|_| context.spec.ssh_key_name.is_none())?;
+    Some(AwsResource::SshKey(SshKey {
+        name: context.key_pair()?,
+        ownership: Ownership::Managed,
+        public_key: key.to_string(),
+        key_fingerprint: names::ec2_fingerprint(key),
+        tags: context.tags(context.cluster),
+    }))
 }

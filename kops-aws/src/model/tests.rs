@@ -208,7 +208,12 @@ fn what_is_shared_is_only_referred_to() {
 fn facts_that_contradict_the_manifests_are_named() {
     let mut completed = cluster("x.example.com", 1, "  networkID: vpc-1\n  networkCIDR: 172.20.0.0/16");
     let mut world = facts(&completed);
-    world.vpc = Some(SharedVpc { id: "vpc-1".to_owned(), cidrs: Vec::new(), internet_gateway: None });
+    world.vpc = Some(SharedVpc {
+        id: "vpc-1".to_owned(),
+        cidrs: Vec::new(),
+        internet_gateway: None,
+        dhcp_options: None,
+    });
     let error = |completed: &_, facts: &_| model(completed, facts).unwrap_err().to_string();
     insta::assert_snapshot!(error(&completed, &world), @"vpc-1 has no internet gateway, which public subnets need: attach one, or give existing subnets by their ids");
 

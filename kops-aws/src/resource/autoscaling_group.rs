@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind, refer};
+use super::{NewNames, Part, Rules, Tags, kind, refer};
 
 /// A scaling group: the machines of an instance group. Named `<group>.masters.<cluster>` or `<group>.<cluster>`.
 ///
@@ -106,5 +106,12 @@ impl Part for AutoscalingGroup {
     fn tie(&self, _: &ResourceId) -> Tie {
         // All it names can be changed while it runs.
         Tie::Loose
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of_all(&kind::SUBNET, &mut self.subnets);
+        names.of_all(&kind::CLASSIC_LOAD_BALANCER, &mut self.load_balancers);
+        names.of_all(&kind::TARGET_GROUP, &mut self.target_groups);
+        names.of_ids(&mut self.after);
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadBalancerScheme, Part, Rules, Tags, kind, refer};
+use super::{LoadBalancerScheme, NewNames, Part, Rules, Tags, kind, refer};
 
 /// A classic load balancer. Named `api.<cluster>`; those of services are named by their handle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,5 +92,12 @@ impl Part for ClassicLoadBalancer {
             ("Scheme", FieldRule::REPLACE),
             ("Tags", FieldRule::TAGS),
         ])
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::CLASSIC_LOAD_BALANCER, &mut self.name);
+        names.of_all(&kind::SUBNET, &mut self.subnets);
+        names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
+        names.of_ids(&mut self.after);
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
+use kops_core::resource::{FieldRule, Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -82,6 +82,10 @@ impl Part for IamRolePolicy {
     fn rules(&self) -> Rules {
         Rules::in_place(&[("Role", FieldRule::REPLACE)])
     }
+
+    fn relation(&self, _: &ResourceId) -> Relation {
+        Relation::Shapes
+    }
 }
 
 /// What gives a role to machines. Named as the role.
@@ -154,5 +158,9 @@ impl Part for IamInstanceProfileRole {
 
     fn rules(&self) -> Rules {
         Rules::replace(&[])
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::IAM_INSTANCE_PROFILE { Relation::Shapes } else { Relation::Uses }
     }
 }

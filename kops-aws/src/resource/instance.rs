@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use kops_core::resource::{Kind, Ownership, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind, refer};
+use super::{NewNames, Part, Rules, Tags, kind, refer};
 
 /// A machine. Named by its id. Only observed: scaling groups make instances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,14 @@ impl Part for Instance {
     fn rules(&self) -> Rules {
         Rules::replace(&[])
     }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        if let Some(subnet) = &mut self.subnet {
+            names.of(&kind::SUBNET, subnet);
+        }
+        names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
+        names.of_ids(&mut self.after);
+    }
 }
 
 /// A network interface that belongs to no instance. Named by its id. Only observed: services and add-ons make them.
@@ -113,5 +121,10 @@ impl Part for NetworkInterface {
 
     fn rules(&self) -> Rules {
         Rules::replace(&[])
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::SUBNET, &mut self.subnet);
+        names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
     }
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind, refer};
+use super::{NewNames, Part, Rules, Tags, kind, refer};
 
 /// What the instances of a group are made from; every change is a new version. Named as the scaling group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,5 +111,10 @@ impl Part for LaunchTemplate {
     fn tie(&self, _: &ResourceId) -> Tie {
         // A version keeps the names of what is gone; only launching from it fails.
         Tie::Loose
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
+        names.of_ids(&mut self.after);
     }
 }

@@ -24,10 +24,11 @@ mod subnet;
 mod tests;
 mod vpc;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
 use kops_core::etcd::MemberId;
-use kops_core::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
+use kops_core::resource::{FieldRule, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -110,6 +111,17 @@ pub(crate) trait Part {
         Tie::Firm
     }
 
+    fn relation(&self, _to: &ResourceId) -> Relation {
+        Relation::Uses
+    }
+
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)> {
+        None
+    }
+
+    /// Takes new names of itself, if manifests can name it by its handle, and of what it refers to.
+    fn rename(&mut self, _names: &NewNames<'_>) {}
+
     fn holds_data(&self) -> Option<&'static str> {
         None
     }
@@ -121,6 +133,31 @@ pub(crate) trait Part {
     /// Serialised fields that are not compared.
     fn hidden(&self) -> &'static [&'static str] {
         &[]
+    }
+}
+
+/// New names of resources, by kind and old name.
+pub(crate) struct NewNames<'a>(&'a NewIds);
+
+impl NewNames<'_> {
+    fn of(&self, kind: &Kind, name: &mut String) {
+        if let Some(new) = self.0.get(&ResourceId::new(kind.clone(), name.as_str())) {
+            name.clone_from(&new.name);
+        }
+    }
+
+    fn of_all(&self, kind: &Kind, names: &mut BTreeSet<String>) {
+        *names = std::mem::take(names)
+            .into_iter()
+            .map(|mut name| {
+                self.of(kind, &mut name);
+                name
+            })
+            .collect();
+    }
+
+    fn of_ids(&self, ids: &mut BTreeSet<ResourceId>) {
+        *ids = std::mem::take(ids).into_iter().map(|id| self.0.get(&id).cloned().unwrap_or(id)).collect();
     }
 }
 
@@ -186,6 +223,39 @@ impl AwsResource {
             Self::Shared(part) => part,
         }
     }
+
+    fn part_mut(&mut self) -> &mut dyn Part {
+        match self {
+            Self::Vpc(part) => part,
+            Self::DhcpOptions(part) => part,
+            Self::VpcDhcpOptionsAssociation(part) => part,
+            Self::InternetGateway(part) => part,
+            Self::Subnet(part) => part,
+            Self::RouteTable(part) => part,
+            Self::Route(part) => part,
+            Self::RouteTableAssociation(part) => part,
+            Self::SecurityGroup(part) => part,
+            Self::SecurityGroupRule(part) => part,
+            Self::SshKey(part) => part,
+            Self::IamRole(part) => part,
+            Self::IamRolePolicy(part) => part,
+            Self::IamInstanceProfile(part) => part,
+            Self::IamInstanceProfileRole(part) => part,
+            Self::EbsVolume(part) => part,
+            Self::ClassicLoadBalancer(part) => part,
+            Self::NetworkLoadBalancer(part) => part,
+            Self::NetworkLoadBalancerListener(part) => part,
+            Self::TargetGroup(part) => part,
+            Self::LaunchTemplate(part) => part.as_mut(),
+            Self::AutoscalingGroup(part) => part.as_mut(),
+            Self::ManagedFile(part) => part,
+            Self::Keypair(part) => part,
+            Self::Secret(part) => part,
+            Self::Instance(part) => part.as_mut(),
+            Self::NetworkInterface(part) => part,
+            Self::Shared(part) => part,
+        }
+    }
 }
 
 /// Serialised fields that say which resource it is, not how it is.
@@ -203,6 +273,19 @@ impl Resource for AwsResource {
 
     fn tie(&self, to: &ResourceId) -> Tie {
         self.part().tie(to)
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        self.part().relation(to)
+    }
+
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)> {
+        self.part().range()
+    }
+
+    fn renamed(mut self, ids: &NewIds) -> Self {
+        self.part_mut().rename(&NewNames(ids));
+        self
     }
 
     fn ownership(&self) -> Ownership {

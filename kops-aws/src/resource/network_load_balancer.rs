@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
+use kops_core::resource::{FieldRule, Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind, refer};
+use super::{NewNames, Part, Rules, Tags, kind, refer};
 
 /// Where a load balancer is reached from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,6 +69,12 @@ impl Part for NetworkLoadBalancer {
             ("Tags", FieldRule::TAGS),
         ])
     }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of_all(&kind::SUBNET, &mut self.subnets);
+        names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
+        names.of_ids(&mut self.after);
+    }
 }
 
 /// A port of a network load balancer. Named `<load balancer>-<port>`.
@@ -111,6 +117,17 @@ impl Part for NetworkLoadBalancerListener {
 
     fn rules(&self) -> Rules {
         Rules::in_place(&[("NetworkLoadBalancer", FieldRule::REPLACE)])
+    }
+
+    fn relation(&self, _: &ResourceId) -> Relation {
+        // Without it, neither the load balancer nor the target group has any traffic.
+        Relation::Shapes
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        if let Some(group) = &mut self.target_group {
+            names.of(&kind::TARGET_GROUP, group);
+        }
     }
 }
 
@@ -179,5 +196,10 @@ impl Part for TargetGroup {
             ("Attributes", FieldRule::TAGS),
             ("Tags", FieldRule::TAGS),
         ])
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::TARGET_GROUP, &mut self.name);
+        names.of(&kind::VPC, &mut self.vpc);
     }
 }

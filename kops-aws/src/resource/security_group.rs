@@ -1,7 +1,7 @@
 use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind};
+use super::{NewNames, Part, Rules, Tags, kind};
 
 /// A security group. Named `masters.<cluster>`, `nodes.<cluster>`, `api-elb.<cluster>`; those that services made
 /// are named by their handle.
@@ -39,6 +39,12 @@ impl Part for SecurityGroup {
     }
 
     fn rules(&self) -> Rules {
-        Rules::replace(&[("Tags", FieldRule::TAGS)])
+        // All machines in it would have to go first.
+        Rules::replace(&[("VPC", FieldRule::REFUSE), ("Tags", FieldRule::TAGS)])
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::SECURITY_GROUP, &mut self.name);
+        names.of(&kind::VPC, &mut self.vpc);
     }
 }

@@ -2,10 +2,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
-use kops_core::resource::{Kind, Ownership, ResourceId};
+use kops_core::resource::{Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, kind};
+use super::{NewNames, Part, Rules, kind};
 
 /// One rule of a security group, with one source or destination.
 ///
@@ -273,6 +273,18 @@ impl Part for SecurityGroupRule {
 
     fn rules(&self) -> Rules {
         Rules::replace(&[])
+    }
+
+    fn relation(&self, _: &ResourceId) -> Relation {
+        // Without it, members of either group no longer reach the other one, or are no longer reached.
+        Relation::Shapes
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::SECURITY_GROUP, &mut self.security_group);
+        if let Peer::Group(group) = &mut self.peer {
+            names.of(&kind::SECURITY_GROUP, group);
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 use ipnet::Ipv4Net;
-use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
+use kops_core::resource::{FieldRule, Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind};
+use super::{NewNames, Part, Rules, Tags, kind};
 
 /// A part of a network, in one zone. Named `<subnet>.<cluster>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,19 @@ impl Part for Subnet {
         // It is part of the name already.
         &["ShortName"]
     }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::VPC { Relation::LiesWithin } else { Relation::Uses }
+    }
+
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)> {
+        Some((ResourceId::new(kind::VPC, &self.vpc), self.cidr))
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::SUBNET, &mut self.name);
+        names.of(&kind::VPC, &mut self.vpc);
+    }
 }
 
 /// The routes of subnets. Named after the cluster, or `private-<zone>.<cluster>`.
@@ -90,6 +103,14 @@ impl Part for RouteTable {
 
     fn rules(&self) -> Rules {
         Rules::replace(&[("Tags", FieldRule::TAGS)])
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::VPC { Relation::LiesWithin } else { Relation::Uses }
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::VPC, &mut self.vpc);
     }
 }
 
@@ -132,6 +153,16 @@ impl Part for Route {
     fn rules(&self) -> Rules {
         Rules::replace(&[("InternetGateway", FieldRule::IN_PLACE)])
     }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::ROUTE_TABLE { Relation::Shapes } else { Relation::Uses }
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        if let Some(gateway) = &mut self.internet_gateway {
+            names.of(&kind::INTERNET_GATEWAY, gateway);
+        }
+    }
 }
 
 /// That a subnet uses a route table. Named as the subnet, or `private-<zone>.<cluster>`.
@@ -170,5 +201,17 @@ impl Part for RouteTableAssociation {
 
     fn rules(&self) -> Rules {
         Rules::replace(&[("RouteTable", FieldRule::IN_PLACE)])
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::SUBNET { Relation::Shapes } else { Relation::Uses }
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        let named_as_subnet = self.name == self.subnet;
+        names.of(&kind::SUBNET, &mut self.subnet);
+        if named_as_subnet {
+            self.name.clone_from(&self.subnet);
+        }
     }
 }

@@ -1,8 +1,8 @@
 use ipnet::Ipv4Net;
-use kops_core::resource::{FieldRule, Kind, Ownership, ResourceId};
+use kops_core::resource::{FieldRule, Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Rules, Tags, kind};
+use super::{NewNames, Part, Rules, Tags, kind};
 
 /// A virtual network. Its name is that of the cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ impl Part for Vpc {
     fn rules(&self) -> Rules {
         Rules::in_place(&[("CIDR", FieldRule::REFUSE), ("Tags", FieldRule::TAGS)])
     }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::VPC, &mut self.name);
+    }
 }
 
 /// What DHCP tells the instances of a network: their domain and resolver.
@@ -84,6 +88,10 @@ impl Part for DhcpOptions {
         // A set of options cannot be modified once it exists (EC2 API, CreateDhcpOptions).
         Rules::replace(&[("Tags", FieldRule::TAGS)])
     }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::DHCP_OPTIONS, &mut self.name);
+    }
 }
 
 /// That a network uses a set of DHCP options.
@@ -122,6 +130,19 @@ impl Part for VpcDhcpOptionsAssociation {
     fn rules(&self) -> Rules {
         Rules::in_place(&[])
     }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::VPC { Relation::Shapes } else { Relation::Uses }
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        let named_as_vpc = self.name == self.vpc;
+        names.of(&kind::VPC, &mut self.vpc);
+        names.of(&kind::DHCP_OPTIONS, &mut self.dhcp_options);
+        if named_as_vpc {
+            self.name.clone_from(&self.vpc);
+        }
+    }
 }
 
 /// The way from a network to the internet.
@@ -158,5 +179,16 @@ impl Part for InternetGateway {
 
     fn rules(&self) -> Rules {
         Rules::in_place(&[("Tags", FieldRule::TAGS)])
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        if to.kind == kind::VPC { Relation::Shapes } else { Relation::Uses }
+    }
+
+    fn rename(&mut self, names: &NewNames<'_>) {
+        names.of(&kind::INTERNET_GATEWAY, &mut self.name);
+        if let Some(vpc) = &mut self.vpc {
+            names.of(&kind::VPC, vpc);
+        }
     }
 }

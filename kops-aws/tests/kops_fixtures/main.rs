@@ -74,6 +74,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
             id,
             cidrs: completed.cluster.spec.network_cidr.into_iter().collect(),
             internet_gateway: Some("igw-1".to_owned()),
+            dhcp_options: None,
         }),
         subnets: subnets.collect(),
         state: StateLocation::S3 {

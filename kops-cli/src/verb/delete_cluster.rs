@@ -22,6 +22,9 @@ pub(crate) struct DeleteClusterArgs {
     /// Only remove the manifests and keys from the state store
     #[arg(long)]
     unregister: bool,
+    /// Also delete what the manifests name by its id, if it carries the cluster's tags
+    #[arg(long)]
+    include_shared: bool,
     /// Delete the resources of a cluster that has no manifests, by its name
     #[arg(long)]
     external: bool,
@@ -67,7 +70,10 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
     }
-    let plan = kops.plan_delete(&name).await?;
+    let plan = match args.include_shared {
+        true => kops.plan_delete_with_shared(&name).await?,
+        false => kops.plan_delete(&name).await?,
+    };
     if args.output == Output::Json {
         context.terminal.data(format_args!("{}\n", plan.to_json()))?;
     } else if plan.is_empty() {
@@ -83,8 +89,11 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
     let deleted =
         carry_out(context, &context.apply_options(), async |run| kops.delete(&plan, run).await).await?;
     forget_access(&name, authorities.as_deref(), context);
+    let left = deleted.left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let left =
+        if left.is_empty() { "nothing left".to_owned() } else { format!("only what is shared: {left}") };
     context.terminal.status(format_args!(
-        "\nDeleted cluster: \"{name}\" ({} resources; a search of the cloud finds nothing left)",
+        "\nDeleted cluster: \"{name}\" ({} resources; a search of the cloud finds {left})",
         deleted.resources.len()
     ));
     Ok(ExitStatus::Done)
@@ -98,6 +107,8 @@ fn check(args: &DeleteClusterArgs) -> Result<(), CliError> {
         "--unregister is for clusters that have manifests, --external for those that have none"
     } else if args.unregister && args.output != Output::Table {
         "--unregister deletes nothing in the cloud: there is no plan to print"
+    } else if args.include_shared && (args.unregister || args.external) {
+        "--include-shared is about what manifests name by its id: leave out --unregister and --external"
     } else if args.region.is_some() && !args.external {
         "--region is for --external: the manifests name the region of their cluster"
     } else {

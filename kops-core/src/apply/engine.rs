@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Outcome};
 use crate::error::Retry;
 use crate::inventory::Observed;
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Plan, Step, Verb};
 use crate::resource::{Handle, Resource, ResourceId};
 
 /// Carries out `plan` on `cloud`.
@@ -28,7 +28,10 @@ pub async fn apply<C: Cloud + ?Sized>(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Report {
-    let bindings = Bindings::new(plan.handles().clone());
+    let deletes = plan.steps().iter().filter(|step| step.action.verb() == Verb::Delete);
+    let going =
+        deletes.filter_map(|step| Some((step.id.kind.clone(), step.action.current()?.handle.clone())));
+    let bindings = Bindings::new(plan.handles().clone()).deleting(going);
     let departures = Departures::new(cloud, plan.scope(), &options.retry, clock, observer, cancel);
     let run = Run { cloud, plan, options, clock, observer, cancel, bindings, departures };
     observer.on_event(&Event::Started { summary: plan.summary() });

@@ -1,4 +1,4 @@
-//! The laws of [`Cloud`](crate::cloud::Cloud), C1 to C12, as one run over an empty scope.
+//! The laws of [`Cloud`](crate::cloud::Cloud), C1 to C12 and C14, as one run over an empty scope.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -14,7 +14,7 @@ use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Outcome, Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::inventory::{Inventory, Observed};
 use crate::plan::{Plan, Purpose, plan};
-use crate::resource::{Ownership, Resource, Tie};
+use crate::resource::{Handle, Kind, Ownership, Resource, Tie};
 
 /// What a backend is tried with.
 #[derive(Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct CloudCase<R> {
     pub desired: Vec<R>,
     /// The same ids, at least one of them changed in a way that needs no replacement.
     pub edited: Vec<R>,
+    /// How a manifest names something by its handle; returns `None` for a kind that manifests cannot name so (law C14).
+    pub named: fn(&Kind, &Handle) -> Option<R>,
+    /// What is desired, with another name for one resource that is used and takes a range; empty if nothing takes one.
+    pub renamed: Vec<R>,
     /// How plans are carried out; short pauses make failures show soon.
     pub options: ApplyOptions,
 }
@@ -48,19 +52,21 @@ pub async fn cloud<C: Cloud + ?Sized>(
     bench.c6_missing_references_name_both_ends().await?;
     bench.c7_what_is_used_cannot_be_deleted().await?;
     bench.c12_observing_changes_nothing().await?;
+    bench.c14_what_is_named_by_its_handle_stays().await?;
+    bench.c14_nothing_is_adopted_that_goes().await?;
     bench.c2_what_was_applied_is_seen(&case.edited).await?;
     bench.c4_deleting_twice_is_fine().await?;
     bench.c1_nothing_is_seen_in_an_empty_scope("C4").await
 }
 
-struct Bench<'a, C: Cloud + ?Sized> {
-    cloud: &'a C,
-    case: &'a CloudCase<C::Resource>,
+pub(super) struct Bench<'a, C: Cloud + ?Sized> {
+    pub(super) cloud: &'a C,
+    pub(super) case: &'a CloudCase<C::Resource>,
     clock: &'a dyn Clock,
 }
 
 impl<C: Cloud + ?Sized> Bench<'_, C> {
-    async fn observe(&self) -> Result<Inventory<C::Resource>, Broken> {
+    pub(super) async fn observe(&self) -> Result<Inventory<C::Resource>, Broken> {
         let seen = self.cloud.observe(&self.case.scope, Reach::Managed).await;
         seen.map_err(|error| Broken::new("C12", "observing failed").because(error))
     }
@@ -71,12 +77,12 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
             .map_err(|error| Broken::new("C2", "no plan can be made").because(error))
     }
 
-    async fn apply(&self, plan: &Plan<C::Resource>) -> Report {
+    pub(super) async fn apply(&self, plan: &Plan<C::Resource>) -> Report {
         let cancel = CancellationToken::new();
         apply(self.cloud, plan, &self.case.options, self.clock, &Quiet, &cancel).await
     }
 
-    async fn bring_about(&self, desired: &[C::Resource]) -> Result<(), Broken> {
+    pub(super) async fn bring_about(&self, desired: &[C::Resource]) -> Result<(), Broken> {
         let plan = self.plan(desired, Purpose::Update).await?;
         let report = self.apply(&plan).await.into_result();
         report.map(drop).map_err(|error| Broken::new("C2", "applying failed").because(error))
@@ -240,7 +246,7 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
         law("C12", same, || "two observations differ though nobody changed anything".to_owned())
     }
 
-    async fn bindings(
+    pub(super) async fn bindings(
         &self,
     ) -> Result<(Bindings, BTreeMap<crate::resource::ResourceId, Observed<C::Resource>>), Broken> {
         let seen: BTreeMap<_, _> =

@@ -3,6 +3,7 @@
 //! Each law has a number; the trait's documentation carries the same ones.
 
 mod cloud;
+mod named;
 #[expect(clippy::unwrap_used, reason = "a broken law ends the test")]
 pub mod state;
 mod toy;

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::etcd::MemberId;
 use crate::fleet::{GroupSpec, Scaling};
-use crate::resource::{FieldRule, Kind, Ownership, Resource, ResourceId, Tie};
+use crate::resource::{FieldRule, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use crate::sim::{Member, Simulated};
 
 /// A resource that is whatever a test says. A field whose name starts with `fixed` needs a replacement to
 /// change, one that starts with `version` a new version, one that starts with `kept` cannot be changed.
-/// What refers to a toy whose name starts with `loose` is loosely tied to it.
+/// What refers to a toy whose name starts with `loose` is loosely tied to it. A toy with the field `shapes` or `within` is
+/// related like that to all that it refers to, or, if it is a list, to those at these positions. The field `range` is the range
+/// that it takes in the first of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toy {
     /// Its identity.
@@ -66,6 +69,36 @@ impl Resource for Toy {
 
     fn tie(&self, to: &ResourceId) -> Tie {
         if to.name.starts_with("loose") { Tie::Loose } else { Tie::Firm }
+    }
+
+    fn relation(&self, to: &ResourceId) -> Relation {
+        let has = |field| match self.fields.get(field) {
+            Some(Value::Array(positions)) => {
+                let position = self.requires.iter().position(|id| id == to);
+                positions.iter().any(|it| it.as_u64().and_then(|it| usize::try_from(it).ok()) == position)
+            }
+            Some(_) => true,
+            None => false,
+        };
+        match (has("shapes"), has("within")) {
+            (true, _) => Relation::Shapes,
+            (false, true) => Relation::LiesWithin,
+            (false, false) => Relation::Uses,
+        }
+    }
+
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)> {
+        let range = self.fields.get("range")?.as_str()?.parse().ok()?;
+        Some((self.requires.first()?.clone(), range))
+    }
+
+    fn renamed(mut self, ids: &NewIds) -> Self {
+        for id in self.requires.iter_mut().chain([&mut self.id]) {
+            if let Some(new) = ids.get(id) {
+                *id = new.clone();
+            }
+        }
+        self
     }
 
     fn ownership(&self) -> Ownership {

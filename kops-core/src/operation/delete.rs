@@ -6,7 +6,8 @@ use crate::apply::{Done, apply};
 use crate::cloud::{Reach, Scope};
 use crate::error::ErrorClass;
 use crate::lease;
-use crate::plan::{Plan, Purpose, plan};
+use crate::manifest::{Cluster, InstanceGroup, complete};
+use crate::plan::{Plan, Purpose, plan_deleting};
 use crate::provider::Provider;
 use crate::resource::{Handle, Ownership, Resource, ResourceId};
 use crate::state::RegistryError;
@@ -21,32 +22,82 @@ pub struct Deleted {
     pub resources: Vec<Done>,
     /// How often the cloud was searched until nothing was found.
     pub rounds: usize,
+    /// What carries the cluster's tags and was left, because the manifests name it by its handle or it may be needed by
+    /// what they name.
+    pub left: Vec<ResourceId>,
 }
 
 impl<P: Provider> Kops<P> {
     /// Everything that would go with the cluster: what was made for it, and what it made itself. Changes nothing.
+    ///
+    /// What the manifests name by its handle stays, whatever its tags say, and so does what it needs; the plan's warnings
+    /// say so. [`plan_delete_with_shared`](Self::plan_delete_with_shared) takes that, too.
     ///
     /// Works without manifests, too: what belongs to a cluster is found by its name.
     ///
     /// # Errors
     /// The cloud cannot be read.
     pub async fn plan_delete(&self, cluster: &str) -> Result<Plan<P::Resource>, OperationError> {
-        let (scope, is_of_kops) = match self.registry.load(cluster).await {
-            Ok(loaded) => (scope(&loaded.cluster), loaded.maker().check(cluster).is_err()),
+        let (scope, named, warnings) = match self.registry.load(cluster).await {
+            Ok(loaded) => {
+                let unseen = loaded.maker().check(cluster).is_err();
+                let unseen = unseen.then(|| self.provider.unseen_of_kops(cluster)).into_iter().flatten();
+                let named = self.named(&loaded.cluster, &loaded.groups).await?;
+                (scope(&loaded.cluster), named, unseen.collect())
+            }
             // Manifests that cannot be read any more must not keep a cluster from being deleted.
             Err(
-                RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_),
-            ) => (Scope { cluster: cluster.to_owned(), incarnation: String::new() }, false),
+                error @ (RegistryError::NotFound(_)
+                | RegistryError::Unreadable { .. }
+                | RegistryError::Invalid(_)),
+            ) => {
+                let named = match self.registry.cluster(cluster).await {
+                    Ok(cluster) => self.named(&cluster, &[]).await?,
+                    Err(_) => BTreeSet::new(),
+                };
+                let warning = format!(
+                    "the manifests cannot be read ({error}): what they name by its id goes, too, if it carries the cluster's tags"
+                );
+                (without_manifests(cluster), named, vec![warning])
+            }
             Err(error) => return Err(error.into()),
         };
-        let plan = self.plan_deleting(&scope).await?;
-        let unseen = is_of_kops.then(|| self.provider.unseen_of_kops(cluster));
-        Ok(plan.with_warnings(unseen.into_iter().flatten()))
+        Ok(self.plan_deleting(&scope, named).await?.with_warnings(warnings))
     }
 
-    async fn plan_deleting(&self, scope: &Scope) -> Result<Plan<P::Resource>, OperationError> {
+    /// The same, with all that carries the cluster's tags, though the manifests name it by its handle.
+    ///
+    /// # Errors
+    /// The cloud or the state store cannot be read.
+    pub async fn plan_delete_with_shared(&self, cluster: &str) -> Result<Plan<P::Resource>, OperationError> {
+        let scope = match self.registry.cluster(cluster).await {
+            Ok(cluster) => scope(&cluster),
+            Err(
+                RegistryError::NotFound(_) | RegistryError::Unreadable { .. } | RegistryError::Invalid(_),
+            ) => without_manifests(cluster),
+            Err(error) => return Err(error.into()),
+        };
+        self.plan_deleting(&scope, BTreeSet::new()).await
+    }
+
+    async fn plan_deleting(
+        &self,
+        scope: &Scope,
+        named: BTreeSet<ResourceId>,
+    ) -> Result<Plan<P::Resource>, OperationError> {
         let inventory = self.provider.cloud().observe(scope, Reach::Everything).await?;
-        Ok(plan(scope, Purpose::Delete, &[], &inventory)?)
+        Ok(plan_deleting(scope, named, &inventory)?)
+    }
+
+    /// What the manifests name by its handle.
+    async fn named(
+        &self,
+        cluster: &Cluster,
+        groups: &[InstanceGroup],
+    ) -> Result<BTreeSet<ResourceId>, OperationError> {
+        let completed = complete(cluster, groups, &self.provider.recommendations());
+        let named = self.provider.named(&completed).await?;
+        Ok(named.iter().map(Resource::id).collect())
     }
 
     /// Deletes the cluster: what `plan` shows and what the cluster has made itself since, searching and deleting until the
@@ -107,12 +158,12 @@ impl<P: Provider> Kops<P> {
             cause = report.failed.into_iter().next().map(|failed| Box::new(failed.error));
             let denied = cause.as_ref().is_some_and(|error| error.class == ErrorClass::Denied);
             let inventory = self.provider.cloud().observe(&scope, Reach::Everything).await?;
-            plan = crate::plan::plan(&scope, Purpose::Delete, &[], &inventory)?;
+            plan = plan_deleting(&scope, plan.named.clone(), &inventory)?;
             if !inventory.gaps().is_empty() {
                 return Err(OperationError::Unproven(inventory.gaps().to_vec()));
             }
             if plan.is_empty() {
-                return Ok(Deleted { resources, rounds });
+                return Ok(Deleted { resources, rounds, left: plan.spared.into_iter().collect() });
             }
             if denied {
                 break;
@@ -127,7 +178,11 @@ impl<P: Provider> Kops<P> {
         &self,
         shown: &Plan<P::Resource>,
     ) -> Result<Plan<P::Resource>, OperationError> {
-        let now = self.plan_delete(&shown.scope().cluster).await?;
+        let cluster = &shown.scope().cluster;
+        let now = match shown.named.is_empty() {
+            true => self.plan_delete_with_shared(cluster).await?,
+            false => self.plan_delete(cluster).await?,
+        };
         if now.scope() != shown.scope() {
             let what = "it was made for an earlier cluster of that name".to_owned();
             return Err(OperationError::Stale { what });
@@ -153,4 +208,8 @@ impl<P: Provider> Kops<P> {
     pub async fn unregister(&self, cluster: &str, run: Run<'_>) -> Result<(), OperationError> {
         self.deleting(cluster, run, async |_| Ok(())).await
     }
+}
+
+fn without_manifests(cluster: &str) -> Scope {
+    Scope { cluster: cluster.to_owned(), incarnation: String::new() }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::named::{self, Matched, Spared, matched, spared};
+use super::overlap::{Overlap, Successors, successors};
 use super::{Action, Blocked, FieldChange, Format, Plan, Purpose, Step, Summary, Verb, diff};
 use crate::cloud::Scope;
 use crate::digest::sha256_hex;
@@ -28,6 +30,24 @@ pub enum PlanError {
     /// Changes that would destroy something.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Refused(Vec<Refusal>),
+    /// Resources would take ranges that others have.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Overlaps(Vec<Overlap>),
+    /// A part of the cluster that the manifest names by its handle, too, would have to be deleted and made again.
+    #[error(
+        "{0} would have to be deleted and made again, but the manifest names it by its id: take the change back, or the id out of the manifest"
+    )]
+    NamedAndReplaced(ResourceId),
+    /// Something would have to be deleted and made again that is needed by what the manifest names by its handle.
+    #[error(
+        "{id} would have to be deleted and made again, but {by} needs it, which stays because of what the manifest names by its id: take the change back"
+    )]
+    NeededAndReplaced {
+        /// What would go.
+        id: ResourceId,
+        /// What needs it.
+        by: ResourceId,
+    },
 }
 
 /// A change that is not made because it would destroy something.
@@ -52,7 +72,8 @@ fn join(ids: &[ResourceId]) -> String {
 
 /// Decides what has to be done so that the cloud is as desired.
 ///
-/// For [`Purpose::Delete`], `desired` is ignored but for what is shared: all that the cluster owns goes.
+/// What is desired as shared stays as it is, whatever its tags say, and so does what it needs. For
+/// [`Purpose::Delete`], only that of `desired` counts: all else that the cluster owns goes.
 ///
 /// # Errors
 /// When `desired` contradicts itself, or a change would destroy something.
@@ -62,12 +83,39 @@ pub fn plan<R: Resource>(
     desired: &[R],
     inventory: &Inventory<R>,
 ) -> Result<Plan<R>, PlanError> {
-    let desired = index(desired)?;
-    let wanted = match purpose {
-        Purpose::Update => desired,
-        Purpose::Delete => BTreeMap::new(),
-    };
+    let named = desired.iter().filter(|r| r.ownership() == Ownership::Shared).map(Resource::id).collect();
+    match purpose {
+        Purpose::Update => build(scope, purpose, desired, named, inventory),
+        Purpose::Delete => plan_deleting(scope, named, inventory),
+    }
+}
+
+/// Decides what has to be done so that all is gone that the cluster owns, but for what is `named` by its handle and what
+/// that needs.
+///
+/// # Errors
+/// When resources refer to each other in a circle.
+pub(crate) fn plan_deleting<R: Resource>(
+    scope: &Scope,
+    named: BTreeSet<ResourceId>,
+    inventory: &Inventory<R>,
+) -> Result<Plan<R>, PlanError> {
+    build(scope, Purpose::Delete, &[], named, inventory)
+}
+
+fn build<R: Resource>(
+    scope: &Scope,
+    purpose: Purpose,
+    desired: &[R],
+    named: BTreeSet<ResourceId>,
+    inventory: &Inventory<R>,
+) -> Result<Plan<R>, PlanError> {
+    let as_observed = inventory;
+    let matched = matched(desired, named, inventory);
+    let inventory = &*matched.inventory;
+    let wanted = index(&matched.desired)?;
     check_references(&wanted)?;
+    let spared = spared(purpose, &wanted, &matched.named, inventory);
 
     let mut draft = Draft::default();
     let mut refused = Vec::new();
@@ -77,14 +125,21 @@ pub fn plan<R: Resource>(
     if !refused.is_empty() {
         return Err(PlanError::Refused(refused));
     }
-    draft.decide_deletes(purpose, &wanted, inventory);
-    let warnings = warnings(&draft, inventory);
+    check_replaced(&draft.replaced, &matched, &spared)?;
+    let left = draft.decide_deletes(purpose, &wanted, &matched.named, &spared, inventory);
+    let mut warnings = warnings(&draft, &left, inventory);
+    warnings.extend(named::warnings(purpose, &matched.named, &left, inventory));
+    let left = left.iter().map(|(_, seen)| seen.resource.id());
+    let tagged = matched.named.iter().filter(|id| purpose == Purpose::Delete && inventory.get(id).is_some());
+    let left: BTreeSet<ResourceId> = left.chain(tagged.cloned()).collect();
+    let successors = successors(&draft.steps, inventory).map_err(PlanError::Overlaps)?;
     let Draft { mut steps, blocked, handles, keep, replaced: _, unknown: _ } = draft;
     steps.sort_by(|a, b| (&a.id, handle_of(a), a.action.verb()).cmp(&(&b.id, handle_of(b), b.action.verb())));
-    order(&mut steps)?;
+    order(&mut steps, &successors)?;
 
-    let observed: Vec<_> = inventory.iter().map(|(_, o)| o).chain(inventory.duplicates()).collect();
-    let made_from = (scope, purpose, wanted.values().collect::<Vec<_>>(), observed, inventory.gaps());
+    let observed: Vec<_> = as_observed.all().collect();
+    let wanted: Vec<_> = wanted.values().collect();
+    let made_from = (scope, purpose, wanted, &matched.named, observed, inventory.gaps());
     // Keys are strings and no value can fail to serialise.
     let fingerprint = sha256_hex(&serde_json::to_vec(&made_from).unwrap_or_default());
     let summary = Summary { keep, blocked: blocked.len(), ..count(&steps) };
@@ -93,6 +148,8 @@ pub fn plan<R: Resource>(
         purpose,
         scope: scope.clone(),
         fingerprint,
+        spared: left,
+        named: matched.named,
         summary,
         warnings,
         steps,
@@ -138,6 +195,24 @@ fn creation_order<'a, R: Resource>(
         Ok(sorted) => Ok(sorted.into_iter().map(|i| ids[i]).collect()),
         Err(cycle) => Err(PlanError::Cycle(cycle.into_iter().map(|i| ids[i].clone()).collect())),
     }
+}
+
+/// What stays must not lose what it needs, not even for a moment.
+fn check_replaced<R: Resource>(
+    replaced: &BTreeSet<ResourceId>,
+    matched: &Matched<'_, R>,
+    spared: &Spared,
+) -> Result<(), PlanError> {
+    if let Some(id) = replaced.intersection(&matched.own).next() {
+        return Err(PlanError::NamedAndReplaced(id.clone()));
+    }
+    let stays = |id: &ResourceId| matched.named.contains(id) || spared.contains_key(id);
+    for (by, seen) in matched.inventory.iter().filter(|(id, _)| stays(id)) {
+        if let Some(id) = seen.resource.requires().into_iter().find(|to| replaced.contains(to)) {
+            return Err(PlanError::NeededAndReplaced { id, by: by.clone() });
+        }
+    }
+    Ok(())
 }
 
 struct Draft<R> {
@@ -225,19 +300,29 @@ impl<R: Resource> Draft<R> {
         }
     }
 
-    fn decide_deletes(
+    /// Decides about what is not desired. Returns what would go if it were not spared, with that for which it stays.
+    fn decide_deletes<'a>(
         &mut self,
         purpose: Purpose,
         wanted: &BTreeMap<ResourceId, &R>,
-        inventory: &Inventory<R>,
-    ) {
+        named: &BTreeSet<ResourceId>,
+        spared: &'a Spared,
+        inventory: &'a Inventory<R>,
+    ) -> Vec<(&'a ResourceId, &'a Observed<R>)> {
+        let mut left = Vec::new();
         let goes = |resource: &R| match (purpose, resource.ownership()) {
             (_, Ownership::Shared) | (Purpose::Update, Ownership::Dependent) => false,
             (_, Ownership::Managed) | (Purpose::Delete, Ownership::Dependent) => true,
         };
-        let surplus = inventory.iter().filter(|(id, o)| !wanted.contains_key(*id) && goes(&o.resource));
+        let is_surplus = |id: &ResourceId| !wanted.contains_key(id) && !named.contains(id);
+        let surplus = inventory.iter().filter(|(id, o)| is_surplus(id) && goes(&o.resource));
         for (id, current) in surplus {
             self.handles.insert(id.clone(), current.handle.clone());
+            if let Some(root) = spared.get(id) {
+                self.keep += 1;
+                left.push((root, current));
+                continue;
+            }
             match inventory.gap_for(&id.kind) {
                 Some(gap) => self.blocked.push(Blocked { id: id.clone(), reason: gap.reason.clone() }),
                 None => {
@@ -257,8 +342,13 @@ impl<R: Resource> Draft<R> {
         };
         for current in inventory.duplicates().iter().filter(spare) {
             let id = current.resource.id();
+            if let Some(root) = spared.get(&id) {
+                left.push((root, current));
+                continue;
+            }
             self.push(&id, Action::Delete { current: current.clone() }, "it is there twice".to_owned());
         }
+        left
     }
 
     fn push(&mut self, id: &ResourceId, action: Action<R>, reason: String) {
@@ -270,13 +360,18 @@ fn names(changes: &[FieldChange]) -> String {
     changes.iter().map(|c| c.field.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn warnings<R: Resource>(draft: &Draft<R>, inventory: &Inventory<R>) -> Vec<String> {
+fn warnings<R: Resource>(
+    draft: &Draft<R>,
+    left: &[(&ResourceId, &Observed<R>)],
+    inventory: &Inventory<R>,
+) -> Vec<String> {
     let data = draft.steps.iter().filter_map(|step| {
         let current = step.action.current().filter(|_| step.action.verb() == Verb::Delete)?;
         let data = current.resource.holds_data()?;
         Some(format!("{} ({}) goes, and with it {data}", step.id, current.handle))
     });
-    let spare: BTreeSet<&Handle> = draft.steps.iter().filter_map(handle_of).collect();
+    let spare: BTreeSet<&Handle> =
+        draft.steps.iter().filter_map(handle_of).chain(left.iter().map(|(_, o)| &o.handle)).collect();
     let doubles = inventory.duplicates().iter().filter(|o| !spare.contains(&o.handle)).map(|o| {
         format!("{} is there twice; {} is left alone because something uses it", o.resource.id(), o.handle)
     });
@@ -284,8 +379,9 @@ fn warnings<R: Resource>(draft: &Draft<R>, inventory: &Inventory<R>) -> Vec<Stri
     data.chain(doubles).chain(gaps).collect()
 }
 
-/// Links the steps: what is made comes after what it refers to, what is deleted after what refers to it.
-fn order<R: Resource>(steps: &mut [Step<R>]) -> Result<(), PlanError> {
+/// Links the steps: what is made comes after what it refers to and after what it takes the place of, what is deleted
+/// after what refers to it.
+fn order<R: Resource>(steps: &mut [Step<R>], successors: &Successors) -> Result<(), PlanError> {
     let makes = positions(steps, |step| step.action.desired().map(|_| step.id.clone()).into_iter().collect());
     let ends = positions(steps, |step| match step.action.verb() {
         Verb::Delete => vec![step.id.clone()],
@@ -316,7 +412,11 @@ fn order<R: Resource>(steps: &mut [Step<R>]) -> Result<(), PlanError> {
                 Verb::Replace => ends.get(&step.id).cloned().unwrap_or_default(),
                 Verb::Create | Verb::Update | Verb::NewVersion => Vec::new(),
             };
-            let all: BTreeSet<usize> = made_first.chain(gone_first).filter(|&other| other != here).collect();
+            let displaced =
+                step.action.desired().and_then(|_| successors.get(&step.id)).into_iter().flatten();
+            let displaced = displaced.flat_map(|id| ends.get(id).into_iter().flatten().copied());
+            let all = made_first.chain(gone_first).chain(displaced).filter(|&other| other != here);
+            let all: BTreeSet<usize> = all.collect();
             all.into_iter().collect()
         })
         .collect();

@@ -6,13 +6,17 @@
 mod build;
 mod diff;
 mod display;
+mod named;
+mod overlap;
 mod saved;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use build::plan_deleting;
 pub use build::{PlanError, plan};
 pub use diff::{FieldChange, diff};
 pub use display::PlanDisplay;
+pub use overlap::Overlap;
 pub use saved::ReadPlanError;
 use serde::{Deserialize, Serialize};
 
@@ -200,6 +204,12 @@ pub struct Plan<R> {
     pub(crate) purpose: Purpose,
     pub(crate) scope: Scope,
     pub(crate) fingerprint: String,
+    /// What is named by its handle, and so not the cluster's to change.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) named: BTreeSet<ResourceId>,
+    /// What carries the cluster's tags and would go if nothing were named.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) spared: BTreeSet<ResourceId>,
     pub(crate) summary: Summary,
     pub(crate) warnings: Vec<String>,
     pub(crate) steps: Vec<Step<R>>,
@@ -241,6 +251,12 @@ impl<R: Resource> Plan<R> {
     /// What is left alone because too little is known of it.
     pub fn blocked(&self) -> &[Blocked] {
         &self.blocked
+    }
+
+    /// What carries the cluster's tags and is left alone all the same: in an update, what may be needed by something that
+    /// the manifests name by its handle; in a deletion, also that itself.
+    pub fn spared(&self) -> &BTreeSet<ResourceId> {
+        &self.spared
     }
 
     /// The handles that were known when the plan was made.

@@ -1,6 +1,6 @@
 //! The saved form of a plan: read strictly, because anybody can have written it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ pub(super) struct SavedPlan<R> {
     purpose: Purpose,
     scope: Scope,
     fingerprint: String,
+    #[serde(default)]
+    named: BTreeSet<ResourceId>,
+    #[serde(default)]
+    spared: BTreeSet<ResourceId>,
     summary: Summary,
     warnings: Vec<String>,
     steps: Vec<Step<R>>,
@@ -37,8 +41,19 @@ impl<R> TryFrom<SavedPlan<R>> for Plan<R> {
     type Error = Damaged;
 
     fn try_from(saved: SavedPlan<R>) -> Result<Self, Damaged> {
-        let SavedPlan { format, purpose, scope, fingerprint, summary, warnings, steps, blocked, handles } =
-            saved;
+        let SavedPlan {
+            format,
+            purpose,
+            scope,
+            fingerprint,
+            named,
+            spared,
+            summary,
+            warnings,
+            steps,
+            blocked,
+            handles,
+        } = saved;
         let after: Vec<Vec<usize>> = steps.iter().map(|step| step.after.clone()).collect();
         for (step, before) in after.iter().enumerate().flat_map(|(i, all)| all.iter().map(move |b| (i, *b))) {
             if before >= steps.len() {
@@ -47,7 +62,19 @@ impl<R> TryFrom<SavedPlan<R>> for Plan<R> {
         }
         topological(&after)
             .map_err(|circle| Damaged::Circle(circle.into_iter().map(|i| steps[i].id.clone()).collect()))?;
-        Ok(Self { format, purpose, scope, fingerprint, summary, warnings, steps, blocked, handles })
+        Ok(Self {
+            format,
+            purpose,
+            scope,
+            fingerprint,
+            named,
+            spared,
+            summary,
+            warnings,
+            steps,
+            blocked,
+            handles,
+        })
     }
 }
 
@@ -97,6 +124,8 @@ impl<R: Resource> Plan<R> {
             purpose: Purpose,
             scope: &'a Scope,
             fingerprint: &'a str,
+            named: &'a BTreeSet<ResourceId>,
+            spared: &'a BTreeSet<ResourceId>,
             summary: Summary,
             steps: &'a [Step<R>],
             blocked: &'a [Blocked],
@@ -108,14 +137,17 @@ impl<R: Resource> Plan<R> {
                 purpose,
                 scope,
                 fingerprint,
+                named,
+                spared,
                 summary,
                 warnings: _,
                 steps,
                 blocked,
                 handles,
             } = plan;
+            let (purpose, summary) = (*purpose, *summary);
             let deed =
-                Deed { purpose: *purpose, scope, fingerprint, summary: *summary, steps, blocked, handles };
+                Deed { purpose, scope, fingerprint, named, spared, summary, steps, blocked, handles };
             serde_json::to_vec(&deed).ok()
         }
         deed(self).is_some_and(|mine| deed(other) == Some(mine))

@@ -80,6 +80,13 @@ impl<R: Simulated> SimCloud<R> {
         inner.world.records.iter().map(|(handle, record)| (handle.clone(), record.resource.clone())).collect()
     }
 
+    /// All that refers to a resource, whoever owns it: by handle.
+    pub fn referring_to(&self, handle: &Handle) -> BTreeMap<Handle, R> {
+        let inner = self.lock();
+        let referring = inner.world.records.iter().filter(|(_, record)| record.refers_to(handle));
+        referring.map(|(handle, record)| (handle.clone(), record.resource.clone())).collect()
+    }
+
     /// The instances that exist now, with what they are doing.
     pub fn members(&self) -> Vec<(super::Member, MemberState)> {
         let now = self.options.clock.now();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use super::{SimOptions, Simulated};
 use crate::etcd::MemberId;
 use crate::fleet::{GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
 use crate::manifest::Role;
-use crate::resource::{FieldRule, Handle, Kind, Ownership, Resource, ResourceId, Tie};
+use crate::resource::{FieldRule, Handle, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use crate::rolling::{ClusterView, Observation};
 
 /// The version of a template that outdated instances were made from, and the current one.
@@ -128,6 +129,19 @@ impl Resource for Copied {
 
     fn tie(&self, _: &ResourceId) -> Tie {
         Tie::Loose
+    }
+
+    fn relation(&self, _: &ResourceId) -> Relation {
+        Relation::Uses
+    }
+
+    fn range(&self) -> Option<(ResourceId, Ipv4Net)> {
+        None
+    }
+
+    /// Nothing else knows copies, so nobody names one otherwise.
+    fn renamed(self, _: &NewIds) -> Self {
+        self
     }
 
     fn ownership(&self) -> Ownership {

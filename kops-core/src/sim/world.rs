@@ -15,7 +15,7 @@ use crate::fleet::GroupSpec;
 use crate::inventory::{Inventory, Observed};
 use crate::manifest::Role;
 use crate::plan::diff;
-use crate::resource::{Change, Handle, Ownership, ResourceId, Tie};
+use crate::resource::{Change, Handle, NewIds, Ownership, ResourceId, Tie};
 
 /// What all handles made here have in them.
 const ISSUED: &str = "-sim";
@@ -70,6 +70,28 @@ pub(super) struct Adopted<R> {
 impl<R: Simulated> Record<R> {
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    pub(super) fn refers_to(&self, handle: &Handle) -> bool {
+        self.bound.values().any(|bound| bound == handle)
+    }
+
+    /// Takes over the ids under which others know what it refers to.
+    fn refer_as(&mut self, bound: &BTreeMap<ResourceId, Handle>) {
+        let old = |new: &ResourceId, handle: &Handle| {
+            let same = |(old, its): &(&ResourceId, &Handle)| *its == handle && old.kind == new.kind;
+            self.bound.iter().find(same).map(|(old, _)| old.clone())
+        };
+        let names = bound.iter().filter_map(|(new, handle)| Some((old(new, handle)?, new.clone())));
+        let names: NewIds = names.filter(|(old, new)| old != new).collect();
+        for (old, new) in &names {
+            if let Some(handle) = self.bound.remove(old) {
+                self.bound.insert(new.clone(), handle);
+            }
+        }
+        for resource in self.past.values_mut().chain([&mut self.resource]) {
+            *resource = resource.clone().renamed(&names);
+        }
     }
 
     /// What it was at a version, as far as that is still known.
@@ -150,8 +172,12 @@ impl<R: Simulated> World<R> {
         }
         let bound = self.bind(&id, request)?;
         if let Some(handle) = self.find(&scope.cluster, &id).cloned() {
+            if request.current.is_none() {
+                request.bindings.check_adoption(&id, &handle)?;
+            }
             return self.change(&id, handle, request.desired, bound);
         }
+        self.check_range(request.desired, &bound)?;
         let handle = self.add(&scope.cluster, request.desired.clone(), bound, visible_from);
         Ok(Ensured { handle, outcome: Outcome::Created })
     }
@@ -176,6 +202,22 @@ impl<R: Simulated> World<R> {
             .collect()
     }
 
+    /// A range is given once.
+    fn check_range(&self, desired: &R, bound: &BTreeMap<ResourceId, Handle>) -> Result<(), CloudError> {
+        let Some((place, range)) = desired.range() else { return Ok(()) };
+        let place = bound.get(&place);
+        let holder = self.records.iter().find(|(_, record)| {
+            record.resource.range().is_some_and(|(its_place, its_range)| {
+                record.bound.get(&its_place) == place
+                    && (its_range.contains(&range) || range.contains(&its_range))
+            })
+        });
+        holder.map_or(Ok(()), |(handle, _)| {
+            let message = format!("its range {range} conflicts with that of {handle}");
+            Err(CloudError::new(ErrorClass::Conflict, "create", desired.id(), message))
+        })
+    }
+
     fn change(
         &mut self,
         id: &ResourceId,
@@ -190,6 +232,7 @@ impl<R: Simulated> World<R> {
         if record.going {
             return Err(CloudError::new(ErrorClass::Conflict, "change", id.clone(), "it is being deleted"));
         }
+        record.refer_as(&bound);
         let changes = diff(desired, &record.resource);
         if changes.is_empty() && record.bound == bound {
             return Ok(Ensured { handle, outcome: Outcome::Unchanged });

@@ -132,6 +132,18 @@ impl Registry {
         Ok(maker::maker(&*self.store, cluster).await?)
     }
 
+    /// The manifest of a cluster, without its groups.
+    ///
+    /// # Errors
+    /// There is no such cluster; the store or the manifest cannot be read.
+    pub async fn cluster(&self, cluster: &str) -> Result<Cluster, RegistryError> {
+        let key = layout::config(cluster)?;
+        match self.fetch(&key).await? {
+            Some(text) => Ok(self.read_cluster(&key, &text.text)?.0),
+            None => Err(self.cluster_not_found(cluster).await),
+        }
+    }
+
     /// Makes sure that there is a manifest of that cluster, be it right or wrong.
     ///
     /// # Errors
