@@ -2,6 +2,9 @@
 #![cfg(feature = "sdk")]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "support/contract.rs"]
+mod support;
+
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -171,7 +174,14 @@ async fn keeps_the_laws(test: &str, name: &str, desired: Vec<AwsResource>) {
     };
     let aws = connect(&testbed).await;
     let edited = edited(&desired);
-    let case = CloudCase { scope: scope(name), desired, edited, options: options() };
+    let case = CloudCase {
+        scope: scope(name),
+        renamed: support::renamed(&desired),
+        named: support::named,
+        desired,
+        edited,
+        options: options(),
+    };
     let result = cloud(&aws, &case, &SystemClock).await;
     assert!(result.is_ok(), "{:#?}", result.unwrap_err());
     testbed.assert_no_gaps();

@@ -4,6 +4,9 @@
 #![cfg(feature = "sdk")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "support/contract.rs"]
+mod support;
+
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -159,7 +162,14 @@ async fn the_contract_holds() {
     desired.push(AwsResource::Shared(Shared::new(kind::SUBNET, "subnet-0123456789abcdef0")));
     let mut edited = network("  cloudLabels: {team: a}");
     edited.push(AwsResource::Shared(Shared::new(kind::SUBNET, "subnet-0123456789abcdef0")));
-    let case = CloudCase { scope: scope(), desired, edited, options: options() };
+    let case = CloudCase {
+        scope: scope(),
+        renamed: support::renamed(&desired),
+        named: support::named,
+        desired,
+        edited,
+        options: options(),
+    };
     let verdict = contract::cloud(&cloud, &case, &SystemClock).await;
     if let Err(broken) = verdict {
         panic!("{broken}: {:?}", std::error::Error::source(&broken).map(ToString::to_string));

@@ -341,3 +341,29 @@ fn volumes_hold_data() {
         samples().iter().filter(|s| s.holds_data().is_some()).map(|s| s.id().to_string()).collect();
     assert_eq!(holders, ["EBSVolume/x"]);
 }
+
+/// Law C14: what goes by another id is known by it everywhere.
+#[test]
+fn references_take_new_ids() {
+    let nameable = [
+        kind::VPC,
+        kind::DHCP_OPTIONS,
+        kind::INTERNET_GATEWAY,
+        kind::SUBNET,
+        kind::SECURITY_GROUP,
+        kind::CLASSIC_LOAD_BALANCER,
+        kind::TARGET_GROUP,
+    ];
+    let mut tried = 0;
+    for sample in samples() {
+        let ids = sample.requires().into_iter().chain([sample.id()]).filter(|id| nameable.contains(&id.kind));
+        for id in ids.filter(|_| sample.ownership() != Ownership::Shared) {
+            let new = ResourceId::new(id.kind.clone(), "new");
+            let renamed = sample.clone().renamed(&[(id.clone(), new.clone())].into());
+            let all: Vec<_> = renamed.requires().into_iter().chain([renamed.id()]).collect();
+            assert!(all.contains(&new) && !all.contains(&id), "{}: {id}: {all:?}", sample.id());
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried}");
+}

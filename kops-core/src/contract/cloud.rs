@@ -27,7 +27,7 @@ pub struct CloudCase<R> {
     pub edited: Vec<R>,
     /// How a manifest names something by its handle; returns `None` for a kind that manifests cannot name so (law C14).
     pub named: fn(&Kind, &Handle) -> Option<R>,
-    /// What is desired, with another name for one resource that is used and takes a range; empty if nothing takes one.
+    /// What is desired, with another name for one resource that takes a range; empty if nothing takes one.
     pub renamed: Vec<R>,
     /// How plans are carried out; short pauses make failures show soon.
     pub options: ApplyOptions,
@@ -96,7 +96,7 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
         law(number, seen.gaps().is_empty(), || format!("an empty scope shows gaps {:?}", seen.gaps()))
     }
 
-    async fn c2_what_was_applied_is_seen(&self, desired: &[C::Resource]) -> Result<(), Broken> {
+    pub(super) async fn c2_what_was_applied_is_seen(&self, desired: &[C::Resource]) -> Result<(), Broken> {
         self.bring_about(desired).await?;
         let again = self.plan(desired, Purpose::Update).await?;
         law("C2", again.is_empty(), || format!("after applying, this is left:\n{}", again.display()))

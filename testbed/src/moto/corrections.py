@@ -11,7 +11,7 @@ from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import instances, launch_templates, nat_gateways, route_tables, subnets
+from moto.ec2.models import instances, internet_gateways, launch_templates, nat_gateways, route_tables, subnets
 from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses.general import General
@@ -74,6 +74,18 @@ def correct_networks():
                 )
         return associate(self, route_table_id, gateway_id, subnet_id)
 
+    attach_gateway = internet_gateways.InternetGatewayBackend.attach_internet_gateway
+
+    def attach_internet_gateway(self, internet_gateway_id, vpc_id):
+        for gateway in self.internet_gateways.values():
+            if gateway.vpc and gateway.vpc.id == vpc_id and gateway.id != internet_gateway_id:
+                raise EC2ClientError(
+                    "Resource.AlreadyAssociated",
+                    f"resource {vpc_id} is already associated with gateway {gateway.id}",
+                )
+        return attach_gateway(self, internet_gateway_id, vpc_id)
+
+    internet_gateways.InternetGatewayBackend.attach_internet_gateway = attach_internet_gateway
     SubnetResponse.modify_subnet_attribute = modify_subnet_attribute
     route_tables.RouteBackend.associate_route_table = associate_route_table
     NetworkInterfaceBackend.create_network_interface = create_network_interface

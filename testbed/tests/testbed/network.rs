@@ -87,3 +87,22 @@ async fn rules_are_added_all_or_none() {
     let reply = client.call("ec2", "AuthorizeSecurityGroupEgress", &egress).await;
     assert_eq!(reply.code(), Some("InvalidPermission.Duplicate"), "a new group lets everything out");
 }
+
+/// A range belongs to one subnet of a network, whatever both are called; so does a network to one gateway.
+#[tokio::test]
+async fn what_a_network_has_once_is_not_given_twice() {
+    let Some(client) = shared::client("ap-east-2") else { return };
+    let (vpc, _) = vpc_and_subnet(&client, "ap-east-2a").await;
+    for range in ["10.0.1.0/24", "10.0.1.128/25", "10.0.0.0/20"] {
+        let params = [("VpcId", vpc.as_str()), ("CidrBlock", range), ("AvailabilityZone", "ap-east-2a")];
+        let refused = client.call("ec2", "CreateSubnet", &params).await;
+        assert_eq!(refused.code(), Some("InvalidSubnet.Conflict"), "{range}");
+    }
+    let attach = async || {
+        let gateway = client.call("ec2", "CreateInternetGateway", &[]).await.id("internetGatewayId");
+        let params = [("InternetGatewayId", gateway.as_str()), ("VpcId", vpc.as_str())];
+        client.call("ec2", "AttachInternetGateway", &params).await
+    };
+    attach().await.ok();
+    assert_eq!(attach().await.code(), Some("Resource.AlreadyAssociated"));
+}
