@@ -43,7 +43,9 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
         let Some((id, before, shared)) = nameable.iter().max_by_key(|(_, seen, _)| uses(seen)) else {
             return Ok(());
         };
-        self.bring_about(std::slice::from_ref(shared)).await?;
+        let mut rest = self.without(id);
+        rest.push(shared.clone());
+        self.bring_about(&rest).await?;
         let after = self.observe().await?;
         let after = after.all().find(|o| o.resource.id().kind == id.kind && o.handle == before.handle);
         law("C14", after.is_some_and(|after| after.resource.fields() == before.resource.fields()), || {
@@ -84,6 +86,20 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
         }
     }
 
+    /// What is desired without one resource and all that refers to it, directly or not.
+    fn without(&self, id: &ResourceId) -> Vec<C::Resource> {
+        let mut gone = BTreeSet::from([id.clone()]);
+        loop {
+            let refers = |r: &&C::Resource| r.requires().iter().any(|to| gone.contains(to));
+            let more: Vec<_> = self.case.desired.iter().filter(refers).map(Resource::id).collect();
+            let before = gone.len();
+            gone.extend(more);
+            if gone.len() == before {
+                return self.case.desired.iter().filter(|r| !gone.contains(&r.id())).cloned().collect();
+            }
+        }
+    }
+
     /// New ids where one resource gets a new one: its own, and those that follow from it.
     fn new_ids(&self, old: ResourceId, new: ResourceId) -> NewIds {
         let mut ids = NewIds::from([(old, new)]);
@@ -104,6 +120,6 @@ impl<C: Cloud + ?Sized> Bench<'_, C> {
 /// Whether a step of the plan changes or deletes what was seen.
 fn concerns<R: Resource>(plan: &Plan<R>, seen: &Observed<R>) -> bool {
     let kind = seen.resource.id().kind;
-    let current = plan.steps().iter().filter(|step| step.id.kind == kind).filter_map(|s| s.action.current());
-    current.into_iter().any(|current| current.handle == seen.handle)
+    let of_kind = plan.steps().iter().filter(|step| step.id.kind == kind);
+    of_kind.filter_map(|step| step.action.current()).any(|current| current.handle == seen.handle)
 }

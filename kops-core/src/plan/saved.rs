@@ -146,8 +146,7 @@ impl<R: Resource> Plan<R> {
                 handles,
             } = plan;
             let (purpose, summary) = (*purpose, *summary);
-            let deed =
-                Deed { purpose, scope, fingerprint, named, spared, summary, steps, blocked, handles };
+            let deed = Deed { purpose, scope, fingerprint, named, spared, summary, steps, blocked, handles };
             serde_json::to_vec(&deed).ok()
         }
         deed(self).is_some_and(|mine| deed(other) == Some(mine))
