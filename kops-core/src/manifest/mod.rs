@@ -18,6 +18,7 @@ mod hook;
 mod instance_group;
 mod metadata;
 mod network;
+mod program_settings;
 pub(crate) mod ranges;
 mod read;
 mod report;
@@ -26,6 +27,7 @@ mod source;
 mod ssh_credential;
 mod validate;
 pub mod versions;
+mod weakening;
 mod write;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -48,6 +50,7 @@ pub use metadata::{CLUSTER_LABEL, GROUP_LABEL, Metadata};
 pub use network::{
     Bastion, BastionLoadBalancer, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology,
 };
+pub use program_settings::unheeded_settings;
 pub use ranges::{RangeError, parse_range};
 pub use read::{ManifestError, Read, read, read_stored};
 pub use report::{Place, Problem, Violation, Warning};
@@ -57,6 +60,7 @@ pub use ssh_credential::{SshCredential, SshCredentialSpec};
 pub use validate::{Taint, TaintEffect, TaintError, unsupported, validate};
 #[cfg(test)]
 pub(crate) use validate::{is_own_file, is_own_unit};
+pub use weakening::weakened;
 pub use write::write;
 
 /// The API version that manifests are written with.

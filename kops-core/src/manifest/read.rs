@@ -287,7 +287,7 @@ fn text_at(node: &Node, position: Position) -> Option<&str> {
 }
 
 /// Names the nearest of some names, if any is near.
-fn did_you_mean(written: &str, names: impl IntoIterator<Item = &'static str>) -> Option<String> {
+pub(super) fn did_you_mean(written: &str, names: impl IntoIterator<Item = &'static str>) -> Option<String> {
     let lower = written.to_lowercase();
     names
         .into_iter()

@@ -5,7 +5,9 @@ use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
 use crate::lease;
 use crate::manifest::versions::KubernetesVersion;
-use crate::manifest::{CompletedCluster, complete, open_to_the_world, unsupported, validate};
+use crate::manifest::{
+    CompletedCluster, complete, open_to_the_world, unheeded_settings, unsupported, validate, weakened,
+};
 use crate::node::Catalog;
 use crate::plan::{Plan, Purpose, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
@@ -44,7 +46,9 @@ impl<P: Provider> Kops<P> {
         let Desired { resources, warnings } = desired;
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
-        let exposed = open_to_the_world(&completed.cluster.spec).into_iter().map(|w| w.to_string());
+        let exposed =
+            [open_to_the_world(&completed.cluster.spec), weakened(&completed), unheeded_settings(&completed)];
+        let exposed = exposed.into_iter().flatten().map(|warning| warning.to_string());
         let (changes, addons, losses, empty) = futures::join!(
             self.node_changes(&plan, &resources),
             self.addon_changes(&plan, &resources),

@@ -7,7 +7,7 @@ use crate::{cases, text};
 
 #[test]
 fn options_make_the_manifests_that_kops_makes() {
-    for (name, folder) in cases("create") {
+    for (name, folder) in cases("fixtures/create") {
         let options = options(&yaml::read(&text(&folder, "options.yaml")).unwrap()[0]);
         let created = create::manifests(&options).unwrap();
         let ours =

@@ -2,16 +2,17 @@
 #![cfg(test)]
 
 mod create;
+mod settings;
 mod stored;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The folder of a kind of fixtures, or nothing after saying so where everybody sees it.
+/// The folder of a kind of expectations, or nothing after saying so where everybody sees it.
 fn folder(kind: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("KOPS_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let folder = shared.join("fixtures").join(kind);
+    let folder = shared.join(kind);
     if folder.is_dir() {
         return Some(folder);
     }

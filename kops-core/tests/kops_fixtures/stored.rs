@@ -18,7 +18,7 @@ fn completed(name: &str, text: &str) -> CompletedCluster {
 
 #[test]
 fn stored_manifests_are_read_and_written_without_loss() {
-    for (name, folder) in cases("update") {
+    for (name, folder) in cases("fixtures/update") {
         let first = manifest::read(&name, &text(&folder, "manifest.yaml")).unwrap();
         let written = manifest::write(&first.manifests).unwrap();
         assert_eq!(manifest::read(&name, &written).unwrap().manifests, first.manifests, "{name}");
@@ -27,7 +27,7 @@ fn stored_manifests_are_read_and_written_without_loss() {
 
 #[test]
 fn stored_manifests_are_valid() {
-    for (name, folder) in cases("update") {
+    for (name, folder) in cases("fixtures/update") {
         let completed = completed(&name, &text(&folder, "manifest.yaml"));
         assert_eq!(manifest::validate(&completed), [], "{name}");
     }
@@ -36,7 +36,7 @@ fn stored_manifests_are_valid() {
 #[test]
 fn what_cannot_be_made_yet_is_named() {
     let mut lines = Vec::new();
-    for (name, folder) in cases("update") {
+    for (name, folder) in cases("fixtures/update") {
         let completed = completed(&name, &text(&folder, "manifest.yaml"));
         let paths: Vec<_> =
             manifest::unsupported(&completed).into_iter().map(|violation| violation.path).collect();

@@ -6,7 +6,7 @@
 
 use kops_core::addon::parts::{Account, metadata, rule};
 use kops_core::addon::{Addon, REGISTRY, SYSTEM};
-use kops_core::flags::Flags;
+use kops_core::flags::{Flags, Program};
 use serde_json::{Value, json};
 
 use super::release::AddonRelease;
@@ -53,8 +53,9 @@ fn flags(context: &Context<'_>, release: &AddonRelease) -> Result<Flags, ModelEr
             ("v", "2".to_owned()),
         ],
     );
+    let version = context.completed.kubernetes_version().map_err(kops_core::addon::AddonError::from)?;
     flags
-        .overlay(context.spec.cloud_controller_manager.as_ref())
+        .overlay(Program::CloudControllerManager, context.spec.cloud_controller_manager.as_ref(), version)
         .map_err(kops_core::addon::AddonError::from)?;
     Ok(flags)
 }

@@ -5,6 +5,7 @@ mod etcd;
 mod group;
 mod machine;
 mod network;
+mod settings;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub fn validate(completed: &CompletedCluster) -> Vec<Violation> {
     cluster::check(&mut found, completed);
     network::check(&mut found, completed);
     etcd::check(&mut found, completed);
+    settings::check(&mut found, completed);
     let mut names = BTreeSet::new();
     for group in &completed.groups {
         let mut found = found.below(format!("instanceGroup[{}]", group.name()));

@@ -467,3 +467,19 @@ hooks: [{name: fine, manifest: ExecStart=/bin/true}, {name: update-engine.servic
     instanceGroup[nodes].spec.additionalUserData[1].type: `text/plain` is not a type that cloud-init takes (the types are text/cloud-boothook, text/cloud-config, text/cloud-config-archive, text/part-handler, text/upstart-job, text/x-include-once-url, text/x-include-url, text/x-shellscript)
     "#);
 }
+
+#[test]
+fn settings_that_programs_do_not_have_are_named_with_the_nearest() {
+    let settings = |names: &[&str]| {
+        let entries = names.iter().map(|name| ((*name).to_owned(), serde_json::json!("1")));
+        Some(Settings(entries.collect()))
+    };
+    insta::assert_snapshot!(found(|c| {
+        c.cluster.spec.kube_api_server = settings(&["auditLogMaxAge", "auditLogMaxBackup"]);
+        c.cluster.spec.kube_scheduler = settings(&["kubeApiQPS", "profiling"]);
+    }), @r"
+    cluster.spec.kubeAPIServer.auditLogMaxBackup: kube-apiserver has no such setting (did you mean `auditLogMaxBackups`?)
+    cluster.spec.kubeScheduler.kubeApiQPS: kube-scheduler has no such setting (did you mean `kubeAPIQPS`?)
+    cluster.spec.kubeScheduler.profiling: kube-scheduler has no such setting
+    ");
+}

@@ -1,11 +1,13 @@
 use super::certificates::{self, PKI, crt, key};
 use super::unit::Service;
 use super::{ADMIN_KUBECONFIG, API_PORT, Context, File, NodePlan, RenderError, Start, etcd, program};
-use crate::flags::Flags;
+use crate::flags::{Flags, Program};
 use crate::pki;
 
 /// The admission plug-ins that are not on by default.
 const ADMISSION: &str = "NodeRestriction";
+/// Where those programs listen that nobody asks from elsewhere.
+const LOOPBACK: &str = "127.0.0.1";
 
 pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), RenderError> {
     for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] {
@@ -73,6 +75,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
             ("kubelet-client-certificate", crt("kubelet-api")),
             ("kubelet-client-key", key("kubelet-api")),
             ("kubelet-preferred-address-types", "InternalIP,Hostname,ExternalIP".to_owned()),
+            ("profiling", "false".to_owned()),
             ("proxy-client-cert-file", crt("apiserver-aggregator")),
             ("proxy-client-key-file", key("apiserver-aggregator")),
             ("requestheader-allowed-names", "aggregator".to_owned()),
@@ -93,7 +96,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
     if config.etcd.iter().any(|membership| membership.cluster == "events") {
         flags.set("etcd-servers-overrides", format!("/events#{}", etcd::endpoint("events")));
     }
-    flags.overlay(config.control_plane.get("kubeAPIServer"))?;
+    flags.overlay(Program::ApiServer, config.control_plane.get("kubeAPIServer"), context.version)?;
     let pairs = ["kube-apiserver", "kube-apiserver-etcd", "kubelet-api", "apiserver-aggregator"];
     let mut inputs: Vec<String> = pairs.iter().flat_map(|name| [crt(name), key(name)]).collect();
     let authorities = [certificates::CA, pki::AGGREGATOR_CA, pki::ETCD_CLIENTS_CA];
@@ -119,6 +122,7 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
             ("allocate-node-cidrs", networks.pods.is_some().to_string()),
             ("authentication-kubeconfig", kubeconfig.clone()),
             ("authorization-kubeconfig", kubeconfig.clone()),
+            ("bind-address", LOOPBACK.to_owned()),
             ("cluster-name", context.config.cluster.clone()),
             ("cluster-signing-cert-file", crt("kubernetes-ca-signing")),
             ("cluster-signing-key-file", key("kubernetes-ca-signing")),
@@ -126,6 +130,7 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
             ("controllers", "*,bootstrapsigner,tokencleaner".to_owned()),
             ("kubeconfig", kubeconfig.clone()),
             ("leader-elect", "true".to_owned()),
+            ("profiling", "false".to_owned()),
             ("root-ca-file", crt(certificates::CA)),
             ("service-account-private-key-file", key("service-account")),
             ("service-cluster-ip-range", services.to_string()),
@@ -136,7 +141,11 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
     if let Some(pods) = networks.pods {
         flags.set("cluster-cidr", pods.to_string());
     }
-    flags.overlay(context.config.control_plane.get("kubeControllerManager"))?;
+    flags.overlay(
+        Program::ControllerManager,
+        context.config.control_plane.get("kubeControllerManager"),
+        context.version,
+    )?;
     let pair = |name: &str| [crt(name), key(name)];
     let mut inputs = vec![kubeconfig, crt(certificates::CA), key("service-account")];
     inputs.extend(pair("kube-controller-manager").into_iter().chain(pair("kubernetes-ca-signing")));
@@ -157,12 +166,14 @@ fn scheduler(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
         [
             ("authentication-kubeconfig", kubeconfig.clone()),
             ("authorization-kubeconfig", kubeconfig.clone()),
+            ("bind-address", LOOPBACK.to_owned()),
             ("kubeconfig", kubeconfig.clone()),
             ("leader-elect", "true".to_owned()),
+            ("profiling", "false".to_owned()),
             ("v", "2".to_owned()),
         ],
     );
-    flags.overlay(context.config.control_plane.get("kubeScheduler"))?;
+    flags.overlay(Program::Scheduler, context.config.control_plane.get("kubeScheduler"), context.version)?;
     Ok(Service {
         name: "kube-scheduler",
         description: "Kubernetes scheduler",

@@ -232,6 +232,7 @@ pub enum RenderError {
 struct Context<'a> {
     config: &'a NodeConfig,
     machine: &'a Machine,
+    version: KubernetesVersion,
     release: &'static NodeRelease,
 }
 
@@ -241,7 +242,7 @@ struct Context<'a> {
 /// The configuration asks for what cannot be carried out.
 pub fn render(config: &NodeConfig, machine: &Machine) -> Result<NodePlan, RenderError> {
     let version: KubernetesVersion = config.kubernetes_version.parse()?;
-    let context = Context { config, machine, release: NodeRelease::of(version) };
+    let context = Context { config, machine, version, release: NodeRelease::of(version) };
     let mut plan = NodePlan {
         modules: Vec::new(),
         programs: Vec::new(),
