@@ -2,18 +2,22 @@
 
 #[cfg(feature = "sdk")]
 pub mod api;
+pub mod check;
 #[cfg(feature = "sdk")]
 mod error;
 pub mod facts;
+mod machine_type;
 pub mod model;
 pub mod names;
 #[cfg(feature = "sdk")]
 pub mod operator;
 mod partition;
 pub mod provider;
+mod region;
 pub mod resource;
 #[cfg(feature = "sdk")]
 pub mod s3;
+mod simulated;
 mod store_key;
 pub mod tags;
 

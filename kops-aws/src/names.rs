@@ -52,6 +52,9 @@ pub fn security_group(role: Role, cluster: &str) -> String {
     format!("{prefix}.{cluster}")
 }
 
+/// What the name of the security group of the API's load balancer starts with.
+pub(crate) const API_SECURITY_GROUP: &str = "api-elb.";
+
 /// The name of the key pair made of `key`.
 pub fn key_pair(cluster: &str, key: &PublicKey) -> String {
     format!("kubernetes.{cluster}-{}", key.fingerprint())

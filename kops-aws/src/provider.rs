@@ -4,22 +4,25 @@ use async_trait::async_trait;
 use kops_core::cloud::{Cloud, CloudError, Scope};
 use kops_core::cluster_api::ClusterApi;
 use kops_core::fleet::Fleet;
-use kops_core::manifest::{CompletedCluster, Recommendations, SshCredential};
+use kops_core::manifest::{CompletedCluster, Recommendations, SshCredential, Violation};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::resource::Handle;
 use kops_core::sim::SimCloud;
 use kops_core::ssh::{InvalidPublicKey, PublicKey};
 
+use crate::check;
 use crate::facts::{Facts, SharedSubnet, StateLocation};
+use crate::machine_type::architecture;
 use crate::model::{model, named, warnings};
 use crate::resource::AwsResource;
+use crate::simulated::in_world;
 
 #[cfg(feature = "sdk")]
 pub use aws::AwsProvider;
 
 /// The machine types and images that clusters on AWS get unless their manifests say otherwise.
 pub fn recommendations() -> Recommendations {
-    Recommendations::default()
+    Recommendations { architecture, ..Recommendations::default() }
 }
 
 /// The simulated AWS: facts are invented to fit the manifests.
@@ -78,6 +81,7 @@ impl Provider for SimProvider {
         let state = simulated_location(input.state_store, region);
         let facts = Facts::simulated(input.cluster, state, public_key(input.ssh_keys)?);
         let facts = self.with_existing(facts, input.cluster);
+        let facts = in_world(facts, self.cloud.everything().iter(), input.cluster.name());
         resources(input, &facts.with_addons(input.addons))
     }
 
@@ -126,8 +130,17 @@ fn unseen_of_kops(cluster: &str) -> Vec<String> {
 }
 
 fn resources(input: ModelInput<'_>, facts: &Facts) -> Result<Desired<AwsResource>, ProviderError> {
-    let resources = model(input.cluster, facts).map_err(|error| ProviderError::Model(error.into()))?;
-    Ok(Desired { resources, warnings: warnings(input.cluster, facts) })
+    let cluster = input.cluster;
+    refuse(check::check(cluster, facts))?;
+    let resources = model(cluster, facts).map_err(|error| ProviderError::Model(error.into()))?;
+    refuse(check::check_limits(cluster, &resources))?;
+    let mut warnings = warnings(cluster, facts);
+    warnings.extend(check::warnings(cluster, facts, &resources));
+    Ok(Desired { resources, warnings })
+}
+
+fn refuse(violations: Vec<Violation>) -> Result<(), ProviderError> {
+    if violations.is_empty() { Ok(()) } else { Err(ProviderError::Invalid(violations)) }
 }
 
 /// Machines take one key pair: of the first key.

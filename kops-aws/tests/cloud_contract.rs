@@ -73,7 +73,7 @@ fn desired(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
     };
     let mut facts = Facts::simulated(&completed, state, Some(PublicKey::parse(KEY).unwrap()));
     let offered = Image::stock().swap_remove(0);
-    for image in facts.images.values_mut() {
+    for image in facts.images.values_mut().flatten() {
         image.id.clone_from(&offered.id);
         image.root_device.clone_from(&offered.root_device);
     }

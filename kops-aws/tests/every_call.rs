@@ -45,7 +45,7 @@ fn desired(nodes: &str) -> Vec<AwsResource> {
     };
     let mut facts = Facts::simulated(&completed, state, None);
     let offered = &kops_testbed::Image::stock()[0];
-    for image in facts.images.values_mut() {
+    for image in facts.images.values_mut().flatten() {
         image.id.clone_from(&offered.id);
         image.root_device.clone_from(&offered.root_device);
     }

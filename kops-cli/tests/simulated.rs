@@ -369,3 +369,32 @@ fn machines_have_a_zone_and_an_address() {
     let addresses: std::collections::BTreeSet<&str> = places.iter().map(|place| place.2.as_str()).collect();
     assert_eq!(addresses.len(), 5, "{said}");
 }
+
+#[test]
+fn what_the_cloud_does_not_have_is_refused_before_anything_is_made() {
+    let refused = |more: &[&str]| {
+        let fixed = ["create", "cluster", "--name", NAME, "--admin-access=203.0.113.0/24"];
+        let said = Bench::new().kops(&[&fixed[..], more].concat());
+        assert_eq!(said.status, Some(1), "{said}");
+        said
+    };
+    insta::assert_snapshot!(screens([
+        refused(&["--zones", "us-east-1"]),
+        refused(&["--zones", "foo"]),
+        refused(&["--zones", "us-east-1a", "--master-zones", "eu-west-1a"]),
+        refused(&["--zones", "us-est-1a"]),
+    ]));
+    let typed = refused(&["--zones", "us-east-1a", "--node-size", "t2.micre"]);
+    assert!(typed.stderr.contains("did you mean t2.micro?"), "{typed}");
+}
+
+#[test]
+fn a_cluster_whose_manifest_names_no_zone_can_be_deleted() {
+    let bench = applied();
+    let config = bench.path(&format!(".kops-sim/state/{NAME}/config"));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("zone: ap-northeast-1a", "zone: foo")).unwrap();
+    let refused = bench.kops(&["update", "cluster", NAME]);
+    assert!(refused.stderr.contains("`foo` is not the name of a zone"), "{refused}");
+    bench.kops(&["delete", "cluster", NAME, "--yes"]).ok();
+}

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod kubeconfig;
 pub mod lease;
 pub mod manifest;
+pub mod nearest;
 pub mod node;
 pub mod operation;
 pub mod pki;

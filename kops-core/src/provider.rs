@@ -10,7 +10,7 @@ use crate::cloud::{Cloud, CloudError, Scope};
 use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
 use crate::fleet::{Fleet, Scaling};
-use crate::manifest::{CompletedCluster, Recommendations, SshCredential};
+use crate::manifest::{CompletedCluster, Recommendations, SshCredential, Violation};
 use crate::node::Catalog;
 use crate::state_object::StateBacked;
 
@@ -91,6 +91,9 @@ pub enum ProviderError {
     /// The cloud could not be asked, or does not have what the manifests name.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// The manifests ask for what the cloud does not have or does not take.
+    #[error("the manifests are not valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Violation>),
     /// The manifests ask for something that cannot be made.
     #[error("the manifests cannot be turned into resources")]
     Model(#[source] Cause),
@@ -101,7 +104,7 @@ impl ProviderError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Cloud(error) => error.class,
-            Self::Model(_) => ErrorClass::Invalid,
+            Self::Invalid(_) | Self::Model(_) => ErrorClass::Invalid,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::manifest::versions::{KubernetesVersion, RECOMMENDED, RELEASES, Release, VersionError, supported};
 use crate::manifest::{Cluster, InstanceGroup};
+use crate::node::Architecture;
 
 /// What an upgrade changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,11 +98,15 @@ pub fn upgrade(
     upgrade.note("Cluster", "KubernetesVersion", from.to_string(), to.to_string());
     for group in groups {
         // An image that the user chose stays.
-        if group.spec.image.as_deref() == Some(from.image()) && from.image() != to.image() {
+        let recommended = Architecture::ALL
+            .into_iter()
+            .find(|architecture| group.spec.image.as_deref() == Some(&*from.image(*architecture)));
+        let Some(architecture) = recommended else { continue };
+        let (old, new) = (from.image(architecture), to.image(architecture));
+        if old != new {
             let mut changed = group.clone();
-            changed.spec.image = Some(to.image().to_owned());
-            let item = format!("InstanceGroup/{}", group.name());
-            upgrade.note(&item, "Image", from.image().to_owned(), to.image().to_owned());
+            changed.spec.image = Some(new.clone());
+            upgrade.note(&format!("InstanceGroup/{}", group.name()), "Image", old, new);
             upgrade.groups.push(changed);
         }
     }
@@ -149,17 +154,18 @@ mod tests {
         let mut cluster = Cluster::default();
         cluster.spec.kubernetes_version = Some("1.31.0".to_owned());
         let old: KubernetesVersion = "1.31.0".parse().unwrap();
+        let new: KubernetesVersion = "1.32.13".parse().unwrap();
         let group = |name: &str, image: &str| {
             let mut group = InstanceGroup::default();
             group.metadata.name = name.to_owned();
             group.spec.image = Some(image.to_owned());
             group
         };
-        let groups = [group("nodes", old.image()), group("own", "ami-0123")];
+        let groups = [group("nodes", &old.image(Architecture::Arm64)), group("own", "ami-0123")];
         let upgraded = upgrade(&cluster, &groups, None).unwrap();
         let changed: Vec<&str> = upgraded.changes.iter().map(|change| change.item.as_str()).collect();
         assert_eq!(changed, ["Cluster", "InstanceGroup/nodes"]);
         assert_eq!(upgraded.groups.len(), 1);
-        assert_ne!(upgraded.groups[0].spec.image.as_deref(), Some(old.image()));
+        assert_eq!(upgraded.groups[0].spec.image.as_deref(), Some(&*new.image(Architecture::Arm64)));
     }
 }

@@ -92,13 +92,14 @@ async fn receive(mut body: Incoming, uplink: Option<u32>) -> Option<Bytes> {
 
 impl Proxy {
     pub(crate) fn new(moto: &Moto, options: Options) -> Self {
+        let deprecated = options.images.into_iter().filter(|image| image.deprecated).map(|image| image.id);
         Self {
             stderr: moto.stderr.clone(),
             journal: Journal::new(options.on_call),
             faults: Faults::new(),
             upstream: Upstream::new(moto.port),
             permissions: Permissions::default(),
-            strict: Strict::new(options.page_size),
+            strict: Strict::new(options.page_size, deprecated.collect()),
             latency: options.latency,
             uplink: options.uplink,
             buckets: options.throttle.map(Buckets::new),

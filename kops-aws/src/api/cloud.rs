@@ -42,6 +42,7 @@ pub(super) struct Api {
     pub(super) elb: aws_sdk_elasticloadbalancing::Client,
     pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) iam: aws_sdk_iam::Client,
+    pub(super) known_types: lookup::KnownTypes,
     pub(super) locks: Locks,
     region: String,
     calls: Calls,
@@ -80,6 +81,7 @@ impl AwsCloud {
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(config).interceptor(calls.clone()).build(),
             ),
+            known_types: lookup::KnownTypes::default(),
             locks: Locks::default(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             calls,
@@ -114,8 +116,9 @@ impl AwsCloud {
         &self.api.region
     }
 
-    /// What the model has to know of AWS: the images, and the networks of others, that the manifests name. One call
-    /// for each image, and up to four more.
+    /// What the model has to know of AWS: zones, machine types, images, and the networks of others, that the manifests
+    /// name. One call for each image, two for machine types that are new to this connection, three for a network, one each
+    /// for a key pair and for security groups, and one more each for zones and types that seem not to be there.
     ///
     /// # Errors
     /// When something that the manifests name does not exist, naming the field; when AWS cannot be asked.

@@ -89,11 +89,11 @@ pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<
 
 /// Returns what those of the instances do that are not gone. By filter: an id that is gone would be an error.
 pub(super) async fn going(api: &Api, ids: &[&Handle]) -> Result<BTreeMap<Handle, String>, CloudError> {
-    let reads = ids.chunks(tag::FILTER_VALUES).map(|ids| {
-        let of_these = tag::filter_any("instance-id", ids.iter().map(|id| id.as_str()));
-        let pages = api.ec2.describe_instances().filters(of_these).into_paginator().items().send();
-        api.ec2(Purpose::OBSERVE, "ec2:DescribeInstances", pages.collect::<Result<Vec<_>, _>>())
-    });
+    let reads =
+        tag::filters_any("instance-id", ids.iter().map(|id| id.as_str())).into_iter().map(|of_these| {
+            let pages = api.ec2.describe_instances().filters(of_these).into_paginator().items().send();
+            api.ec2(Purpose::OBSERVE, "ec2:DescribeInstances", pages.collect::<Result<Vec<_>, _>>())
+        });
     let reservations = futures::future::try_join_all(reads).await?.into_iter().flatten();
     let instances = reservations.flat_map(|reservation| reservation.instances.unwrap_or_default());
     let doing = |instance: Ec2Instance| {

@@ -249,7 +249,8 @@ fn with_disks(
         .volume_size(number(desired.root_volume_size))
         .set_iops(desired.root_volume_iops.map(number))
         .set_throughput(desired.root_volume_throughput.map(number))
-        .encrypted(desired.root_volume_encryption)
+        // What is not asked for is not said: the image and the account decide.
+        .set_encrypted(desired.root_volume_encryption.then_some(true))
         .set_kms_key_id(desired.root_volume_kms_key.clone())
         .delete_on_termination(desired.root_volume_delete_on_termination)
         .build();

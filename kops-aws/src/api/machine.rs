@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use aws_config::imds::{self, client::error::ImdsError};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Tag, Volume, VolumeAttachmentState};
+use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use kops_core::clock::{SignedDuration, Timestamp};
 use kops_core::cloud::CloudError;
@@ -219,12 +220,14 @@ impl MachineCloud for AwsMachine {
             return Ok(BTreeMap::new());
         }
         // Unlike an argument, a filter may name what is no longer known.
-        let named = ids.keys().map(|id| (*id).to_owned()).collect();
-        let named = Filter::builder().name("instance-id").set_values(Some(named)).build();
-        let pages = self.ec2().await?.describe_instances().filters(named).into_paginator().items().send();
-        let pages = pages.collect::<Result<Vec<_>, _>>();
-        let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
-        let found = found.iter().flat_map(|reservation| reservation.instances());
+        let ec2 = self.ec2().await?;
+        let reads = tag::filters_any("instance-id", ids.keys().copied()).into_iter().map(|named| {
+            let pages = ec2.describe_instances().filters(named).into_paginator().items().send();
+            let pages = pages.collect::<Result<Vec<_>, _>>();
+            self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages)
+        });
+        let found = try_join_all(reads).await?;
+        let found = found.iter().flatten().flat_map(|reservation| reservation.instances());
         let states: BTreeMap<&str, Option<&InstanceStateName>> = found
             .filter_map(|instance| {
                 Some((instance.instance_id()?, instance.state().and_then(|state| state.name())))

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance, Route, RouteTable};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance, Route, RouteState, RouteTable};
 use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use kops_core::cloud::CloudError;
 use kops_core::error::ErrorClass;
 
 use super::call::{Purpose, Turns, absent_is_fine};
+use super::tag::filters_any;
 
 const ROUTE: Purpose<'static> = Purpose { operation: "route pods of", resource: None };
 
@@ -43,16 +44,14 @@ impl Routing<'_> {
 
     /// A machine drops what is not for its own address unless EC2 is told not to check.
     async fn let_through(&self, ways: &BTreeMap<Ipv4Net, String>) -> Result<(), CloudError> {
-        if ways.is_empty() {
-            return Ok(());
-        }
-        let ids =
-            Filter::builder().name("instance-id").set_values(Some(ways.values().cloned().collect())).build();
-        let pages = self.ec2.describe_instances().filters(ids).into_paginator().items().send();
-        let pages = pages.collect::<Result<Vec<_>, _>>();
-        let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages).await?;
+        let reads = filters_any("instance-id", ways.values().map(String::as_str)).into_iter().map(|ids| {
+            let pages = self.ec2.describe_instances().filters(ids).into_paginator().items().send();
+            let pages = pages.collect::<Result<Vec<_>, _>>();
+            self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", pages)
+        });
+        let found = try_join_all(reads).await?.into_iter().flatten();
         let instances: Vec<Instance> =
-            found.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).collect();
+            found.flat_map(|reservation| reservation.instances.unwrap_or_default()).collect();
         let checked = instances.iter().filter(|instance| instance.source_dest_check() != Some(false));
         let calls = checked.filter_map(Instance::instance_id).map(|id| {
             let off = AttributeBooleanValue::builder().value(false).build();
@@ -102,9 +101,28 @@ impl Routing<'_> {
     }
 }
 
-/// A route to a machine within the range of pods. Routes to other things are other people's.
+/// A route to a machine within the range of pods, or to one that is gone: then EC2 says no more than that it leads
+/// nowhere. Routes to other things are other people's.
 fn way(route: &Route, pods: Ipv4Net) -> Option<(Ipv4Net, &Route)> {
     let range: Ipv4Net = route.destination_cidr_block()?.parse().ok()?;
-    let leads_to_machine = route.instance_id().is_some() || route.network_interface_id().is_some();
-    (pods.contains(&range) && leads_to_machine).then_some((range, route))
+    let led_to_machine = route.instance_id().is_some()
+        || route.network_interface_id().is_some()
+        || route.state() == Some(&RouteState::Blackhole) && route.gateway_id().is_none();
+    (pods.contains(&range) && led_to_machine).then_some((range, route))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_to_machines_that_are_gone_count() {
+        let pods: Ipv4Net = "100.96.0.0/11".parse().unwrap();
+        let to = |range: &str| Route::builder().destination_cidr_block(range);
+        let is_way = |route: Route| way(&route, pods).is_some();
+        assert!(is_way(to("100.96.1.0/24").instance_id("i-1").state(RouteState::Active).build()));
+        assert!(is_way(to("100.96.1.0/24").state(RouteState::Blackhole).build()));
+        assert!(!is_way(to("100.96.1.0/24").gateway_id("vgw-1").state(RouteState::Blackhole).build()));
+        assert!(!is_way(to("10.0.0.0/8").state(RouteState::Blackhole).build()));
+    }
 }

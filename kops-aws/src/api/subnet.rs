@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, HostnameType, ResourceType, Subnet as Ec2Subnet};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
-use kops_core::error::ErrorClass;
+use kops_core::error::{ErrorClass, Retry};
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Resource, ResourceId};
 
@@ -77,7 +77,7 @@ pub(super) async fn ensure(
             }
             // The range is taken: by this very subnet, if an answer was lost.
             Err(error) if error.class == ErrorClass::Conflict => {
-                let found = find(api, scope, &id, &vpc).await?.ok_or(error)?;
+                let found = find(api, scope, &id, &vpc).await?.ok_or_else(|| taken(error))?;
                 request.bindings.check_adoption(&id, &found.handle)?;
                 Some(found)
             }
@@ -108,6 +108,12 @@ async fn find(
     learn(&read, scope, &mut names);
     let same = |o: &Observed<AwsResource>| o.resource.id() == *id && o.uses.first() == Some(vpc);
     Ok(resources(&read, scope, &names).into_iter().find(same))
+}
+
+/// A range that somebody else has stays taken, however long one waits.
+fn taken(error: CloudError) -> CloudError {
+    CloudError { retry: Retry::Never, ..error }
+        .with_hint("another subnet of the network has these addresses: choose a range that is free")
 }
 
 async fn create(api: &Api, desired: &Subnet, vpc: &Handle, id: &ResourceId) -> Result<Handle, CloudError> {

@@ -41,12 +41,13 @@ pub(super) fn merge<T>(
 }
 
 /// How many values a filter may have (EC2 API reference, `FilterLimitExceeded`).
-pub(super) const FILTER_VALUES: usize = 200;
+const FILTER_VALUES: usize = 200;
 
-/// Finds what has one of these values in a field, at most [`FILTER_VALUES`].
-pub(super) fn filter_any<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
-    let values = values.into_iter().map(ToOwned::to_owned).collect();
-    Filter::builder().name(name).set_values(Some(values)).build()
+/// Finds what has one of many values in a field, in as many reads as it takes.
+pub(super) fn filters_any<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Vec<Filter> {
+    let values: Vec<String> = values.into_iter().map(ToOwned::to_owned).collect();
+    let filter = |values: &[String]| Filter::builder().name(name).set_values(Some(values.to_vec())).build();
+    values.chunks(FILTER_VALUES).map(filter).collect()
 }
 
 /// Finds what has a value in a field.

@@ -83,7 +83,7 @@ pub(super) async fn ensure(
             .set_size(number(Some(desired.size_gb)))
             .set_iops(number(desired.volume_iops))
             .set_throughput(number(desired.volume_throughput))
-            .encrypted(desired.encrypted)
+            .set_encrypted(desired.encrypted.then_some(true))
             .set_kms_key_id(desired.kms_key_id.clone())
             .client_token(scope.client_token(request.desired, None))
             .tag_specifications(tag::specification(ResourceType::Volume, &desired.tags))

@@ -168,7 +168,7 @@ fn network(context: &Context<'_>, balancer: &LoadBalancer) -> Vec<AwsResource> {
 impl Context<'_> {
     /// The security group of the API's load balancer.
     pub(super) fn api_security_group(&self) -> String {
-        format!("api-elb.{}", self.cluster)
+        format!("{}{}", names::API_SECURITY_GROUP, self.cluster)
     }
 
     /// The internet gateway, if the cluster makes or names it.

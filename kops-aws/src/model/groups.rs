@@ -63,8 +63,7 @@ pub(super) fn image<'a>(context: &Context<'a>, group: &InstanceGroup) -> Result<
     let name = required(group.spec.image.as_deref(), group, "spec.image")?;
     context
         .facts
-        .images
-        .get(name)
+        .image(group)
         .ok_or_else(|| ModelError::UnknownImage { group: group.name().to_owned(), image: name.to_owned() })
 }
 
@@ -129,7 +128,7 @@ fn template(
 
 /// Devices for instance-store disks, from `/dev/sdc` on as kops maps them.
 fn ephemeral(context: &Context<'_>, machine_type: &str) -> BTreeMap<String, String> {
-    let disks = context.facts.ephemeral_disks.get(machine_type).copied().unwrap_or(0);
+    let disks = context.facts.machine_types.get(machine_type).map_or(0, |found| found.ephemeral_disks);
     let devices = ('c'..='z').zip(0..disks);
     devices.map(|(letter, disk)| (format!("/dev/sd{letter}"), format!("ephemeral{disk}"))).collect()
 }

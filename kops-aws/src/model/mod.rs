@@ -62,8 +62,7 @@ pub fn warnings(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
         )];
     }
     let missing = completed.groups.iter().filter(|group| {
-        let image = group.spec.image.as_ref().and_then(|image| facts.images.get(image));
-        image.is_some_and(|image| !facts.node_programs.contains_key(&image.architecture))
+        facts.image(group).is_some_and(|image| !facts.node_programs.contains_key(&image.architecture))
     });
     let names: Vec<&str> = missing.map(|group| group.name()).collect();
     if names.is_empty() {

@@ -213,6 +213,7 @@ fn facts_that_contradict_the_manifests_are_named() {
         cidrs: Vec::new(),
         internet_gateway: None,
         dhcp_options: None,
+        foreign_subnets: BTreeMap::new(),
     });
     let error = |completed: &_, facts: &_| model(completed, facts).unwrap_err().to_string();
     insta::assert_snapshot!(error(&completed, &world), @"vpc-1 has no internet gateway, which public subnets need: attach one, or give existing subnets by their ids");

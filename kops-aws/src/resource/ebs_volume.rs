@@ -29,7 +29,8 @@ pub struct EbsVolume {
     /// The key that encrypts it, by its ARN; that of the account, where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// Whether it is encrypted.
+    /// Whether it is encrypted. What is not asked for is not compared: the account may encrypt by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub encrypted: bool,
     /// Tags, among them `k8s.io/etcd/<cluster of etcd>`.
     pub tags: Tags,
@@ -64,6 +65,7 @@ impl Part for EbsVolume {
             ("SizeGB", FieldRule::IN_PLACE),
             ("VolumeIops", FieldRule::IN_PLACE),
             ("VolumeThroughput", FieldRule::IN_PLACE),
+            ("Encrypted", FieldRule { compare: Compare::Given, ..FieldRule::REFUSE }),
             ("KmsKeyId", FieldRule { compare: Compare::Given, ..FieldRule::REFUSE }),
             ("Tags", FieldRule::TAGS),
         ])

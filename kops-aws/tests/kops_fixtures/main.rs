@@ -8,12 +8,12 @@ mod differences;
 mod flatten;
 mod translate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use differences::{Count, DIFFERENCES, Difference};
-use kops_aws::facts::{Facts, Image, SharedSubnet, SharedVpc, StateLocation};
+use kops_aws::facts::{Facts, Image, MachineType, SharedSubnet, SharedVpc, StateLocation};
 use kops_aws::model::model;
 use kops_core::manifest::{self, CompletedCluster, Manifest, Recommendations};
 use kops_core::node::NodeProgram;
@@ -58,8 +58,15 @@ fn facts(completed: &CompletedCluster) -> Facts {
     let image = |name| {
         let (id, root_device, architecture) = ("ami-12345678", "/dev/xvda", "x86_64");
         let [id, root_device, architecture] = [id, root_device, architecture].map(str::to_owned);
-        (name, Image { id, root_device, architecture })
+        (name, vec![Image { id, root_device, architecture, size: 8 }])
     };
+    let zones: BTreeSet<String> =
+        completed.cluster.spec.subnets.iter().map(|subnet| subnet.zone().to_owned()).collect();
+    let machine_type =
+        MachineType { architectures: vec!["x86_64".to_owned()], ephemeral_disks: 0, zones: zones.clone() };
+    let early = MachineType { ephemeral_disks: 1, ..machine_type.clone() };
+    let types = completed.groups.iter().filter_map(|group| group.spec.machine_type.clone());
+    let types = types.map(|name| (name, machine_type.clone())).chain([("m3.medium".to_owned(), early)]);
     let subnets = completed.cluster.spec.subnets.iter().filter_map(|subnet| {
         let (id, vpc, cidr) = (subnet.id.clone()?, completed.cluster.spec.network_id.clone()?, subnet.cidr?);
         Some((subnet.name.clone(), SharedSubnet { id, vpc, zone: subnet.zone().to_owned(), cidr }))
@@ -69,14 +76,19 @@ fn facts(completed: &CompletedCluster) -> Facts {
         region: "us-test-1".to_owned(),
         partition: "aws-test".to_owned(),
         images: images.map(image).collect(),
-        ephemeral_disks: BTreeMap::from([("m3.medium".to_owned(), 1)]),
+        regions: BTreeSet::new(),
+        machine_types: types.collect(),
+        zones,
+        other_machine_types: BTreeSet::new(),
         vpc: completed.cluster.spec.network_id.clone().map(|id| SharedVpc {
             id,
             cidrs: completed.cluster.spec.network_cidr.into_iter().collect(),
             internet_gateway: Some("igw-1".to_owned()),
             dhcp_options: None,
+            foreign_subnets: BTreeMap::new(),
         }),
         subnets: subnets.collect(),
+        missing: Vec::new(),
         state: StateLocation::S3 {
             bucket: "placeholder-bucket".to_owned(),
             region: "us-test-1".to_owned(),

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::{CreateError, Draft, Options, Shape};
-use crate::manifest::{GROUP_LABEL, InstanceGroup, InstanceGroupSpec, Metadata, Placement, Role, versions};
+use crate::manifest::{
+    GROUP_LABEL, InstanceGroup, InstanceGroupSpec, Metadata, Placement, Role, versions, zone_fault,
+};
 
 /// A control-plane machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub(super) fn control_plane(options: &Options, shape: Shape) -> Result<Vec<Contr
             let message =
                 format!("the zone `{zone}` is there twice, the second time as number {}", index + 1);
             return Err(CreateError::option(option, message));
+        }
+        if let Some((message, hint)) = zones.iter().find_map(|zone| zone_fault(zone)) {
+            return Err(CreateError::option(option, format!("{message} ({hint})")));
         }
     }
     let given = options.control_plane_zones.len();
@@ -156,11 +161,12 @@ fn group(draft: &Draft<'_>, name: String, spec: InstanceGroupSpec) -> InstanceGr
         Role::Bastion => &recommended.bastion_machine_type,
     };
     let version = draft.options.kubernetes_version.as_deref().and_then(|version| version.parse().ok());
-    let image = draft.options.image.clone().or_else(|| recommended.image.clone());
+    let machine_type = spec.machine_type.unwrap_or_else(|| machine_type.clone());
+    let of_version = || recommended.image_for(&machine_type, version.unwrap_or(versions::RECOMMENDED));
     InstanceGroup {
         spec: InstanceGroupSpec {
-            image: Some(image.unwrap_or_else(|| version.unwrap_or(versions::RECOMMENDED).image().to_owned())),
-            machine_type: Some(spec.machine_type.unwrap_or_else(|| machine_type.clone())),
+            image: Some(draft.options.image.clone().unwrap_or_else(of_version)),
+            machine_type: Some(machine_type),
             node_labels: BTreeMap::from([(GROUP_LABEL.to_owned(), name.clone())]),
             ..spec
         },

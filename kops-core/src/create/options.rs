@@ -8,7 +8,7 @@ use crate::manifest::{
 };
 
 /// The options of `create cluster`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Who may reach the API, and SSH unless [`ssh_access`](Self::ssh_access) says otherwise. Nothing: everybody.
     pub admin_access: Vec<AccessSource>,

@@ -2,6 +2,7 @@ use super::*;
 use crate::manifest::{
     LoadBalancerClass, Placement, Recommendations, complete, read, unsupported, validate, write,
 };
+use crate::node::Architecture;
 use proptest::prelude::*;
 
 fn options(name: &str, zones: &[&str]) -> Options {
@@ -250,6 +251,8 @@ fn options_that_make_no_sense_are_errors() {
     let errors = [
         with(&|o| o.zones.clear()),
         with(&|o| o.zones.push("us-x-1a".to_owned())),
+        with(&|o| o.zones.push("us-x-1".to_owned())),
+        with(&|o| o.control_plane_zones = strings(&["foo"])),
         with(&|o| o.control_plane_zones = o.zones.clone()),
         with(&|o| o.control_plane_count = Some(2)),
         with(&|o| o.control_plane_count = Some(0)),
@@ -272,6 +275,8 @@ fn options_that_make_no_sense_are_errors() {
     insta::assert_snapshot!(errors.join("\n"), @r"
     --zones: at least one zone is needed
     --zones: the zone `us-x-1a` is there twice, the second time as number 3
+    --zones: `us-x-1` is a region, not a zone (did you mean us-x-1a?)
+    --control-plane-zones: `foo` is not the name of a zone (write the region with the zone's letter, such as eu-west-1a)
     --control-plane-zones: 2 is not an odd number, which etcd needs
     --control-plane-count: 2 is not an odd number, which etcd needs
     --control-plane-count: 0 is not an odd number, which etcd needs
@@ -353,4 +358,30 @@ proptest! {
         let again = complete(&completed.cluster, &completed.groups, &Recommendations::default());
         prop_assert_eq!(again, completed);
     }
+}
+
+#[test]
+fn images_go_by_the_architecture_of_the_machine_types() {
+    let recommendations = Recommendations {
+        architecture: |machine_type| match machine_type {
+            "small.arm" => Architecture::Arm64,
+            _ => Architecture::Amd64,
+        },
+        ..Recommendations::default()
+    };
+    let options = Options {
+        node_size: Some("small.arm".to_owned()),
+        recommendations: recommendations.clone(),
+        ..options("demo.k8s.local", &["us-x-1a"])
+    };
+    let created = manifests(&options).unwrap();
+    let images: Vec<&str> = created.groups.iter().map(|group| group.spec.image.as_deref().unwrap()).collect();
+    assert!(images[0].contains("-amd64-") && images[1].contains("-arm64-"), "{images:?}");
+
+    let mut bare = created.groups.clone();
+    bare.iter_mut().for_each(|group| group.spec.image = None);
+    let completed = complete(&created.cluster, &bare, &recommendations);
+    let again: Vec<&str> =
+        completed.groups.iter().map(|group| group.spec.image.as_deref().unwrap()).collect();
+    assert_eq!(again, images);
 }

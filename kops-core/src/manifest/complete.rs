@@ -12,13 +12,16 @@ use super::{
     EtcdMember, FileAsset, HttpTokens, InstanceGroup, LoadBalancer, LoadBalancerClass, LoadBalancerType,
     Networking, Role, Settings, Subnet, SubnetType,
 };
+use crate::node::Architecture;
 
 const NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(172, 20, 0, 0), 16);
 const NON_MASQUERADE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10);
 
 /// Machine types and images for groups that do not say which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Recommendations {
+    /// Tells the architecture of machines from the name of their type, as far as names say it.
+    pub architecture: fn(&str) -> Architecture,
     /// The machine type of bastions.
     pub bastion_machine_type: String,
     /// The machine type of control-plane machines.
@@ -33,11 +36,19 @@ impl Default for Recommendations {
     /// The types that kops prefers today.
     fn default() -> Self {
         Self {
+            architecture: |_| Architecture::Amd64,
             bastion_machine_type: "t3.micro".to_owned(),
             control_plane_machine_type: "t3.medium".to_owned(),
             image: None,
             node_machine_type: "t3.medium".to_owned(),
         }
+    }
+}
+
+impl Recommendations {
+    /// The image of machines of a type that do not say which.
+    pub(crate) fn image_for(&self, machine_type: &str, version: KubernetesVersion) -> String {
+        self.image.clone().unwrap_or_else(|| version.image((self.architecture)(machine_type)))
     }
 }
 
@@ -170,11 +181,8 @@ fn complete_group(group: &mut InstanceGroup, cluster: &ClusterSpec, recommendati
         (None, None) => (size, size),
     };
     (spec.min_size, spec.max_size) = (Some(min), Some(max));
-    spec.machine_type.get_or_insert_with(|| machine_type.clone());
-    spec.image.get_or_insert_with(|| {
-        let image = recommendations.image.as_deref();
-        image.unwrap_or(kubernetes_version(cluster).nearest_release().image).to_owned()
-    });
+    let machine_type = spec.machine_type.get_or_insert_with(|| machine_type.clone());
+    spec.image.get_or_insert_with(|| recommendations.image_for(machine_type, kubernetes_version(cluster)));
     if spec.subnets.is_empty() {
         let suitable = |subnet: &&Subnet| subnet.type_ != Some(SubnetType::Utility);
         spec.subnets = cluster.subnets.iter().filter(suitable).map(|subnet| subnet.name.clone()).collect();

@@ -38,9 +38,9 @@ impl CompletedCluster {
         group.spec.subnets.iter().filter_map(|name| self.subnet(name))
     }
 
-    /// The region, which all subnets share.
+    /// The region, which all subnets share. `None` if their zones do not say it.
     pub fn region(&self) -> Option<&str> {
-        self.cluster.spec.subnets.first().map(Subnet::region)
+        self.cluster.spec.subnets.iter().find_map(Subnet::region)
     }
 
     /// The version of Kubernetes.

@@ -47,6 +47,7 @@ pub use instance_group::{
     InstanceRequirements, MixedInstancesPolicy, Range, Role, RollingUpdate, UserData,
 };
 pub use metadata::{CLUSTER_LABEL, GROUP_LABEL, Metadata};
+pub(crate) use network::zone_fault;
 pub use network::{
     Bastion, BastionLoadBalancer, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology,
 };

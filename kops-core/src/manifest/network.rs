@@ -41,11 +41,37 @@ impl Subnet {
         self.zone.as_deref().unwrap_or(&self.name)
     }
 
-    /// The region: the one that is written, or the zone without its last letter.
-    pub fn region(&self) -> &str {
-        self.region
-            .as_deref()
-            .unwrap_or_else(|| self.zone().trim_end_matches(|c: char| c.is_ascii_lowercase()))
+    /// The region: the one that is written, or what the name of the zone begins with. `None` if it says none.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref().or_else(|| region_of(self.zone()))
+    }
+}
+
+/// Returns the region that the name of a zone begins with: all up to its first number, as `us-west-2` of `us-west-2b` and
+/// of `us-west-2-lax-1a`.
+fn region_of(zone: &str) -> Option<&str> {
+    let number = zone.find(|c: char| c.is_ascii_digit())?;
+    let length = zone[number..].find(|c: char| !c.is_ascii_digit()).unwrap_or(zone.len() - number);
+    Some(&zone[..number + length]).filter(|_| number > 0)
+}
+
+/// Says why a text cannot be the name of a zone, and what to write. Which zones there are, only the cloud knows.
+pub(crate) fn zone_fault(zone: &str) -> Option<(String, String)> {
+    const EXAMPLE: &str = "eu-west-1a";
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if zone.contains(|c: char| c.is_ascii_uppercase()) {
+        let hint = format!("write {}", zone.to_ascii_lowercase());
+        return Some((format!("`{zone}` is not the name of a zone: it has capital letters"), hint));
+    }
+    match region_of(zone).filter(|_| zone.chars().all(is_name)) {
+        None => {
+            let hint = format!("write the region with the zone's letter, such as {EXAMPLE}");
+            Some((format!("`{zone}` is not the name of a zone"), hint))
+        }
+        Some(region) if region == zone => {
+            Some((format!("`{zone}` is a region, not a zone"), format!("did you mean {zone}a?")))
+        }
+        Some(_) => None,
     }
 }
 
@@ -163,4 +189,42 @@ pub enum Networking {
     LyftVpc(Settings),
     Romana(Settings),
     Weave(Settings),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_begin_with_their_region() {
+        for (zone, region) in [
+            ("eu-west-1a", Some("eu-west-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("ap-southeast-12", Some("ap-southeast-12")),
+            ("foo", None),
+            ("1a", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of(zone), region, "{zone}");
+        }
+        let written = Subnet { name: "a".to_owned(), region: Some("here".to_owned()), ..Subnet::default() };
+        assert_eq!(written.region(), Some("here"));
+    }
+
+    #[test]
+    fn a_region_or_a_word_is_no_zone() {
+        let said = |zone| zone_fault(zone).map(|(message, hint)| format!("{message} ({hint})"));
+        assert_eq!(said("us-east-1a"), None);
+        assert_eq!(said("us-west-2-lax-1a"), None);
+        let faults = ["us-east-1", "foo", "", "us east-1a", "US-East-1a"].map(|zone| said(zone).unwrap());
+        insta::assert_snapshot!(faults.join("\n"), @r"
+        `us-east-1` is a region, not a zone (did you mean us-east-1a?)
+        `foo` is not the name of a zone (write the region with the zone's letter, such as eu-west-1a)
+        `` is not the name of a zone (write the region with the zone's letter, such as eu-west-1a)
+        `us east-1a` is not the name of a zone (write the region with the zone's letter, such as eu-west-1a)
+        `US-East-1a` is not the name of a zone: it has capital letters (write us-east-1a)
+        ");
+    }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::fields::{self, Treatment};
 use super::ranges::{NO_IPV6, is_ipv6};
 use super::{API_VERSION, CLUSTER_LABEL, Kind, Manifest, Metadata, OLD_API_VERSION, Place, Problem, Warning};
+use crate::nearest::nearest;
 use crate::yaml::{self, Content, Fault, Finding, Node, Position, Reading};
 
 /// What came of reading a file of manifests.
@@ -288,11 +289,5 @@ fn text_at(node: &Node, position: Position) -> Option<&str> {
 
 /// Names the nearest of some names, if any is near.
 pub(super) fn did_you_mean(written: &str, names: impl IntoIterator<Item = &'static str>) -> Option<String> {
-    let lower = written.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| format!("did you mean `{name}`?"))
+    nearest(written, names).first().map(|name| format!("did you mean `{name}`?"))
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::node::Architecture;
+
 /// A version of Kubernetes, `1.<minor>.<patch>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KubernetesVersion {
@@ -24,8 +26,9 @@ pub struct Release {
     pub recommended: KubernetesVersion,
     /// The version of etcd that goes with it.
     pub etcd: &'static str,
-    /// The machine image that goes with it, as `owner/name`.
-    pub image: &'static str,
+    /// The machine image that goes with it, as `owner/name`: for x86-64. For other architectures there is one of the same
+    /// name but for the architecture's.
+    image: &'static str,
 }
 
 /// The versions of etcd that are known to work, by their first two numbers. Older ones lack the API that Kubernetes uses
@@ -64,9 +67,10 @@ impl KubernetesVersion {
         RELEASES.iter().find(|release| release.recommended.minor == self.minor)
     }
 
-    /// The machine image that goes with the version.
-    pub fn image(self) -> &'static str {
-        self.nearest_release().image
+    /// The machine image that goes with the version, for machines of an architecture.
+    pub fn image(self, architecture: Architecture) -> String {
+        let amd64 = self.nearest_release().image;
+        amd64.replace(&Architecture::Amd64.to_string(), &architecture.to_string())
     }
 
     /// What is known of the newest supported minor version that is not newer than this one, or of the oldest.

@@ -25,6 +25,9 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// All that machines can have.
+    pub const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
+
     /// What a program for Linux runs on, read from its ELF header (`e_machine` of the System V ABI).
     pub fn of(program: &[u8]) -> Option<Self> {
         if !program.starts_with(b"\x7fELF") {

@@ -30,7 +30,7 @@ pub enum OperationError {
     Breaking(Vec<Violation>),
     /// The manifests could not be turned into resources.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
+    Provider(ProviderError),
     /// Another run is changing the cluster, or has stopped this one from doing so.
     #[error(transparent)]
     Lease(LeaseError),
@@ -183,6 +183,15 @@ impl OperationError {
             | Self::NoClusterApi { .. }
             | Self::Etcd(_)
             | Self::Cancelled => Retry::Never,
+        }
+    }
+}
+
+impl From<ProviderError> for OperationError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Invalid(violations) => Self::Invalid(violations),
+            error => Self::Provider(error),
         }
     }
 }

@@ -46,6 +46,7 @@ fn options(node: &Node) -> Options {
             control_plane_machine_type: "m3.medium".to_owned(),
             image: None,
             node_machine_type: "t2.medium".to_owned(),
+            ..Recommendations::default()
         },
         ..Options::default()
     };

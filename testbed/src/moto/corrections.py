@@ -11,7 +11,17 @@ from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import instances, internet_gateways, launch_templates, nat_gateways, route_tables, subnets
+from moto.ec2.models import (
+    elastic_block_store,
+    instance_types,
+    instances,
+    internet_gateways,
+    launch_templates,
+    nat_gateways,
+    route_tables,
+    security_groups,
+    subnets,
+)
 from moto.ec2.utils import filter_iam_instance_profiles
 from moto.ec2.models.elastic_network_interfaces import NetworkInterfaceBackend
 from moto.ec2.responses.general import General
@@ -376,7 +386,49 @@ def correct_machines(folder):
     elb.ELBBackend.describe_instance_health = describe_checked_health
 
 
+def correct_volumes():
+    """Where an account encrypts by default, no volume is made unencrypted."""
+    create = elastic_block_store.EBSBackend.create_volume
+
+    def create_volume(self, *arguments, **named):
+        if getattr(self, "ebs_encryption_by_default", False):
+            named["encrypted"] = True
+        return create(self, *arguments, **named)
+
+    elastic_block_store.EBSBackend.create_volume = create_volume
+
+
+def correct_rule_counts():
+    """The proxy counts rules, for IPv4 and IPv6 each; moto counts them together."""
+    name = "_verify_group_will_respect_rule_count_limit"
+    setattr(security_groups.SecurityGroupBackend, name, lambda self, *arguments, **named: None)
+
+
+def correct_offerings():
+    """Regions that moto knows no offers of have every machine type in every zone."""
+    backend_class = instance_types.InstanceTypeOfferingBackend
+    describe = backend_class.describe_instance_type_offerings
+
+    def describe_offerings(self, location_type=None, filters=None):
+        location_type = location_type or "region"
+        if self.region_name in instance_types.INSTANCE_TYPE_OFFERINGS[location_type]:
+            return describe(self, location_type, filters)
+        zones = [zone.name for zone in self.describe_availability_zones()]
+        places = zones if location_type == "availability-zone" else [self.region_name]
+        offers = [
+            {"InstanceType": name, "LocationType": location_type, "Location": place}
+            for name in instance_types.INSTANCE_TYPES
+            for place in places
+        ]
+        return [offer for offer in offers if self.matches_filters(offer, filters or {}, location_type)]
+
+    backend_class.describe_instance_type_offerings = describe_offerings
+
+
 def correct_moto(machines=None):
+    correct_rule_counts()
+    correct_offerings()
+    correct_volumes()
     correct_networks()
     correct_launch_templates()
     correct_scaling_groups()

@@ -24,13 +24,19 @@ pub struct Image {
     pub architecture: String,
     /// `/dev/sda1`, `/dev/xvda`, …
     pub root_device: String,
+    /// Whether its owner has deprecated it: then lists leave it out unless told otherwise.
+    pub deprecated: bool,
 }
 
 impl Image {
     fn new(id: &str, owner: &str, name: &str, architecture: &str, root_device: &str) -> Self {
         let [id, owner, name, architecture, root_device] =
             [id, owner, name, architecture, root_device].map(str::to_owned);
-        Self { id, owner, name, architecture, root_device }
+        Self { id, owner, name, architecture, root_device, deprecated: false }
+    }
+
+    fn deprecated(self) -> Self {
+        Self { deprecated: true, ..self }
     }
 
     /// The images that clusters use by default, for both architectures.
@@ -43,6 +49,8 @@ impl Image {
             Self::new("ami-0a71e5b03f0260714", UBUNTU, &noble("20260714", "amd64"), "x86_64", "/dev/sda1"),
             Self::new("ami-0a71e5b03f0260715", UBUNTU, &noble("20260714", "arm64"), "arm64", "/dev/sda1"),
             Self::new("ami-0a71e5b03f0260301", UBUNTU, &noble("20260301", "amd64"), "x86_64", "/dev/sda1"),
+            Self::new("ami-0a71e5b03f0240423", UBUNTU, &noble("20240423", "amd64"), "x86_64", "/dev/sda1")
+                .deprecated(),
             Self::new(
                 "ami-0b26041ce5e220404",
                 UBUNTU,

@@ -17,28 +17,12 @@ pub(crate) async fn check(view: &View<'_>) -> Result<(), ApiError> {
     }
     match view.call.action.as_str() {
         "RunInstances" => check_user_data(view.param("UserData")),
-        "CreateLaunchTemplate" => {
-            check_name(view.param("LaunchTemplateName"))?;
+        "CreateLaunchTemplate" | "CreateLaunchTemplateVersion" => {
             check_user_data(view.param("LaunchTemplateData.UserData"))
         }
-        "CreateLaunchTemplateVersion" => check_user_data(view.param("LaunchTemplateData.UserData")),
         "AttachVolume" => check_zones(view).await,
         _ => Ok(()),
     }
-}
-
-/// `[a-zA-Z0-9\(\)\.\-/_]+`, 3 to 128 characters.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html>
-fn check_name(name: &str) -> Result<(), ApiError> {
-    let valid = (3..=128).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "()./-_".contains(c));
-    if valid {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        "InvalidLaunchTemplateName.MalformedException",
-        format!("'{name}' is not a launch template name"),
-    ))
 }
 
 fn check_user_data(text: &str) -> Result<(), ApiError> {

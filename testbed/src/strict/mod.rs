@@ -4,9 +4,13 @@
 
 mod balancers;
 mod dependencies;
+mod filters;
 mod groups;
+mod images;
 mod launch;
+mod names;
 mod objects;
+mod offers;
 mod pages;
 mod roles;
 mod rules;
@@ -37,11 +41,13 @@ pub(crate) struct Strict {
     pages: Pages,
     visibility: Visibility,
     pub(crate) objects: Objects,
+    /// The ids of images that their owners have deprecated.
+    deprecated: Vec<String>,
 }
 
 impl Strict {
-    pub(crate) fn new(page_size: Option<usize>) -> Self {
-        Self { pages: Pages::new(page_size), objects: Objects::new(page_size), ..Self::default() }
+    pub(crate) fn new(page_size: Option<usize>, deprecated: Vec<String>) -> Self {
+        Self { pages: Pages::new(page_size), objects: Objects::new(page_size), deprecated, ..Self::default() }
     }
 
     pub(crate) fn clear(&self) {
@@ -59,9 +65,11 @@ impl Strict {
         lag: Option<Lag>,
     ) -> Result<Answer, ApiError> {
         self.visibility.check(call)?;
+        filters::check(call)?;
         if !call.is_mutation() {
             let _shared = self.order.read().await;
             let answer = self.pages.serve(upstream, call).await?;
+            let answer = images::hide_deprecated(call, answer, &self.deprecated)?;
             return self.visibility.filter(call, answer);
         }
         let _exclusive = self.order.write().await;
@@ -69,9 +77,11 @@ impl Strict {
             return Ok(first);
         }
         let view = View::new(upstream, call);
-        tags::check(call)?;
         roles::check(call)?;
+        names::check(call)?;
+        tags::check(&view).await?;
         launch::check(&view).await?;
+        offers::check(&view).await?;
         rules::check(&view).await?;
         groups::check(&view).await?;
         dependencies::check(&view).await?;

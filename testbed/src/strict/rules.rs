@@ -63,7 +63,9 @@ pub(crate) async fn check(view: &View<'_>) -> Result<(), ApiError> {
         let get = |name| xml::text(&item, name);
         known.insert(rule(&get("ipProtocol"), &get("fromPort"), &get("toPort"), &peer));
     }
-    for new in asked(&view.call.params) {
+    let asked = asked(&view.call.params);
+    check_count(known.iter().chain(&asked))?;
+    for new in asked {
         if let Some((protocol, from, to, peer)) = known.replace(new) {
             return Err(ApiError::new(
                 "InvalidPermission.Duplicate",
@@ -71,6 +73,23 @@ pub(crate) async fn check(view: &View<'_>) -> Result<(), ApiError> {
                     "the specified rule \"peer: {peer}, {}, from port: {from}, to port: {to}, ALLOW\" already exists",
                     protocol.to_uppercase()
                 ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The most rules of one direction, counted for IPv4 and IPv6 each; a rule about a group counts for both.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups>
+const MOST: usize = 60;
+
+fn check_count<'a>(rules: impl Iterator<Item = &'a Rule> + Clone) -> Result<(), ApiError> {
+    for other_family in [':', '.'] {
+        let of_family = |rule: &&Rule| !(rule.3.contains('/') && rule.3.contains(other_family));
+        if rules.clone().filter(of_family).count() > MOST {
+            return Err(ApiError::new(
+                "RulesPerSecurityGroupLimitExceeded",
+                "The maximum number of rules per security group has been reached.",
             ));
         }
     }

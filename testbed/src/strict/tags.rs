@@ -1,5 +1,7 @@
 //! Tags in creating calls.
 
+use std::collections::BTreeSet;
+
 use crate::call::AwsCall;
 use crate::envelope::ApiError;
 use crate::params::Params;
@@ -34,11 +36,14 @@ pub(crate) fn taggable(action: &str) -> Option<&'static [&'static str]> {
     })
 }
 
+/// The most tags of a resource, whatever the service.
+const MOST: usize = 50;
+
 /// Limits of <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>.
 fn check_tags(tags: &[Params]) -> Result<(), ApiError> {
     let refuse = |message: String| Err(ApiError::new("InvalidParameterValue", message));
-    if tags.len() > 50 {
-        return Err(ApiError::new("TagLimitExceeded", "The maximum number of tags is 50."));
+    if tags.len() > MOST {
+        return Err(too_many());
     }
     let mut keys = Vec::new();
     for tag in tags {
@@ -57,16 +62,53 @@ fn check_tags(tags: &[Params]) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn too_many() -> ApiError {
+    ApiError::new("TagLimitExceeded", format!("The maximum number of tags is {MOST}."))
+}
+
+/// IAM and the load balancers take fewer characters than EC2: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`. To IAM, keys that differ in
+/// case alone are the same.
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html>
+fn check_characters(call: &AwsCall, tags: &[Params]) -> Result<(), ApiError> {
+    if !matches!(call.service.as_str(), "elb" | "elbv2" | "iam") {
+        return Ok(());
+    }
+    let is_allowed = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
+    let mut keys: Vec<String> = Vec::new();
+    for tag in tags {
+        let (key, value) = (tag.get("Key").unwrap_or_default(), tag.get("Value").unwrap_or_default());
+        if !key.chars().chain(value.chars()).all(is_allowed) {
+            let message = format!(
+                "1 validation error detected: Value '{key}={value}' at 'tags' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]+"
+            );
+            return Err(ApiError::new("ValidationError", message));
+        }
+        let key = key.to_lowercase();
+        if call.service == "iam" && keys.contains(&key) {
+            let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+            return Err(ApiError::new("InvalidInput", message));
+        }
+        keys.push(key);
+    }
+    Ok(())
+}
+
 /// Refuses tags that AWS refuses.
-pub(crate) fn check(call: &AwsCall) -> Result<(), ApiError> {
+pub(crate) async fn check(view: &View<'_>) -> Result<(), ApiError> {
+    let call = view.call;
     if call.service != "ec2" {
         // IAM, Auto Scaling and the load balancers all have a list of tags by this name.
-        return check_tags(&call.params.structs("Tags")).map_err(|error| match call.service.as_str() {
+        let tags = call.params.structs("Tags");
+        check_characters(call, &tags)?;
+        return check_tags(&tags).map_err(|error| match call.service.as_str() {
             "autoscaling" | "iam" | "elb" | "elbv2" => ApiError::new("ValidationError", error.message),
             _ => error,
         });
     }
     check_tags(&call.params.structs("Tag"))?;
+    if call.action == "CreateTags" {
+        check_together(view).await?;
+    }
     let Some(kinds) = taggable(&call.action) else { return Ok(()) };
     for specification in call.params.structs("TagSpecification") {
         let kind = specification.get("ResourceType").unwrap_or_default();
@@ -77,6 +119,20 @@ pub(crate) fn check(call: &AwsCall) -> Result<(), ApiError> {
             ));
         }
         check_tags(&specification.structs("Tag"))?;
+    }
+    Ok(())
+}
+
+/// New tags count together with those that are there.
+async fn check_together(view: &View<'_>) -> Result<(), ApiError> {
+    let new = view.call.params.structs("Tag");
+    for resource in view.call.params.list("ResourceId") {
+        let there = view.filtered("DescribeTags", "tagSet", "resource-id", resource).await?;
+        let mut keys: BTreeSet<String> = there.iter().map(|tag| xml::text(tag, "key")).collect();
+        keys.extend(new.iter().filter_map(|tag| tag.get("Key").map(str::to_owned)));
+        if keys.iter().filter(|key| !key.starts_with("aws:")).count() > MOST {
+            return Err(too_many());
+        }
     }
     Ok(())
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::syntax::{is_dns_label, lower_case};
-use super::{Below, Violations, group};
+use super::volume::Volume;
+use super::{Below, Violations};
 use crate::manifest::{CompletedCluster, EtcdCluster, Role, Subnet, versions};
 
 /// The etcd clusters that the control plane uses.
@@ -98,12 +99,14 @@ fn check_members(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster, complete
             found.add(format!("{path}.instanceGroup"), message);
         }
         check_group(found, &format!("{path}.instanceGroup"), &member.instance_group, completed);
-        group::check_volume(
-            found,
-            &path,
-            "volume",
-            (member.volume_type.as_deref(), member.volume_size, member.volume_iops, member.volume_throughput),
-        );
+        let volume = Volume {
+            type_: member.volume_type.as_deref(),
+            size: member.volume_size,
+            iops: member.volume_iops,
+            throughput: member.volume_throughput,
+            boots: false,
+        };
+        volume.check(found, &path, "volume");
     }
     for group in completed.groups_of(Role::ControlPlane) {
         if !groups.iter().any(|name| *name == group.name()) {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::syntax::{Taint, is_domain_name, is_label_key, is_label_value, lower_case};
+use super::volume::Volume;
 use super::{Below, cluster, machine};
 use crate::manifest::{
     CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
@@ -8,7 +9,6 @@ use crate::manifest::{
 };
 
 const TENANCIES: [&str; 3] = ["default", "dedicated", "host"];
-const VOLUME_TYPES: [&str; 7] = ["gp2", "gp3", "io1", "io2", "sc1", "st1", "standard"];
 
 pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
     let spec = &group.spec;
@@ -181,65 +181,16 @@ fn check_machine(found: &mut Below<'_>, spec: &InstanceGroupSpec) {
     {
         found.add("spec.instanceMetadata.httpPutResponseHopLimit", format!("{hops} is not between 1 and 64"));
     }
-    check_volume(
-        found,
-        "spec",
-        "rootVolume",
-        (
-            spec.root_volume_type.as_deref(),
-            spec.root_volume_size,
-            spec.root_volume_iops,
-            spec.root_volume_throughput,
-        ),
-    );
+    let root = Volume {
+        type_: spec.root_volume_type.as_deref(),
+        size: spec.root_volume_size,
+        iops: spec.root_volume_iops,
+        throughput: spec.root_volume_throughput,
+        boots: true,
+    };
+    root.check(found, "spec", "rootVolume");
     if spec.root_volume_encryption == Some(false) && spec.root_volume_encryption_key.is_some() {
         found.add("spec.rootVolumeEncryptionKey", "a key is given for a volume that is not encrypted");
-    }
-}
-
-/// Checks the fields `<prefix>Type`, `<prefix>Size`, `<prefix>Iops` and `<prefix>Throughput`.
-pub(super) fn check_volume(
-    found: &mut Below<'_>,
-    path: &str,
-    prefix: &str,
-    (type_, size, iops, throughput): (Option<&str>, Option<u32>, Option<u32>, Option<u32>),
-) {
-    let type_ = type_.unwrap_or_default();
-    if !VOLUME_TYPES.contains(&type_) {
-        let hint = format!("the types are {}", VOLUME_TYPES.join(", "));
-        found.add_with_hint(
-            format!("{path}.{prefix}Type"),
-            format!("`{type_}` is not a type of volume"),
-            hint,
-        );
-        return;
-    }
-    if size == Some(0) {
-        found.add(format!("{path}.{prefix}Size"), "a volume has at least 1 GiB");
-    }
-    if iops.is_some() && !["gp3", "io1", "io2"].contains(&type_) {
-        found.add(
-            format!("{path}.{prefix}Iops"),
-            format!("volumes of the type {type_} have no provisioned operations"),
-        );
-    }
-    if throughput.is_some() && type_ != "gp3" {
-        found.add(
-            format!("{path}.{prefix}Throughput"),
-            format!("volumes of the type {type_} have no provisioned throughput"),
-        );
-    }
-    if type_ == "gp3" {
-        for (field, value, least) in [("Iops", iops, 3000), ("Throughput", throughput, 125)] {
-            if let Some(value) = value
-                && value < least
-            {
-                found.add(
-                    format!("{path}.{prefix}{field}"),
-                    format!("{value} is less than the {least} that gp3 always has"),
-                );
-            }
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod unsupported;
+mod volume;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -5,7 +5,7 @@ use ipnet::Ipv4Net;
 
 use super::{Below, Violations};
 use crate::manifest::ranges::overlap;
-use crate::manifest::{ClusterSpec, CompletedCluster, Networking, Subnet};
+use crate::manifest::{ClusterSpec, CompletedCluster, Networking, Subnet, zone_fault};
 
 /// The sizes of networks and subnets that clouds make.
 const PREFIX_LENGTHS: RangeInclusive<u8> = 16..=28;
@@ -86,7 +86,7 @@ fn check_subnets(found: &mut Below<'_>, spec: &ClusterSpec) {
         }
         check_subnet_range(found, &path, subnet, spec);
         check_overlaps(found, &path, subnet, &spec.subnets[..index]);
-        check_region(found, &path, subnet, &spec.subnets[0]);
+        check_zone(found, &path, subnet, &spec.subnets[0]);
         if let Some(id) = &subnet.id {
             if !ids.insert(id) {
                 found.add(format!("{path}.id"), format!("another subnet has the id `{id}`"));
@@ -132,10 +132,16 @@ fn check_overlaps(found: &mut Below<'_>, path: &str, subnet: &Subnet, others: &[
     }
 }
 
-fn check_region(found: &mut Below<'_>, path: &str, subnet: &Subnet, first: &Subnet) {
-    if subnet.region() != first.region() {
-        let message =
-            format!("`{}` is not in the region of `{}` ({})", subnet.zone(), first.zone(), first.region());
-        found.add(format!("{path}.zone"), message);
+fn check_zone(found: &mut Below<'_>, path: &str, subnet: &Subnet, first: &Subnet) {
+    let (path, zone) = (format!("{path}.zone"), subnet.zone());
+    if subnet.region.is_none()
+        && let Some((message, hint)) = zone_fault(zone)
+    {
+        return found.add_with_hint(path, message, hint);
+    }
+    if let (Some(region), Some(other)) = (subnet.region(), first.region())
+        && region != other
+    {
+        found.add(path, format!("`{zone}` is not in the region of `{}` ({other})", first.zone()));
     }
 }

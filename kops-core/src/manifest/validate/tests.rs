@@ -368,9 +368,9 @@ fn volumes() {
         spec.root_volume_type = Some("gp2".into());
         (spec.root_volume_encryption, spec.root_volume_encryption_key) = (Some(false), Some("key".into()));
     }), @r"
-    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume has at least 1 GiB
-    instanceGroup[master-us-x-1a].spec.rootVolumeIops: 100 is less than the 3000 that gp3 always has
-    instanceGroup[master-us-x-1a].spec.rootVolumeThroughput: 1 is less than the 125 that gp3 always has
+    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume of the type gp3 has 1 to 65536 GiB, not 0
+    instanceGroup[master-us-x-1a].spec.rootVolumeIops: a volume of the type gp3 has 3000 to 80000 operations per second, not 100
+    instanceGroup[master-us-x-1a].spec.rootVolumeThroughput: a volume of the type gp3 has 125 to 2000 MiB/s, not 1
     instanceGroup[master-us-x-1b].spec.rootVolumeIops: volumes of the type gp2 have no provisioned operations
     instanceGroup[master-us-x-1b].spec.rootVolumeThroughput: volumes of the type gp2 have no provisioned throughput
     instanceGroup[master-us-x-1b].spec.rootVolumeEncryptionKey: a key is given for a volume that is not encrypted
@@ -481,5 +481,48 @@ fn settings_that_programs_do_not_have_are_named_with_the_nearest() {
     cluster.spec.kubeAPIServer.auditLogMaxBackup: kube-apiserver has no such setting (did you mean `auditLogMaxBackups`?)
     cluster.spec.kubeScheduler.kubeApiQPS: kube-scheduler has no such setting (did you mean `kubeAPIQPS`?)
     cluster.spec.kubeScheduler.profiling: kube-scheduler has no such setting
+    ");
+}
+
+#[test]
+fn volumes_are_as_large_and_fast_as_their_type_allows() {
+    let told = |type_: &str, size, iops, throughput| {
+        found(|completed| {
+            let spec = &mut completed.groups[0].spec;
+            spec.root_volume_type = Some(type_.to_owned());
+            (spec.root_volume_size, spec.root_volume_iops, spec.root_volume_throughput) =
+                (Some(size), iops, throughput);
+        })
+    };
+    for (type_, size, iops, throughput) in [
+        ("gp3", 1, Some(3000), Some(125)),
+        ("gp3", 160, Some(80_000), Some(2000)),
+        ("gp2", 16_384, None, None),
+        ("io1", 4, Some(200), None),
+        ("io2", 65_536, Some(256_000), None),
+        ("standard", 1024, None, None),
+    ] {
+        assert_eq!(told(type_, size, iops, throughput), "", "{type_} {size} {iops:?} {throughput:?}");
+    }
+    let faults = [
+        told("gp3", 65_537, None, None),
+        told("gp3", 10, Some(5001), None),
+        told("gp3", 500, Some(80_001), Some(2001)),
+        told("gp3", 100, Some(3000), Some(1000)),
+        told("io1", 4, Some(201), None),
+        told("io1", 3, None, None),
+        told("st1", 125, None, None),
+        told("standard", 2000, None, None),
+    ];
+    insta::assert_snapshot!(faults.join("\n"), @r"
+    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume of the type gp3 has 1 to 65536 GiB, not 65537
+    instanceGroup[master-us-x-1a].spec.rootVolumeIops: 5001 operations per second are more than the 5000 that 10 GiB can have (a volume of 11 GiB can have them)
+    instanceGroup[master-us-x-1a].spec.rootVolumeIops: a volume of the type gp3 has 3000 to 80000 operations per second, not 80001
+    instanceGroup[master-us-x-1a].spec.rootVolumeThroughput: a volume of the type gp3 has 125 to 2000 MiB/s, not 2001
+    instanceGroup[master-us-x-1a].spec.rootVolumeThroughput: 1000 MiB/s need 4000 operations per second (write rootVolumeIops: 4000)
+    instanceGroup[master-us-x-1a].spec.rootVolumeIops: 201 operations per second are more than the 200 that 4 GiB can have (a volume of 5 GiB can have them)
+    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume of the type io1 has 4 to 16384 GiB, not 3
+    instanceGroup[master-us-x-1a].spec.rootVolumeType: machines cannot boot from a volume of the type st1 (choose gp3, the usual type)
+    instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume of the type standard has 1 to 1024 GiB, not 2000
     ");
 }

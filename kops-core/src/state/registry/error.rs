@@ -120,17 +120,6 @@ impl Missing {
     }
 }
 
-/// The names that `name` may have been meant for, the most similar one first.
-pub(super) fn nearest(name: &str, names: Vec<String>) -> Vec<String> {
-    let mut ranked: Vec<(f64, String)> = names
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked.into_iter().take(3).map(|(_, candidate)| candidate).collect()
-}
-
 struct Lines<'a>(&'a [Violation]);
 
 impl fmt::Display for Lines<'_> {

@@ -19,9 +19,9 @@ use crate::manifest::{
     self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Read, SshCredential, SshCredentialSpec,
     Violation, Warning,
 };
+use crate::nearest::nearest;
 use crate::state::{Key, Maker, Prefix, StateStore, Version, layout, maker};
 
-use error::nearest;
 pub use error::{Missing, RegistryError};
 pub use secret::{DOCKER_CONFIG, ENCRYPTION_CONFIG, Secret};
 use snapshot::Snapshot;
@@ -351,7 +351,7 @@ impl LoadedCluster {
     }
 
     fn group_not_found(&self, name: &str) -> RegistryError {
-        let names = self.groups.iter().map(|group| group.name().to_owned()).collect();
+        let names = self.groups.iter().map(|group| group.name().to_owned());
         RegistryError::NotFound(Missing::group(self.cluster.name(), name, nearest(name, names)))
     }
 }

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
 use super::batch::{self, Write};
-use super::error::nearest;
 use super::{LoadedCluster, Missing, Registry, RegistryError, Stored, Text, is_manifest, snapshot};
 use crate::clock::Timestamp;
 use crate::manifest::{
     self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Recommendations, Violation,
 };
+use crate::nearest::nearest;
 use crate::ssh::PublicKey;
 use crate::state::{Key, Maker, Version, layout, maker};
 
@@ -240,7 +240,7 @@ impl Registry {
             Kind::Cluster => self.cluster_not_found(cluster).await,
             Kind::InstanceGroup | Kind::SshCredential => {
                 let name = &manifest.metadata().name;
-                let names = stored.texts.keys().filter_map(layout::group_of).map(str::to_owned).collect();
+                let names = stored.texts.keys().filter_map(layout::group_of).map(str::to_owned);
                 RegistryError::NotFound(Missing::group(cluster, name, nearest(name, names)))
             }
         }
