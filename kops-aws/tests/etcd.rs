@@ -1,5 +1,5 @@
 //! Backups of etcd as people ask for them, with machines that are played by the test; and what a preview says of members
-//! that would start empty.
+//! that have lost their disks.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
 
 use std::sync::Arc;
@@ -249,7 +249,7 @@ async fn what_cannot_be_restored_is_said_before_anybody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_preview_warns_of_a_member_that_would_start_empty() {
+async fn a_preview_warns_of_a_member_whose_disk_is_lost() {
     let mut previews = Vec::new();
     for (masters, with_backup) in [(1, true), (1, false), (3, true)] {
         let mut world = world(OwnMachines, &["us-east-1a", "us-east-1b", "us-east-1c"][..masters]).await;
@@ -264,16 +264,16 @@ async fn a_preview_warns_of_a_member_that_would_start_empty() {
     }
     insta::assert_snapshot!(previews.join("\n"), @r"
     1 of main, backup: true
-    etcd events: member a would start empty, on a new disk; all that it held would be lost: there is no backup of it
-    etcd main: member a would start empty, on a new disk; all that it held would be lost: before this is applied, ask for its last backup with `kops etcd restore 2026-01-15T12:00:00Z-000000 --etcd main --yes --wait 0` (`kops etcd list` shows others); machines restore it before etcd starts
+    etcd events: member a has lost the data with the disk; all that it held is lost: there is no backup of it
+    etcd main: member a has lost the data with the disk; no quorum is left, and machines start no etcd empty that has lived: ask for its last backup with `kops etcd restore 2026-01-15T12:00:00Z-000000 --etcd main --yes --wait 0` (`kops etcd list` shows others), which they restore first
 
     1 of main, backup: false
-    etcd events: member a would start empty, on a new disk; all that it held would be lost: there is no backup of it
-    etcd main: member a would start empty, on a new disk; all that it held would be lost: there is no backup of it
+    etcd events: member a has lost the data with the disk; all that it held is lost: there is no backup of it
+    etcd main: member a has lost the data with the disk; all that it held is lost: there is no backup of it
 
     3 of main, backup: true
-    etcd events: members a, b, c would start empty, on a new disk; all that it held would be lost: there is no backup of it
-    etcd main: members a, b, c would start empty, on a new disk; all that it held would be lost: before this is applied, ask for its last backup with `kops etcd restore 2026-01-15T12:00:00Z-000000 --etcd main --yes --wait 0` (`kops etcd list` shows others); machines restore it before etcd starts
+    etcd events: members a, b, c have lost the data with the disk; all that it held is lost: there is no backup of it
+    etcd main: members a, b, c have lost the data with the disk; no quorum is left, and machines start no etcd empty that has lived: ask for its last backup with `kops etcd restore 2026-01-15T12:00:00Z-000000 --etcd main --yes --wait 0` (`kops etcd list` shows others), which they restore first
     ");
 }
 

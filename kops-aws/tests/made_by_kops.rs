@@ -149,8 +149,9 @@ async fn whatever_would_change_it_is_refused() {
     let access = Access::CloudOnly;
     let deleted = kops.delete_instance(CLUSTER, &instance, options.clone(), access, &quiet, &cancel).await;
     is_refused("delete instance", deleted);
-    let group = kops.plan_delete_group(CLUSTER, "nodes-us-east-1b").await.unwrap();
-    is_refused("delete ig", kops.delete_group(&group, "nodes-us-east-1b", run).await);
+    let groups = ["nodes-us-east-1b".to_owned()];
+    let group = kops.plan_delete_groups(CLUSTER, &groups).await.unwrap();
+    is_refused("delete ig", kops.delete_groups(&group, &groups, run).await);
     is_refused("etcd backup", kops.back_up_etcd(CLUSTER, "main", Duration::ZERO, &cancel).await);
 
     let registry = kops.registry();
@@ -160,7 +161,7 @@ async fn whatever_would_change_it_is_refused() {
     let manifests = vec![loaded.cluster.clone().into()];
     is_refused("replace", registry.replace(manifests.clone(), Replace::OrCreate).await);
     is_refused("create", registry.create(manifests).await);
-    is_refused("delete ig", registry.delete_group(CLUSTER, "nodes-us-east-1b").await);
+    is_refused("delete ig", registry.delete_groups(CLUSTER, &groups).await);
     is_refused("create secret", registry.create_secret(CLUSTER, "x", &Secret::new("x")).await);
     is_refused("delete secret", registry.delete_secret(CLUSTER, "kube").await);
     let key = "80e494231cdff681778e35823435a1a6";

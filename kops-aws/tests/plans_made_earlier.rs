@@ -46,7 +46,7 @@ async fn l7_a_plan_for_one_purpose_is_not_carried_out_as_another() {
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Update }), "{refused}");
     let refused = world.kops.apply(&delete, run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Delete }), "{refused}");
-    let refused = world.kops.delete_group(&delete, "nodes-us-east-1a", run).await.unwrap_err();
+    let refused = world.kops.delete_groups(&delete, &["nodes-us-east-1a".to_owned()], run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Delete }), "{refused}");
     assert_eq!(world.cloud().everything(), before);
 }

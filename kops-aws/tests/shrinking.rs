@@ -210,10 +210,10 @@ async fn a_group_that_goes_is_drained_first() {
     let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
     let run = Run { options: &options, observer: &observer, cancel: &cancel };
-    let plan = world.kops.plan_delete_group(CLUSTER, "nodes").await.unwrap();
+    let plan = world.kops.plan_delete_groups(CLUSTER, &["nodes".to_owned()]).await.unwrap();
     let told: Vec<_> = plan.steps().iter().flat_map(|step| &step.details).collect();
     assert_eq!(told, ["4 machines are drained and terminated first"]);
-    world.kops.delete_group(&plan, "nodes", run).await.unwrap().into_result().unwrap();
+    world.kops.delete_groups(&plan, &["nodes".to_owned()], run).await.unwrap().into_result().unwrap();
     world.pass_time().await;
     assert_eq!(notes.terminated().len(), 4);
     assert!(workers(&world).await.is_empty());

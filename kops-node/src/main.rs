@@ -45,7 +45,7 @@ const ROUND: Duration = Duration::from_secs(10);
 const ROUNDS: u32 = 60;
 /// How many of them go by before it is looked whether somebody asks for a restore: each look is a call that costs.
 const RESTORES: u32 = 3;
-/// How often it is looked whether it is time for a backup, or somebody asks for one.
+/// How often it is looked whether it is time for a backup, or somebody asks for one, and whether members have to go.
 const BACKUPS: Duration = Duration::from_secs(30);
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);
@@ -158,7 +158,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         }
     };
     let start = Instant::now();
-    let backups = keep_backups(&node);
+    let upkeep = keep_etcd(&node);
     let mut last: Option<Status> = None;
     let (mut settled, mut rounds) = (false, 0);
     let mut since = Instant::now();
@@ -179,7 +179,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         settled = errors.is_empty();
         // First, for it may be the reason of everything else. Nobody has to look at all again because of it.
         let faults = node.watch().await;
-        let problems = faults.iter().chain(&errors).map(Problem::from).chain(backups.borrow().clone());
+        let problems = faults.iter().chain(&errors).map(Problem::from).chain(upkeep.borrow().clone());
         let status = Status { problems: problems.collect() };
         status.save(&root)?;
         // Last words change all the time.
@@ -221,13 +221,15 @@ fn comes_by_itself(errors: &[NodeError]) -> bool {
     errors.iter().any(|error| error.retry != Retry::Never)
 }
 
-/// Takes backups beside everything else, which never waits for them. What is received is what cannot be done.
-fn keep_backups(node: &Node) -> watch::Receiver<Vec<Problem>> {
+/// Keeps etcd's members and takes backups beside everything else, which never waits for them. What is received is what
+/// cannot be done.
+fn keep_etcd(node: &Node) -> watch::Receiver<Vec<Problem>> {
     let (tell, problems) = watch::channel(Vec::new());
     let node = node.clone();
     tokio::spawn(async move {
         while !node.config.etcd.is_empty() {
-            let errors = node.back_up().await;
+            let mut errors = node.keep_members().await;
+            errors.extend(node.back_up().await);
             tell.send_replace(errors.iter().map(Problem::from).collect());
             tokio::time::sleep(if comes_by_itself(&errors) { ROUND } else { BACKUPS }).await;
         }

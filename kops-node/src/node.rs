@@ -77,8 +77,17 @@ impl Node {
         if !problems.is_empty() && plan.etcd.iter().any(|etcd| !self.root.path(&etcd.data()).exists()) {
             return problems;
         }
+        // Nor does one that the others have to let in first.
+        let refused = self.admit(&plan).await;
+        if !refused.is_empty() {
+            problems.extend(refused);
+            return problems;
+        }
         match unit::ensure(&plan.units, self.system.as_ref(), &self.root).await {
-            Ok(()) if self.config.role == Role::ControlPlane => problems.extend(self.lead(&known).await),
+            Ok(()) if self.config.role == Role::ControlPlane => {
+                problems.extend(self.promote(&plan).await);
+                problems.extend(self.lead(&known).await);
+            }
             Ok(()) => {}
             Err(error) => problems.push(error),
         }

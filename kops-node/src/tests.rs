@@ -29,6 +29,7 @@ mod etcdctl;
 mod gossip;
 mod kubectl;
 mod looks;
+mod members;
 mod names;
 mod occupant;
 mod power;

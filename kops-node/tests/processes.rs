@@ -161,8 +161,8 @@ impl Machines {
         let text = text.replace("\\\n", " ");
         let value =
             |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
-        let environment = value("EnvironmentFile=");
-        let source = if environment.is_empty() { String::new() } else { format!(". {environment}; ") };
+        let environment = text.lines().filter_map(|line| line.strip_prefix("EnvironmentFile="));
+        let source: String = environment.map(|file| format!(". {file}; ")).collect();
         let log = std::fs::File::create(format!("/var/log/{unit}.log")).unwrap();
         let child = Command::new("sh")
             .args(["-c", &format!("{source}while :; do {}; sleep 1; done", value("ExecStart="))])
@@ -461,7 +461,10 @@ async fn what_is_restored_is_as_it_was(master: &Node) {
     let info = backups.info(&backup).await.unwrap();
     kubectl(&["create", "configmap", "b", "--from-literal=x=1"]).await.unwrap();
     assert!(has("a").await && has("b").await);
-    let restore = commands.ask_restore(&backup, &info.cluster_spec, master.clock.now()).await.unwrap();
+    let restore = commands
+        .ask_restore(&backup, &info.cluster_spec, &BTreeSet::from(["a".to_owned()]), master.clock.now())
+        .await
+        .unwrap();
     done(master).await;
     assert!(has("a").await, "what was there at the time of the backup is there");
     assert!(!has("b").await, "what came after it is not");

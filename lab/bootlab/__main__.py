@@ -22,13 +22,14 @@ def main() -> int:
         parser.add_argument("--workers", type=int, default=2)
         parser.add_argument("--balancer", choices=("classic", "network"), help="another load balancer than `kops` chooses")
         parser.add_argument("--state-region", default=places.REGION, help="the region of the bucket with the state")
+        parser.add_argument("--members", action="store_true", help="instead, one master becomes three and one again")
     verbs.add_parser("inside")
     arguments = root.parse_args()
 
     if arguments.verb in ("up", "try") and (lacks := requirements.missing()):
         print(f"SKIPPED: the boot lab needs {'; '.join(lacks)}", flush=True)
         return 0
-    from . import inside, machine, session, trial
+    from . import inside, machine, masters, session, trial
     from .cluster import Options
 
     try:
@@ -40,12 +41,15 @@ def main() -> int:
             case "down":
                 session.stop()
             case "trial":
-                trial.main(Options(arguments.masters, arguments.workers, arguments.balancer, arguments.state_region))
+                life = masters.live if arguments.members else trial.live
+                options = Options(arguments.masters, arguments.workers, arguments.balancer, arguments.state_region)
+                trial.main(options, life)
             case "try":
                 session.start(arguments.baked)
                 options = ["--masters", str(arguments.masters), "--workers", str(arguments.workers)]
                 options += ["--state-region", arguments.state_region]
                 options += ["--balancer", arguments.balancer] if arguments.balancer else []
+                options += ["--members"] if arguments.members else []
                 status = session.execute([sys.executable, "-m", "bootlab", "trial", *options])
                 if not arguments.keep:
                     session.stop()

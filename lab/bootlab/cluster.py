@@ -88,8 +88,10 @@ class Cluster:
         """What a shell on a machine says."""
         return run(*machine.enter(name), "sh", "-c", command, status=status)
 
-    def create(self) -> None:
-        zones = [f"{places.REGION}{letter}" for letter in "abc"[: self.masters]]
+    def create(self, zones: int | None = None) -> None:
+        """In as many zones, or in one for each master."""
+        zones = [f"{places.REGION}{letter}" for letter in "abc"[: zones or self.masters]]
+        masters = zones[: self.masters]
         self.kops("create", "state-store", places.STATE_STORE, "--region", self.options.state_region)
         node = places.RUN / "kops-node"
         run("strip", "-o", node, places.PROJECT / "target/debug/kops-node")
@@ -111,7 +113,7 @@ class Cluster:
         balancer = ("--api-loadbalancer-class", self.options.balancer) if self.options.balancer else ()
         self.kops(
             *("create", "cluster", "--name", self.name, "--yes"),
-            *("--zones", ",".join(zones), "--master-zones", ",".join(zones), "--node-count", str(self.workers)),
+            *("--zones", ",".join(zones), "--master-zones", ",".join(masters), "--node-count", str(self.workers)),
             *("--kubernetes-version", self.version, "--image", IMAGE, "--networking", "kubenet"),
             *balancer,
             *[option for setting in settings for option in ("--set", f"cluster.spec.{setting}")],

@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager
+from typing import Callable
 
 from . import machine, places
 from .cluster import Broken, Cluster, Options, eventually
@@ -275,7 +276,7 @@ def delete(cluster: Cluster) -> None:
         expect(not left, f"left: {left}")
 
 
-def main(options: Options) -> None:
+def main(options: Options, live: Callable[[Cluster], None] = live) -> None:
     cluster = Cluster("lab.k8s.local", options)
     print(f"Kubernetes {cluster.version}, state in {options.state_region}, load balancer: {options.balancer or 'as chosen'}", flush=True)
     try:

@@ -56,10 +56,19 @@ pub(crate) async fn run(args: CreateGroupArgs, context: &Context<'_>) -> Result<
     }
     let created = async |manifest: Manifest| -> Result<(), RegistryError> {
         let line = format!("\nCreated instancegroup/{}", manifest.metadata().name);
-        registry.create(vec![manifest]).await?;
-        context
-            .terminal
-            .status(format_args!("{line}\n\nTo deploy it, run: kops update cluster {name} --yes"));
+        let missing = match manifest {
+            Manifest::InstanceGroup(group) => registry.create_group(*group).await?,
+            other => registry.create(vec![other]).await.map(|()| Vec::new())?,
+        };
+        context.terminal.status(line);
+        match missing.as_slice() {
+            [] => {
+                context.terminal.status(format_args!("\nTo deploy it, run: kops update cluster {name} --yes"))
+            }
+            missing => missing
+                .iter()
+                .for_each(|what| context.terminal.warning(format_args!("no update yet: {what}"))),
+        }
         Ok(())
     };
     if args.edit {

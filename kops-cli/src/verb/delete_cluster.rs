@@ -1,7 +1,7 @@
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::kubeconfig::{Kubeconfig, Removal};
-use kops_core::plan::Plan;
+use kops_core::plan::{Plan, Verb};
 use kops_core::state::RegistryError;
 
 use super::update::{carry_out, warn};
@@ -141,7 +141,8 @@ fn forget_access(cluster: &str, authorities: Option<&str>, context: &Context<'_>
 
 /// What a plan deletes, as a table.
 pub(crate) fn rows(plan: &Plan<AwsResource>) -> String {
-    let rows = plan.steps().iter().filter_map(|step| {
+    let deleted = plan.steps().iter().filter(|step| step.action.verb() == Verb::Delete);
+    let rows = deleted.filter_map(|step| {
         let current = step.action.current()?;
         Some([step.id.kind.to_string(), step.id.name.clone(), current.handle.to_string()])
     });

@@ -7,11 +7,13 @@ use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 use crate::question::ask;
 
-/// Delete an instance group: its scaling group, its machines, which are drained first, and its manifest.
+/// Delete instance groups: their scaling groups, their machines, which are drained first, and their manifests. With groups
+/// of the control plane go their members of etcd.
 #[derive(Debug, Args)]
 pub(crate) struct DeleteGroupArgs {
-    /// Name of the instance group
-    group: String,
+    /// Names of the instance groups
+    #[arg(required = true, value_name = "GROUP")]
+    groups: Vec<String>,
     /// Delete without asking
     #[arg(short, long)]
     yes: bool,
@@ -23,9 +25,11 @@ pub(crate) struct DeleteGroupArgs {
 pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.cluster_name(None)?;
     let kops = context.kops(&name, None).await?;
-    let group = args.group;
-    let plan = kops.plan_delete_group(&name, &group).await?;
-    context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
+    let groups = args.groups;
+    let plan = kops.plan_delete_groups(&name, &groups).await?;
+    for group in &groups {
+        context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
+    }
     context.terminal.data(rows(&plan))?;
     let mut options = context.apply_options();
     if args.cloudonly {
@@ -39,16 +43,19 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
             context.terminal.status("\nMust specify --yes to delete instancegroup");
             return Ok(ExitStatus::Done);
         }
-        let question = format!(
-            "Do you really want to delete instance group \"{group}\"? This action cannot be undone. (y/N)"
-        );
+        let noun = if groups.len() == 1 { "instance group" } else { "instance groups" };
+        let names = groups.iter().map(|group| format!("\"{group}\"")).collect::<Vec<_>>().join(", ");
+        let question =
+            format!("Do you really want to delete {noun} {names}? This action cannot be undone. (y/N)");
         if !matches!(ask(question).await?.as_str(), "y" | "Y" | "yes") {
             return Ok(ExitStatus::Declined);
         }
     }
-    let work = async |run: Run<'_>| kops.delete_group(&plan, &group, run).await;
+    let work = async |run: Run<'_>| kops.delete_groups(&plan, &groups, run).await;
     let report = carry_out(context, &options, work).await?;
     report.into_result()?;
-    context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));
+    for group in &groups {
+        context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));
+    }
     Ok(ExitStatus::Done)
 }

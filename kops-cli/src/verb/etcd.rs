@@ -173,6 +173,6 @@ fn preview(restore: &EtcdRestore) -> String {
          replaced\n\
          \x20 Kept                the present data, on each member's disk (/mnt/etcd-{etcd}/before-…)\n",
         info.etcd_version,
-        members.join(", "),
+        members.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
     )
 }

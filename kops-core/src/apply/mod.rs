@@ -40,11 +40,13 @@ pub struct Drain {
     pub stuck: StuckDrain,
     /// How often it is looked whether something has changed.
     pub poll: Duration,
+    /// How long machines may take to take out the members of etcd that are to go.
+    pub members: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { stuck: StuckDrain::default(), poll: Duration::from_secs(5) }
+        Self { stuck: StuckDrain::default(), poll: Duration::from_secs(5), members: Duration::from_mins(5) }
     }
 }
 

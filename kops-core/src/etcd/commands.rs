@@ -13,6 +13,8 @@ use crate::state::{Prefix, Put, StateStore, layout};
 const RESTORE: &str = "_command.json";
 /// The file that asks for a backup. It has a name of its own since etcd-manager knows no such command.
 const BACKUP: &str = "_backup.json";
+/// The file that says whose restore it is: members that come later take the data of the others.
+const MEMBERS: &str = "_members.json";
 /// How long it is remembered what was asked.
 const MEMORY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -147,7 +149,7 @@ impl<'a> Commands<'a> {
         claim(self.store, &self.prefix, now, Task::Backup.first(), BACKUP, b"{}\n").await
     }
 
-    /// Asks for the restore of a backup. What was asked before counts no longer.
+    /// Asks these members for the restore of a backup. What was asked before counts no longer.
     ///
     /// # Errors
     /// The store cannot be written to.
@@ -155,13 +157,27 @@ impl<'a> Commands<'a> {
         &self,
         backup: &Stamp,
         cluster_spec: &ClusterSpec,
+        members: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<Stamp, EtcdError> {
         let restore_backup = RestoreBackup { cluster_spec, backup };
         let timestamp = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
         // Nothing in it can fail to serialise.
         let text = serde_json::to_vec_pretty(&RestoreFile { timestamp, restore_backup }).unwrap_or_default();
-        claim(self.store, &self.prefix, now, Task::Restore.first(), RESTORE, &text).await
+        let whose = serde_json::to_vec(members).unwrap_or_default();
+        // Nobody acts before the command itself is there.
+        let id = claim(self.store, &self.prefix, now, Task::Restore.first(), MEMBERS, &whose).await?;
+        self.store.put(&self.prefix.join(id.as_str())?.leaf(RESTORE)?, &text, Put::IfAbsent).await?;
+        Ok(id)
+    }
+
+    /// The members that a restore was asked of. Returns `None` if it does not say, as those of etcd-manager's tools.
+    ///
+    /// # Errors
+    /// The command cannot be read.
+    pub async fn members_of(&self, restore: &Stamp) -> Result<Option<BTreeSet<String>>, EtcdError> {
+        let text = self.read(restore, MEMBERS).await?;
+        Ok(serde_json::from_str(&text).ok())
     }
 
     /// The backup that a restore is about.

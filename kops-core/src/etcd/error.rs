@@ -33,6 +33,26 @@ pub enum EtcdError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// What the last update has recorded cannot be read.
+    #[error("cannot read {location}: {reason}")]
+    Record {
+        /// The file.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Members that have to go are still there.
+    #[error("etcd {etcd}: within {}, {} not taken out: {reason}", time(*waited), leaving(members))]
+    Unsettled {
+        /// The etcd cluster.
+        etcd: String,
+        /// The members.
+        members: Vec<String>,
+        /// What the machines wait for, as far as they say.
+        reason: String,
+        /// For how long it was waited.
+        waited: Duration,
+    },
     /// A name that machines wrote is none.
     #[error(transparent)]
     Name(#[from] InvalidStamp),
@@ -85,6 +105,14 @@ fn time(duration: Duration) -> String {
     format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
 }
 
+fn leaving(members: &[String]) -> String {
+    match members {
+        [] => "members that are to go were".to_owned(),
+        [member] => format!("member {member} was"),
+        several => format!("members {} were", several.join(", ")),
+    }
+}
+
 fn members(silent: &[String]) -> String {
     match silent {
         [] => "the machine whose member leads".to_owned(),
@@ -98,9 +126,11 @@ impl EtcdError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoBackup { .. } | Self::NoEtcd { .. } => ErrorClass::NotFound,
-            Self::Unreadable { .. } | Self::Name(_) | Self::TooNew { .. } => ErrorClass::Invalid,
+            Self::Unreadable { .. } | Self::Record { .. } | Self::Name(_) | Self::TooNew { .. } => {
+                ErrorClass::Invalid
+            }
             Self::Simulated { .. } => ErrorClass::Unsupported,
-            Self::Failed { .. } | Self::Unanswered { .. } => ErrorClass::Unavailable,
+            Self::Failed { .. } | Self::Unanswered { .. } | Self::Unsettled { .. } => ErrorClass::Unavailable,
             Self::Store(error) => error.class(),
         }
     }
@@ -119,6 +149,13 @@ impl EtcdError {
                  they wait for"
                     .to_owned(),
             ),
+            Self::Unsettled { .. } => Some(
+                "nothing of it was deleted: run the same again once the machines can do it. Machines that an older \
+                 kops has made do not know how: replace them first (`kops rolling-update cluster --yes`). Where the \
+                 control plane is out of order for good, --cloudonly takes them away as they are"
+                    .to_owned(),
+            ),
+            Self::Record { .. } => Some("run `kops update cluster --yes`".to_owned()),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Unreadable { .. } | Self::Name(_) | Self::TooNew { .. } | Self::Simulated { .. } => None,
         }

@@ -6,7 +6,10 @@
 //! ```text
 //! <cluster>/backups/etcd/<main|events>/<stamp>/etcd.backup.gz       the snapshot, packed with gzip
 //!                                             /_etcd_backup.meta    what it was taken from
-//!                                     /control/<stamp>/_command.json     restore a backup
+//!                                     /control/etcd-cluster-created      the etcd cluster has run
+//!                                             /members.json              who takes part (not of etcd-manager)
+//!                                             /<stamp>/_command.json     restore a backup
+//!                                                     /_members.json     whose restore it is (not of etcd-manager)
 //!                                                     /_backup.json      take a backup now (not of etcd-manager)
 //!                                                     /done-<member>     who has done it (not of etcd-manager)
 //!                                                     /failed-<member>   who could not, and why (not of etcd-manager)
@@ -15,7 +18,9 @@
 mod backups;
 mod commands;
 mod error;
+pub mod membership;
 mod policy;
+mod record;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -27,6 +32,7 @@ pub use backups::{Backup, BackupInfo, Backups, ClusterSpec, Listing};
 pub use commands::{Command, Commands, Task, outdated};
 pub use error::EtcdError;
 pub use policy::BackupPolicy;
+pub use record::{Attendance, Life, Wanted};
 pub use stamp::{InvalidStamp, Stamp};
 pub use version::EtcdVersion;
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -25,6 +26,10 @@ async fn files(store: &MemoryStore) -> String {
     text
 }
 
+fn members() -> BTreeSet<String> {
+    BTreeSet::from(["a".to_owned()])
+}
+
 #[test]
 fn stamps_are_those_of_etcd_manager() {
     let stamp: Stamp = "2019-05-07T18:28:01Z-000977".parse().unwrap();
@@ -43,7 +48,7 @@ async fn files_are_those_of_etcd_manager() {
     let name = backups.save(b"packed", "3.6.12", 3, noon()).await.unwrap();
     let commands = Commands::new(&store, CLUSTER, "main").unwrap();
     let spec = backups.info(&name).await.unwrap().cluster_spec;
-    let restore = commands.ask_restore(&name, &spec, noon()).await.unwrap();
+    let restore = commands.ask_restore(&name, &spec, &members(), noon()).await.unwrap();
     commands.finish(&restore, "a", &name).await.unwrap();
     insta::assert_snapshot!(files(&store).await, @r#"
     demo.k8s.local/backups/etcd/main/2026-01-15T12:00:00Z-000000/_etcd_backup.meta
@@ -68,6 +73,8 @@ async fn files_are_those_of_etcd_manager() {
         "backup": "2026-01-15T12:00:00Z-000000"
       }
     }
+    demo.k8s.local/backups/etcd/main/control/2026-01-15T12:00:00Z-000000/_members.json
+    ["a"]
     demo.k8s.local/backups/etcd/main/control/2026-01-15T12:00:00Z-000000/done-a
     2026-01-15T12:00:00Z-000000
     "#);
@@ -102,7 +109,10 @@ async fn commands_are_answered_by_member() {
     let spec = ClusterSpec { member_count: 3, etcd_version: "3.6.12".to_owned() };
     let asked = commands.ask_backup(noon()).await.unwrap();
     assert_eq!(commands.restore().await.unwrap(), None);
-    let restore = commands.ask_restore(&backup, &spec, later(noon(), Duration::from_secs(1))).await.unwrap();
+    let restore = commands
+        .ask_restore(&backup, &spec, &members(), later(noon(), Duration::from_secs(1)))
+        .await
+        .unwrap();
     commands.fail(&restore, "b", "no disk").await.unwrap();
     commands.finish(&restore, "a", &backup).await.unwrap();
     let [first, second] = &commands.list().await.unwrap()[..] else { panic!() };
@@ -128,7 +138,7 @@ async fn what_is_asked_within_one_second_is_told_apart() {
     let mut ids = Vec::new();
     for _ in 0..2 {
         ids.push(commands.ask_backup(noon()).await.unwrap());
-        ids.push(commands.ask_restore(&backup, &spec, noon()).await.unwrap());
+        ids.push(commands.ask_restore(&backup, &spec, &members(), noon()).await.unwrap());
     }
     commands.finish(&ids[0], "a", &backup).await.unwrap();
     let list = commands.list().await.unwrap();
@@ -147,9 +157,9 @@ async fn what_was_asked_is_forgotten_but_for_the_last_restore() {
     let backup = Stamp::new(noon(), 0);
     let spec = ClusterSpec { member_count: 1, etcd_version: "3.6.12".to_owned() };
     let hours = |hours| later(noon(), Duration::from_hours(hours));
-    let first = commands.ask_restore(&backup, &spec, hours(0)).await.unwrap();
+    let first = commands.ask_restore(&backup, &spec, &members(), hours(0)).await.unwrap();
     let asked = commands.ask_backup(hours(1)).await.unwrap();
-    let last = commands.ask_restore(&backup, &spec, hours(2)).await.unwrap();
+    let last = commands.ask_restore(&backup, &spec, &members(), hours(2)).await.unwrap();
     let list = commands.list().await.unwrap();
     assert_eq!(outdated(&list, hours(24)), [&first]);
     assert_eq!(outdated(&list, hours(1000)), [&first, &asked]);

@@ -16,6 +16,7 @@ mod fields;
 mod file_asset;
 mod hook;
 mod instance_group;
+mod members;
 mod metadata;
 mod network;
 mod program_settings;
@@ -58,6 +59,7 @@ pub use report::{Place, Problem, Violation, Warning};
 pub use settings::Settings;
 pub use source::{AccessSource, AccessSourceError};
 pub use ssh_credential::{SshCredential, SshCredentialSpec};
+pub(crate) use validate::even_etcd_clusters;
 pub use validate::{Taint, TaintEffect, TaintError, unsupported, validate};
 #[cfg(test)]
 pub(crate) use validate::{is_own_file, is_own_unit};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use super::leaving::holds_members;
 use super::{Access, Kops, OperationError, Run};
 use crate::apply::{Drain, Event};
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
@@ -17,7 +18,8 @@ use crate::provider::Provider;
 use crate::resource::{Handle, Resource, ResourceId};
 use crate::rolling::{GroupPolicy, Policy, Replace, RollEvent, RollOptions, RollTarget, roll};
 
-/// A group of workers that a step makes smaller: to how many machines at most.
+/// A group of workers that a step makes smaller: to how many machines at most. Machines of the control plane run what
+/// belongs to them alone; of them etcd's members are taken out first.
 fn shrinking<R: Scaling>(current: &R, desired: Option<&R>) -> Option<(GroupSpec, u32)> {
     let before = current.group().filter(|group| group.role == Role::Node)?;
     let after = desired.map_or(Some(0), |desired| desired.group().map(|group| group.max))?;
@@ -97,6 +99,26 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         }
     }
 
+    /// Returns once etcd can do without what is deleted.
+    async fn let_members_go(&self, scope: &Scope, id: &ResourceId) -> Result<(), CloudError> {
+        let Some(drain) = self.run.options.drain else { return Ok(()) };
+        let Run { observer, cancel, .. } = self.run;
+        let gone = self.kops.wait_for_members_to_go(scope, id, drain, observer, cancel).await;
+        gone.map_err(|error| {
+            let hint = match &error {
+                OperationError::Etcd(error) => error.hint(),
+                _ => None,
+            };
+            let message = "members of etcd that are to go still take part";
+            let failed = CloudError::new(error.class(), "delete", id.clone(), message);
+            let failed = CloudError { retry: Retry::Never, ..failed }.with_source(error);
+            match hint {
+                Some(hint) => failed.with_hint(hint),
+                None => failed,
+            }
+        })
+    }
+
     /// Says whether all that is too many is gone.
     async fn drain(
         &self,
@@ -171,6 +193,9 @@ impl<P: Provider, C: Cloud<Resource = P::Resource>> Cloud for Draining<'_, P, C>
         target: &Observed<Self::Resource>,
         bindings: &Bindings,
     ) -> Result<Deletion, CloudError> {
+        if holds_members(&target.resource) {
+            self.let_members_go(scope, &target.resource.id()).await?;
+        }
         if let Some((group, to)) = shrinking(&target.resource, None) {
             self.shrink(scope, &target.resource.id(), group, to).await?;
         }

@@ -1,15 +1,16 @@
-//! An etcd member whose disk is made anew starts empty. On a cluster that has lived already, that is a loss, and is said
-//! before it is done.
+//! An etcd member whose disk is made anew has lost its data. That is said before it is done. A member that is new has none
+//! to lose: it gets that of the others.
 
 use std::collections::BTreeMap;
 
 use super::skew::is_record;
 use super::{Kops, OperationError};
-use crate::etcd::{Backups, MemberId, Stamp};
+use crate::etcd::{Backups, MemberId, Stamp, Wanted};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::provider::Provider;
 use crate::resource::Resource;
+use crate::state_object::StateBacked;
 
 impl<P: Provider> Kops<P> {
     /// What the plan would make start empty although there was something, a line for each etcd cluster. Reads nothing
@@ -20,10 +21,17 @@ impl<P: Provider> Kops<P> {
         inventory: &Inventory<P::Resource>,
     ) -> Result<Vec<String>, OperationError> {
         let cluster = &plan.scope().cluster;
-        // Written once there are disks: none of those that are missing since then is the first.
-        let was_applied = inventory.iter().any(|(_, seen)| is_record(&seen.resource, cluster));
+        // Written once there are disks: one of a member that is in it and has none has been lost.
+        let record = inventory.iter().find(|(_, seen)| is_record(&seen.resource, cluster));
+        let record = record.and_then(|(_, seen)| seen.resource.state_object());
+        let was_applied = record.is_some();
+        let recorded = record.and_then(|file| Wanted::parse(&file.contents).ok());
+        let was_there = |member: &MemberId| {
+            let members = recorded.as_ref().and_then(|wanted| wanted.of(&member.cluster));
+            members.is_none_or(|members| members.contains(&member.name))
+        };
         let made = plan.steps().iter().filter(|step| step.action.current().is_none());
-        let members = made.filter_map(|step| step.action.desired()?.etcd_member());
+        let members = made.filter_map(|step| step.action.desired()?.etcd_member()).filter(was_there);
         let mut empty: BTreeMap<String, Vec<MemberId>> = BTreeMap::new();
         for member in members {
             empty.entry(member.cluster.clone()).or_default().push(member);
@@ -42,20 +50,20 @@ impl<P: Provider> Kops<P> {
 
 fn warning(etcd: &str, members: &[MemberId], last: Option<&Stamp>) -> String {
     let names = members.iter().map(|member| member.name.as_str()).collect::<Vec<_>>().join(", ");
-    let who = if members.len() == 1 { format!("member {names}") } else { format!("members {names}") };
-    let others = members.iter().any(|member| member.of > members.len());
+    let who =
+        if members.len() == 1 { format!("member {names} has") } else { format!("members {names} have") };
+    let have_quorum = members.iter().any(|member| member.of > 2 * members.len());
     let way = match last {
-        _ if others => format!(
-            "no member joins the others by itself: once its machine runs, take a backup (`kops etcd backup --etcd \
-             {etcd}`) and restore it, which all members then do (`kops etcd restore`)"
-        ),
+        _ if have_quorum => {
+            "the others give it theirs once its machine runs, if all of them answer".to_owned()
+        }
         Some(last) => format!(
-            "all that it held would be lost: before this is applied, ask for its last backup with `kops etcd restore \
-             {last} --etcd {etcd} --yes --wait 0` (`kops etcd list` shows others); machines restore it before etcd starts"
+            "no quorum is left, and machines start no etcd empty that has lived: ask for its last backup with `kops etcd \
+             restore {last} --etcd {etcd} --yes --wait 0` (`kops etcd list` shows others), which they restore first"
         ),
-        None => "all that it held would be lost: there is no backup of it".to_owned(),
+        None => "all that it held is lost: there is no backup of it".to_owned(),
     };
-    format!("etcd {etcd}: {who} would start empty, on a new disk; {way}")
+    format!("etcd {etcd}: {who} lost the data with the disk; {way}")
 }
 
 #[cfg(test)]
@@ -63,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_several_is_brought_back_by_a_new_backup() {
+    fn one_of_several_gets_its_data_from_the_others() {
         let members = [MemberId { cluster: "main".to_owned(), name: "b".to_owned(), of: 3 }];
         let last = "2026-01-15T12:00:00Z-000000".parse().unwrap();
-        insta::assert_snapshot!(warning("main", &members, Some(&last)), @"etcd main: member b would start empty, on a new disk; no member joins the others by itself: once its machine runs, take a backup (`kops etcd backup --etcd main`) and restore it, which all members then do (`kops etcd restore`)");
+        insta::assert_snapshot!(warning("main", &members, Some(&last)), @"etcd main: member b has lost the data with the disk; the others give it theirs once its machine runs, if all of them answer");
     }
 }

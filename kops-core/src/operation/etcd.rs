@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Kops, OperationError, Run, scope};
 use crate::clock::{Timestamp, later};
-use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, EtcdVersion, Stamp, Task};
+use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, EtcdVersion, Stamp, Task, Wanted};
 use crate::lease;
 use crate::manifest::EtcdCluster;
 use crate::provider::Provider;
@@ -21,8 +21,8 @@ pub struct EtcdRestore {
     pub cluster: String,
     /// The etcd cluster (`main`, `events`).
     pub etcd: String,
-    /// Its members, each of which restores the same backup.
-    pub members: Vec<String>,
+    /// Its members as of the last update, each of which restores the same backup.
+    pub members: BTreeSet<String>,
     /// The backup.
     pub backup: Stamp,
     /// What it was taken from.
@@ -95,10 +95,14 @@ impl<P: Provider> Kops<P> {
             return Err(EtcdError::TooNew { name, version, members }.into());
         }
         let age = self.clock.now().duration_since(backup.at());
+        // What the manifests want is not there before the next update.
+        let recorded = Wanted::read(self.registry.store().as_ref(), cluster).await?;
+        let members_wanted = recorded.and_then(|wanted| wanted.of(etcd).cloned());
+        let names = found.etcd_members.into_iter().map(|member| member.name);
         Ok(EtcdRestore {
             cluster: cluster.to_owned(),
             etcd: etcd.to_owned(),
-            members: found.etcd_members.into_iter().map(|member| member.name).collect(),
+            members: members_wanted.unwrap_or_else(|| names.collect()),
             backup: backup.clone(),
             info,
             age: Duration::try_from(age).unwrap_or_default(),
@@ -121,7 +125,7 @@ impl<P: Provider> Kops<P> {
         self.exclusively(cluster, lease::Purpose::RestoreEtcd, run, async |run| {
             self.check_asked(cluster, etcd).await?;
             let commands = Commands::new(self.registry.store().as_ref(), cluster, etcd)?;
-            let id = commands.ask_restore(backup, &info.cluster_spec, self.clock.now()).await?;
+            let id = commands.ask_restore(backup, &info.cluster_spec, members, self.clock.now()).await?;
             if wait.is_zero() {
                 return Ok(());
             }

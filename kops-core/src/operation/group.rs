@@ -1,50 +1,70 @@
 use std::collections::BTreeSet;
 
+use super::skew::is_record;
 use super::update::{meant_for, same};
 use super::{Kops, OperationError, Run};
 use crate::apply::Report;
 use crate::lease;
-use crate::plan::{Plan, Purpose};
+use crate::manifest::CompletedCluster;
+use crate::plan::{Plan, Purpose, Step};
 use crate::provider::Provider;
 use crate::resource::{Resource, ResourceId};
+use crate::state::LoadedCluster;
 
 impl<P: Provider> Kops<P> {
-    /// What would go with one instance group, and nothing else. Changes nothing.
+    /// What would go with these instance groups, and nothing else. With groups of the control plane go the members of
+    /// etcd clusters that they run. Changes nothing.
     ///
     /// # Errors
-    /// There is no such group; the cluster would not be valid without it; the cloud cannot be read.
-    pub async fn plan_delete_group(
+    /// One of the groups does not exist; the cluster would not be valid without them; the cloud cannot be read.
+    pub async fn plan_delete_groups(
         &self,
         cluster: &str,
-        group: &str,
+        groups: &[String],
     ) -> Result<Plan<P::Resource>, OperationError> {
-        let mut loaded = self.registry.load(cluster).await?;
-        loaded.group(group)?;
-        let with = self.ids(&loaded).await?;
-        loaded.groups.retain(|g| g.name() != group);
-        let without = self.ids(&loaded).await?;
-        let plan = self.plan_for(&loaded).await?;
-        Ok(plan.only(|id| with.contains(id) && !without.contains(id)))
+        let loaded = self.registry.load(cluster).await?;
+        for group in groups {
+            loaded.group(group)?;
+        }
+        let after = loaded.without(groups);
+        // The manifests may be wrong as they are: a deletion that was cut short leaves groups without members.
+        let completed = self.shown(&loaded);
+        let (with, without) =
+            (self.ids(&completed, &loaded).await?, self.ids(&self.completed(&after)?, &after).await?);
+        let plan = self.plan_for(&after).await?;
+        // Machines of the control plane go by what the last update has recorded.
+        let changes_members = after.cluster != loaded.cluster;
+        let is_recorded = |step: &Step<P::Resource>| {
+            step.action.desired().is_some_and(|desired| is_record(desired, cluster))
+        };
+        let record: BTreeSet<ResourceId> = plan
+            .steps()
+            .iter()
+            .filter(|step| changes_members && is_recorded(step))
+            .map(|step| step.id.clone())
+            .collect();
+        Ok(plan.only(|id| with.contains(id) && !without.contains(id) || record.contains(id)))
     }
 
-    /// Deletes an instance group: carries out `plan`, if it is still what would be planned, then removes the manifest.
+    /// Deletes instance groups: carries out `plan`, if it is still what would be planned, then removes the manifests.
     ///
     /// # Errors
-    /// Another run is changing the cluster; [`OperationError::Stale`]; the state store fails. What failed in the cloud is in the report, and the manifest is kept then.
-    pub async fn delete_group(
+    /// Another run is changing the cluster; [`OperationError::Stale`]; the state store fails. What failed in the cloud is
+    /// in the report, and the manifests are kept then.
+    pub async fn delete_groups(
         &self,
         plan: &Plan<P::Resource>,
-        group: &str,
+        groups: &[String],
         run: Run<'_>,
     ) -> Result<Report, OperationError> {
         let cluster = &plan.scope().cluster;
         self.exclusively(cluster, lease::Purpose::DeleteInstanceGroup, run, async |run| {
             meant_for(plan, Purpose::Update)?;
-            let now = self.plan_delete_group(cluster, group).await?;
+            let now = self.plan_delete_groups(cluster, groups).await?;
             same(plan, &now)?;
             let report = self.carry_out(&now, run).await?;
             if report.is_complete() {
-                self.registry.delete_group(cluster, group).await?;
+                self.registry.delete_groups(cluster, groups).await?;
             }
             Ok(report)
         })
@@ -53,10 +73,10 @@ impl<P: Provider> Kops<P> {
 
     async fn ids(
         &self,
-        loaded: &crate::state::LoadedCluster,
+        completed: &CompletedCluster,
+        loaded: &LoadedCluster,
     ) -> Result<BTreeSet<ResourceId>, OperationError> {
-        let completed = self.completed(loaded)?;
-        let desired = self.desired(&completed, loaded).await?;
+        let desired = self.desired(completed, loaded).await?;
         Ok(desired.resources.iter().map(Resource::id).collect())
     }
 }

@@ -13,6 +13,7 @@ mod etcd;
 mod group;
 mod instances;
 mod kubeconfig;
+mod leaving;
 mod made_by_kops;
 mod node_changes;
 mod reconcile;
@@ -211,7 +212,7 @@ mod tests {
         is_send(kops.update("demo", run, |_| {}));
         is_send(kops.apply(plan, run));
         is_send(kops.delete(plan, run));
-        is_send(kops.delete_group(plan, "nodes", run));
+        is_send(kops.delete_groups(plan, &["nodes".to_owned()], run));
         is_send(kops.unregister("demo", run));
         is_send(kops.validate("demo", Validation::default(), &|_, _| {}, run.cancel));
         is_send(kops.back_up_etcd("demo", "main", std::time::Duration::ZERO, run.cancel));

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use super::leaving::takes_members;
+use super::skew::is_record;
 use super::{BreakingChanges, Kops, OperationError, Run, applied, made_by_kops, scope};
 use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
@@ -9,7 +11,7 @@ use crate::manifest::{
     CompletedCluster, complete, open_to_the_world, unheeded_settings, unsupported, validate, weakened,
 };
 use crate::node::Catalog;
-use crate::plan::{Plan, Purpose, Verb, plan};
+use crate::plan::{Plan, Purpose, Step, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
 use crate::resource::{Resource, ResourceId};
 use crate::state::LoadedCluster;
@@ -56,6 +58,11 @@ impl<P: Provider> Kops<P> {
             self.empty_etcd(&plan, &inventory),
         );
         let plan = plan.with_details(changes).with_details(addons).with_details(losses?);
+        // Machines go by what is recorded: members of etcd are taken out before their machines go.
+        let records = |step: &Step<P::Resource>| {
+            step.action.desired().is_some_and(|new| is_record(new, &scope.cluster))
+        };
+        let plan = plan.ordered(records, takes_members);
         let made = made.as_ref().map(made_by_kops::warning);
         let warnings = manifest.chain(exposed).chain(warnings).chain(empty?);
         Ok((plan.with_warnings(made.into_iter().chain(breaking).chain(warnings)), held))

@@ -281,6 +281,42 @@ impl<R: Resource> Plan<R> {
         self
     }
 
+    /// Lets the steps that `late` chooses wait for those that `early` chooses, unless these wait for them.
+    #[must_use]
+    pub(crate) fn ordered(
+        mut self,
+        early: impl Fn(&Step<R>) -> bool,
+        late: impl Fn(&Step<R>) -> bool,
+    ) -> Self {
+        let positions = |chooses: &dyn Fn(&Step<R>) -> bool| -> Vec<usize> {
+            (0..self.steps.len()).filter(|&at| chooses(&self.steps[at])).collect()
+        };
+        let (early, late) = (positions(&early), positions(&late));
+        for here in late {
+            for &first in &early {
+                if first != here && !self.steps[here].after.contains(&first) && !self.waits_for(first, here) {
+                    self.steps[here].after.push(first);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether a step waits for another, however many lie between.
+    fn waits_for(&self, step: usize, other: usize) -> bool {
+        let mut seen = vec![false; self.steps.len()];
+        let mut open = vec![step];
+        while let Some(at) = open.pop() {
+            if at == other {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[at], true) {
+                open.extend(&self.steps[at].after);
+            }
+        }
+        false
+    }
+
     /// Adds what changes come to where their fields do not show it.
     #[must_use]
     pub fn with_details(mut self, mut details: BTreeMap<ResourceId, Vec<String>>) -> Self {

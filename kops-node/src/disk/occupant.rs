@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use kops_core::node::MemberVolume;
-use kops_core::node::render::{Etcd, MEMBER_FILE, Volume};
+use kops_core::node::render::{Etcd, JOINING_FILE, MEMBER_FILE, START_FILE, Volume};
 
 use crate::error::{Done, NodeError};
 use crate::files::{self, Root};
 
 /// What etcd makes in its directory: where this is, it does not start empty.
 const MEMBER: &str = "member";
+/// What is written on the disk of a member before it starts.
+const FILES: [&str; 3] = [MEMBER_FILE, START_FILE, JOINING_FILE];
 /// What is on the disk of a member that has not started yet, beside etcd's directory and the member's name: what the
 /// file system makes, and what a restore leaves when it is cut short.
 const OURS: [&str; 2] = ["lost+found", "restore.db"];
@@ -45,8 +47,8 @@ pub(super) fn check(step: &str, volume: &Volume, disk: &MemberVolume, root: &Roo
 }
 
 fn is_ours(name: &str) -> bool {
-    let is_member_file = name == MEMBER_FILE || name == files::unfinished_name(MEMBER_FILE);
-    is_member_file || name == Etcd::DATA || OURS.contains(&name) || name.starts_with(RESTORED)
+    let is_file = FILES.iter().any(|file| name == *file || name == files::unfinished_name(file));
+    is_file || name == Etcd::DATA || OURS.contains(&name) || name.starts_with(RESTORED)
 }
 
 /// The names in a directory, sorted; none if it is not there.

@@ -24,7 +24,7 @@ pub(super) async fn ensure(etcd: &Etcd, node: &Node) -> Done {
         program(&step, name, node).await?;
     }
     let standing = ctl.standing().await?;
-    if !standing.leads {
+    if !standing.leads() {
         return Ok(());
     }
     let failed = |error| NodeError::of_etcd(&step, error);

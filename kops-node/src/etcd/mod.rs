@@ -1,8 +1,10 @@
-//! Backups of etcd, and their restore: what is asked of the machine is in the state store (`kops_core::etcd`).
+//! Who takes part in etcd, its backups, and their restore: what is asked of the machine is in the state store
+//! (`kops_core::etcd`).
 
 mod backup;
 mod ctl;
 mod gzip;
+mod membership;
 mod restore;
 
 use futures::future::join_all;
@@ -14,6 +16,17 @@ use crate::node::Node;
 use crate::program;
 
 impl Node {
+    /// Takes out members of etcd clusters that are to go, where the member here leads, and says who takes part. Returns
+    /// what could not be done. Safe beside everything else.
+    pub async fn keep_members(&self) -> Vec<NodeError> {
+        let plan = match self.plan().await {
+            Ok((_, plan)) => plan,
+            Err(error) => return vec![error],
+        };
+        let results = join_all(plan.etcd.iter().map(|etcd| membership::keep(etcd, self))).await;
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
     /// Takes backups of the etcd clusters whose member here leads, where it is time for one or somebody has asked.
     /// Returns what could not be done. Safe beside everything else.
     pub async fn back_up(&self) -> Vec<NodeError> {
@@ -32,6 +45,18 @@ impl Node {
             Err(error) => return vec![error],
         };
         let results = join_all(plan.etcd.iter().map(|etcd| restore::check(etcd, self))).await;
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Makes sure that members may start. Where one may not, etcd must not be started.
+    pub(crate) async fn admit(&self, plan: &NodePlan) -> Vec<NodeError> {
+        let results = join_all(plan.etcd.iter().map(|etcd| membership::ensure(etcd, self))).await;
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Lets members vote that have joined.
+    pub(crate) async fn promote(&self, plan: &NodePlan) -> Vec<NodeError> {
+        let results = join_all(plan.etcd.iter().map(|etcd| membership::promote(etcd, self))).await;
         results.into_iter().filter_map(Result::err).collect()
     }
 

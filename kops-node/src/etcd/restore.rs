@@ -6,6 +6,7 @@
 //! at any moment, the data that is there says itself whether it has been restored, and whoever is interrupted begins
 //! again: what lies at the place of the old data is unfinished as long as the data is not restored.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -33,6 +34,8 @@ struct Asked<'a> {
     commands: Commands<'a>,
     command: Command,
     member: String,
+    /// The members that restore it, with the places where others reach them.
+    members: BTreeMap<String, String>,
 }
 
 /// Fails as long as a restore is to be done.
@@ -69,8 +72,18 @@ async fn asked<'a>(etcd: &'a Etcd, node: &'a Node) -> Result<Option<Asked<'a>>, 
     let failed = |error| NodeError::of_etcd(&step, error);
     let commands = Commands::new(node.store.as_ref(), &node.config.cluster, &etcd.cluster).map_err(failed)?;
     let command = commands.restore().await.map_err(failed)?;
-    let command = command.filter(|command| !command.done.contains(&member));
-    Ok(command.map(|command| Asked { step, etcd, commands, command, member }))
+    let Some(command) = command.filter(|command| !command.done.contains(&member)) else { return Ok(None) };
+    let url = |member: &String| {
+        let host = node.config.member_name(&etcd.cluster, member);
+        (member.clone(), format!("https://{host}:{}", etcd.peer_port))
+    };
+    let members = match commands.members_of(&command.id).await.map_err(failed)? {
+        // A member that was added since takes the data of the others.
+        Some(members) if !members.contains(&member) => return Ok(None),
+        Some(members) => members.iter().map(url).collect(),
+        None => etcd.peers.clone(),
+    };
+    Ok(Some(Asked { step, etcd, commands, command, member, members }))
 }
 
 /// Where data says which command it was restored by: where etcd does not look, in the directory it makes.
@@ -111,7 +124,7 @@ impl Asked<'_> {
             Ok(()) => {
                 let ctl = Ctl { step, etcd, system: node.system.as_ref() };
                 let token = format!("restored-{}", self.command.id);
-                ctl.restore(&file, directory, &self.member, &token).await
+                ctl.restore(&file, directory, &self.member, &self.members, &token).await
             }
             Err(error) => Err(error),
         };

@@ -34,6 +34,7 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
         }
         check_version(&mut found, &path, etcd);
         check_backups(&mut found, &path, etcd);
+        check_count(&mut found, &path, etcd);
         check_members(&mut found, &path, etcd, completed);
     }
 }
@@ -71,14 +72,33 @@ fn check_backups(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster) {
     }
 }
 
+pub(super) fn check_counts(violations: &mut Violations, completed: &CompletedCluster) {
+    let mut found = violations.below("cluster");
+    for (index, etcd) in completed.cluster.spec.etcd_clusters.iter().enumerate() {
+        check_count(&mut found, &format!("spec.etcdClusters[{index}]"), etcd);
+    }
+}
+
+fn check_count(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster) {
+    let path = format!("{path}.etcdMembers");
+    match etcd.etcd_members.len() {
+        0 => found.add_with_hint(
+            path,
+            format!("the etcd cluster `{}` has no members", etcd.name),
+            "it needs at least one: `kops create ig NAME --role control-plane --subnet SUBNET` adds a group with its member",
+        ),
+        count if count.is_multiple_of(2) => found.add_with_hint(
+            path,
+            format!("the etcd cluster `{}` has {count} members, and needs an odd number", etcd.name),
+            "an even number survives no more failures than one member fewer: add one more control-plane group with \
+             `kops create ig NAME --role control-plane --subnet SUBNET`, or delete some with `kops delete ig NAME…`, which takes several",
+        ),
+        _ => {}
+    }
+}
+
 fn check_members(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster, completed: &CompletedCluster) {
     let path = format!("{path}.etcdMembers");
-    let count = etcd.etcd_members.len();
-    if count.is_multiple_of(2) {
-        let message =
-            format!("the etcd cluster `{}` has {count} members, and needs an odd number", etcd.name);
-        found.add_with_hint(&path, message, "an even number survives no more failures than one member fewer");
-    }
     let (mut names, mut groups) = (BTreeSet::new(), BTreeSet::new());
     for (index, member) in etcd.etcd_members.iter().enumerate() {
         let path = format!("{path}[{index}]");
@@ -111,14 +131,25 @@ fn check_members(found: &mut Below<'_>, path: &str, etcd: &EtcdCluster, complete
     for group in completed.groups_of(Role::ControlPlane) {
         if !groups.iter().any(|name| *name == group.name()) {
             let message = format!("no member is in the control-plane group `{}`", group.name());
-            found.add(&path, message);
+            let name = group.name();
+            let hint = format!(
+                "`kops delete ig {name}` deletes the group with its members; otherwise keep a member in it"
+            );
+            found.add_with_hint(&path, message, hint);
         }
     }
 }
 
 fn check_group(found: &mut Below<'_>, path: &str, name: &str, completed: &CompletedCluster) {
     match completed.group(name) {
-        None => found.add(path, format!("there is no instance group `{name}`")),
+        None => found.add_with_hint(
+            path,
+            format!("there is no instance group `{name}`"),
+            format!(
+                "`kops create ig {name} --role control-plane --subnet SUBNET` makes the group with its members; \
+                 `kops replace --force -f FILE` takes cluster and group from one file"
+            ),
+        ),
         Some(group) if group.role() != Role::ControlPlane => {
             found.add(path, format!("the instance group `{name}` is not of the control plane"));
         }

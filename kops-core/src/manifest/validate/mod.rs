@@ -40,6 +40,14 @@ pub fn validate(completed: &CompletedCluster) -> Vec<Violation> {
     found.list
 }
 
+/// Finds the etcd clusters with an even number of members. No update makes them, but they may be stored while groups are
+/// added one by one.
+pub(crate) fn even_etcd_clusters(completed: &CompletedCluster) -> Vec<Violation> {
+    let mut found = Violations::default();
+    etcd::check_counts(&mut found, completed);
+    found.list
+}
+
 /// Violations, and the path under which more are added.
 #[derive(Default)]
 struct Violations {

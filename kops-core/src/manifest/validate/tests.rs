@@ -261,11 +261,11 @@ fn etcd_clusters() {
         etcd.etcd_members[1].instance_group = "nodes".into();
     }), @r"
     cluster.spec.etcdClusters: there is no etcd cluster `events`
-    cluster.spec.etcdClusters[0].etcdMembers: the etcd cluster `main` has 2 members, and needs an odd number (an even number survives no more failures than one member fewer)
+    cluster.spec.etcdClusters[0].etcdMembers: the etcd cluster `main` has 2 members, and needs an odd number (an even number survives no more failures than one member fewer: add one more control-plane group with `kops create ig NAME --role control-plane --subnet SUBNET`, or delete some with `kops delete ig NAME…`, which takes several)
     cluster.spec.etcdClusters[0].etcdMembers[1].name: another member has the name `b`
     cluster.spec.etcdClusters[0].etcdMembers[1].instanceGroup: the instance group `nodes` is not of the control plane
-    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1b`
-    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1b` (`kops delete ig master-us-x-1b` deletes the group with its members; otherwise keep a member in it)
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c` (`kops delete ig master-us-x-1c` deletes the group with its members; otherwise keep a member in it)
     ");
     insta::assert_snapshot!(found(|c| {
         c.cluster.spec.etcd_clusters[1].name = "cilium".into();
@@ -278,12 +278,12 @@ fn etcd_clusters() {
         members[2].volume_type = Some("gp4".into());
     }), @r"
     cluster.spec.etcdClusters: there is no etcd cluster `events`
-    cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: there is no instance group `gone`
+    cluster.spec.etcdClusters[0].etcdMembers[0].instanceGroup: there is no instance group `gone` (`kops create ig gone --role control-plane --subnet SUBNET` makes the group with its members; `kops replace --force -f FILE` takes cluster and group from one file)
     cluster.spec.etcdClusters[0].etcdMembers[1].name: `B` has upper-case letters, which names of members have not (write b)
     cluster.spec.etcdClusters[0].etcdMembers[2].instanceGroup: another member is in the group `master-us-x-1b`
     cluster.spec.etcdClusters[0].etcdMembers[2].volumeType: `gp4` is not a type of volume (the types are gp2, gp3, io1, io2, sc1, st1, standard)
-    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1a`
-    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c`
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1a` (`kops delete ig master-us-x-1a` deletes the group with its members; otherwise keep a member in it)
+    cluster.spec.etcdClusters[0].etcdMembers: no member is in the control-plane group `master-us-x-1c` (`kops delete ig master-us-x-1c` deletes the group with its members; otherwise keep a member in it)
     cluster.spec.etcdClusters[1].name: `cilium` is not used by anything (the etcd clusters are main and events)
     cluster.spec.etcdClusters[1].version: etcd 2.2.1 is not supported (leave out the field, or write a version of 3.4, 3.5, 3.6)
     ");

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::certificates::{self, crt, key};
 use super::unit::Service;
-use super::{Context, Etcd, MEMBER_FILE, NodePlan, RenderError, Start, Volume, program};
+use super::{Context, Etcd, MEMBER_FILE, NodePlan, RenderError, START_FILE, Start, Volume, program};
 use crate::flags::Flags;
 use crate::node::EtcdMembership;
 use crate::pki;
@@ -45,7 +45,7 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
         });
         certificates::etcd(context, cluster, &first.members, plan);
         plan.etcd.push(upkeep(context, cluster, first, &ports, &mount));
-        plan.units.push(service(context, cluster, &first.members, &ports, &mount).into());
+        plan.units.push(service(context, cluster, &ports, &mount).into());
     }
     Ok(())
 }
@@ -70,6 +70,8 @@ fn upkeep(
         unit: format!("{}.service", unit(cluster)),
         mount: mount.to_owned(),
         peers: members.iter().map(peer).collect(),
+        client_port: ports.client,
+        peer_port: ports.peer,
         backups: backups.clone(),
     }
 }
@@ -85,18 +87,14 @@ fn url(context: &Context<'_>, cluster: &str, member: &str, port: u16) -> String 
 
 /// What systemd fills in: which member this machine is. Its volume says so, in a file that kops-node writes.
 const MEMBER: &str = "${MEMBER}";
+/// The members that an empty disk starts with, and whether they make a new cluster: kops-node decides when it gets there.
+const INITIAL: [(&str, &str); 2] =
+    [("initial-cluster", "${INITIAL_CLUSTER}"), ("initial-cluster-state", "${INITIAL_CLUSTER_STATE}")];
 
-fn service<'a>(
-    context: &Context<'_>,
-    cluster: &str,
-    members: &[String],
-    ports: &Ports,
-    mount: &str,
-) -> Service<'a> {
+fn service<'a>(context: &Context<'_>, cluster: &str, ports: &Ports, mount: &str) -> Service<'a> {
     let config = context.config;
     let address = context.machine.address;
     let url = |member: &str, port: u16| url(context, cluster, member, port);
-    let all = members.iter().map(|member| format!("etcd-{cluster}-{member}={}", url(member, ports.peer)));
     let file = |name: &str| (crt(&format!("etcd-{cluster}-{name}")), key(&format!("etcd-{cluster}-{name}")));
     let ((server_crt, server_key), (peer_crt, peer_key)) = (file("server"), file("peer"));
     let (clients_ca, peers_ca) = (crt(pki::ETCD_CLIENTS_CA), crt(&format!("etcd-peers-ca-{cluster}")));
@@ -110,7 +108,8 @@ fn service<'a>(
             ("client-cert-auth", "true".to_owned()),
             ("data-dir", Etcd::data_of(mount)),
             ("initial-advertise-peer-urls", url(MEMBER, ports.peer)),
-            ("initial-cluster", all.collect::<Vec<_>>().join(",")),
+            (INITIAL[0].0, INITIAL[0].1.to_owned()),
+            (INITIAL[1].0, INITIAL[1].1.to_owned()),
             ("initial-cluster-token", format!("etcd-cluster-token-{cluster}.{}", config.cluster)),
             ("key-file", server_key),
             ("listen-client-urls", format!("https://127.0.0.1:{0},https://{address}:{0}", ports.client)),
@@ -128,9 +127,17 @@ fn service<'a>(
         name: unit(cluster),
         description: "etcd, where the cluster is remembered",
         // Every other dollar sign stands for itself.
-        command: flags.command(&program("etcd")).replace("$${MEMBER}", MEMBER),
-        // Not there while the volume is not: etcd must never start beside its disk.
-        service: vec![format!("EnvironmentFile={mount}/{MEMBER_FILE}"), "LimitNOFILE=65536".to_owned()],
+        command: [MEMBER, INITIAL[0].1, INITIAL[1].1]
+            .iter()
+            .fold(flags.command(&program("etcd")), |command, variable| {
+                command.replace(&format!("${variable}"), variable)
+            }),
+        // Not there while the volume is not: etcd must never start beside its disk, nor before it is known with whom.
+        service: vec![
+            format!("EnvironmentFile={mount}/{MEMBER_FILE}"),
+            format!("EnvironmentFile={mount}/{START_FILE}"),
+            "LimitNOFILE=65536".to_owned(),
+        ],
         start: Start::WhenReady,
         inputs,
     }

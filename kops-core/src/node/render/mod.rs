@@ -41,6 +41,10 @@ pub const SYSCTL_PARAMETERS: &str = "/etc/sysctl.d/99-manifest.conf";
 
 /// The file on a member's disk that says which member it is: `MEMBER=a`.
 pub const MEMBER_FILE: &str = "member.env";
+/// The file on a member's disk that says with whom etcd starts if the disk holds no data yet; etcd does not start without.
+pub const START_FILE: &str = "start.env";
+/// The file on a member's disk that says that the member has begun to join the others, and does not vote yet.
+pub const JOINING_FILE: &str = "joining";
 /// Where the certificates of the authority lie that the API proves itself by.
 pub const AUTHORITY: &str = "/etc/kubernetes/pki/kubernetes-ca.crt";
 /// The port of the API.
@@ -102,8 +106,12 @@ pub struct Etcd {
     pub unit: String,
     /// Where the member's disk is mounted.
     pub mount: String,
-    /// Where other members reach each member.
+    /// Where other members reach each member that the configuration names.
     pub peers: BTreeMap<String, String>,
+    /// The port at which members answer clients.
+    pub client_port: u16,
+    /// The port at which members answer each other.
+    pub peer_port: u16,
     /// When backups are taken, and which are kept.
     pub backups: BackupPolicy,
 }
@@ -120,6 +128,14 @@ impl Etcd {
     /// The directory of a member's data on the disk that is mounted there.
     pub fn data_of(mount: &str) -> String {
         format!("{mount}/{}", Self::DATA)
+    }
+
+    /// What [`START_FILE`] says for an etcd cluster of these members (by name, with the places where others reach them):
+    /// a new one, or one that runs already.
+    pub fn start<'a>(&self, members: impl IntoIterator<Item = (&'a str, &'a str)>, is_new: bool) -> String {
+        let members = members.into_iter().map(|(member, url)| format!("{}={url}", self.member_name(member)));
+        let state = if is_new { "new" } else { "existing" };
+        format!("INITIAL_CLUSTER={}\nINITIAL_CLUSTER_STATE={state}\n", members.collect::<Vec<_>>().join(","))
     }
 
     /// What etcd calls a member.

@@ -31,6 +31,13 @@ impl NodeConfig {
         let cluster = if cluster == "main" { String::new() } else { format!("{cluster}-") };
         format!("etcd-{cluster}{member}.internal.{}", self.cluster)
     }
+
+    /// The member that is reached at `url`, if it is one of the cluster.
+    pub fn member_at<'a>(&self, cluster: &str, url: &'a str) -> Option<&'a str> {
+        let host = url.split_once("://")?.1.rsplit_once(':')?.0;
+        let start = if cluster == "main" { "etcd-".to_owned() } else { format!("etcd-{cluster}-") };
+        host.strip_prefix(&start)?.strip_suffix(&format!(".internal.{}", self.cluster))
+    }
 }
 
 /// The lines of the block: the API at `api` and the etcd members, sorted.
@@ -128,6 +135,19 @@ mod tests {
         # End host entries managed by kops
         10.9.9.9 mine
         ");
+    }
+
+    #[test]
+    fn members_are_known_by_their_place() {
+        for (cluster, member) in [("main", "a"), ("events", "us-x-1b")] {
+            let url = format!("https://{}:2380", config().member_name(cluster, member));
+            assert_eq!(config().member_at(cluster, &url), Some(member), "{url}");
+        }
+        for foreign in
+            ["https://etcd-a.internal.other:2380", "https://10.0.0.1:2380", "etcd-a.internal.c.local", ""]
+        {
+            assert_eq!(config().member_at("main", foreign), None, "{foreign}");
+        }
     }
 
     const OLD: &str =

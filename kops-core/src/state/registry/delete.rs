@@ -1,18 +1,35 @@
 use futures::{TryStreamExt, stream};
 
+use super::write::violations;
 use super::{Missing, PARALLEL, Registry, RegistryError};
 use crate::state::{Key, layout};
 
 impl Registry {
-    /// Deletes a group's manifest. Its machines are somebody else's business.
+    /// Deletes manifests of groups; the members of etcd clusters in them go with them. Their machines are somebody else's
+    /// business.
     ///
     /// # Errors
-    /// There is no such cluster or group, or the store fails.
-    pub async fn delete_group(&self, cluster: &str, group: &str) -> Result<(), RegistryError> {
+    /// There is no such cluster or group, the cluster would not be valid without them, somebody changes its manifest
+    /// meanwhile, or the store fails. Cut short between cluster and groups, it can be called again.
+    pub async fn delete_groups(&self, cluster: &str, groups: &[String]) -> Result<(), RegistryError> {
         let loaded = self.load(cluster).await?;
         loaded.maker().check(cluster)?;
-        loaded.group(group)?;
-        self.store.delete(&layout::instance_group(cluster, group)?).await?;
+        for group in groups {
+            loaded.group(group)?;
+        }
+        let without = loaded.without(groups);
+        let known = violations(&loaded);
+        let mut introduced = violations(&without);
+        introduced.retain(|violation| !known.contains(violation));
+        if !introduced.is_empty() {
+            return Err(RegistryError::Invalid(introduced));
+        }
+        if without.cluster != loaded.cluster {
+            self.replace_cluster(without.cluster, loaded.cluster_version()?).await?;
+        }
+        for group in groups {
+            self.store.delete(&layout::instance_group(cluster, group)?).await?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Clusters in a state store: their manifests, typed.
 
 mod batch;
+#[cfg(test)]
+mod control_plane_tests;
 mod delete;
 mod error;
 mod secret;
@@ -326,6 +328,15 @@ impl LoadedCluster {
     /// There is none; names those that are similar.
     pub fn group(&self, name: &str) -> Result<&InstanceGroup, RegistryError> {
         self.groups.iter().find(|group| group.name() == name).ok_or_else(|| self.group_not_found(name))
+    }
+
+    /// The cluster without these groups and without the members of etcd clusters in them.
+    #[must_use]
+    pub fn without(&self, groups: &[String]) -> Self {
+        let mut without = self.clone();
+        without.groups.retain(|group| !groups.iter().any(|name| name == group.name()));
+        without.cluster.remove_etcd_members(groups);
+        without
     }
 
     /// What an edit of the cluster's manifest builds on.

@@ -222,7 +222,7 @@ async fn what_is_not_there_is_named_with_what_is_like_it() {
     let error = registry.load("demo.k8s.locl").await.unwrap_err();
     assert_eq!(error.to_string(), r#"cluster not found "demo.k8s.locl""#);
     assert_eq!(error.hint().unwrap(), "did you mean demo.k8s.local?");
-    let error = registry.delete_group(DEMO, "node").await.unwrap_err();
+    let error = registry.delete_groups(DEMO, &["node".to_owned()]).await.unwrap_err();
     assert_eq!(error.to_string(), r#"instancegroup not found "node""#);
     assert_eq!(error.hint().unwrap(), "did you mean nodes?");
     let replaced = registry.replace(vec![group("nods", 1).into()], Replace::ExistingOnly).await.unwrap_err();
@@ -491,7 +491,7 @@ async fn deleting_a_cluster_can_be_repeated_until_done() {
 async fn groups_and_ssh_keys_are_deleted_one_by_one() {
     let (_, registry) = registry();
     registry.create(demo()).await.unwrap();
-    registry.delete_group(DEMO, "more-nodes").await.unwrap();
+    registry.delete_groups(DEMO, &["more-nodes".to_owned()]).await.unwrap();
     let fingerprint = crate::ssh::PublicKey::parse(SSH_KEY).unwrap().fingerprint();
     registry.delete_ssh_key(DEMO, &fingerprint).await.unwrap();
     let loaded = registry.load(DEMO).await.unwrap();

@@ -4,7 +4,8 @@ use super::batch::{self, Write};
 use super::{LoadedCluster, Missing, Registry, RegistryError, Stored, Text, is_manifest, snapshot};
 use crate::clock::Timestamp;
 use crate::manifest::{
-    self, Cluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Recommendations, Violation,
+    self, Cluster, CompletedCluster, InstanceGroup, Kind, Manifest, Metadata, Problem, Recommendations, Role,
+    Violation,
 };
 use crate::nearest::nearest;
 use crate::ssh::PublicKey;
@@ -95,6 +96,54 @@ impl Registry {
             before.version = version.clone();
         }
         self.check(&stored, &writes)?;
+        self.carry_out(stored, writes).await
+    }
+
+    /// Stores a new group. One of the control plane takes along a member in each etcd cluster: the manifests of cluster
+    /// and group are written together. Returns what still keeps an update from making it: an etcd cluster with an even
+    /// number of members may be stored, since the next group follows.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_group(&self, group: InstanceGroup) -> Result<Vec<Violation>, RegistryError> {
+        let name = group.metadata.cluster().unwrap_or_default().to_owned();
+        if group.role() != Role::ControlPlane {
+            return self.create(vec![group.into()]).await.map(|()| Vec::new());
+        }
+        let there = self.stored(&name).await?;
+        there.maker.check(&name)?;
+        let Some(loaded) = self.typed(&name, there.clone())? else {
+            return Err(self.cluster_not_found(&name).await);
+        };
+        let mut cluster = loaded.cluster.clone();
+        cluster.add_etcd_members(group.name());
+        let stored = BTreeMap::from([(name, there)]);
+        let mut after = LoadedCluster { cluster: cluster.clone(), ..loaded };
+        after.groups.push(group.clone());
+        let mut writes = self.prepare(&stored, vec![group.into()], Expect::Nothing).await?;
+        writes.extend(self.prepare(&stored, vec![cluster.into()], Expect::Something).await?);
+        let even = manifest::even_etcd_clusters(&completed(&after));
+        let mut introduced = self.introduced(&stored, &writes)?;
+        introduced.retain(|violation| !even.contains(violation));
+        if !introduced.is_empty() {
+            return Err(RegistryError::Invalid(introduced));
+        }
+        self.carry_out(stored, writes).await?;
+        Ok(even)
+    }
+
+    /// Stores a cluster's manifest that was read at `version`, whatever is wrong with it beside the groups there are.
+    pub(super) async fn replace_cluster(
+        &self,
+        cluster: Cluster,
+        version: &Version,
+    ) -> Result<(), RegistryError> {
+        let name = cluster.name().to_owned();
+        let stored = BTreeMap::from([(name.clone(), self.stored(&name).await?)]);
+        let mut writes = self.prepare(&stored, vec![cluster.into()], Expect::Something).await?;
+        for before in writes.iter_mut().filter_map(|write| write.before.as_mut()) {
+            before.version = version.clone();
+        }
         self.carry_out(stored, writes).await
     }
 
@@ -196,8 +245,18 @@ impl Registry {
         })
     }
 
-    /// Whether the writes make a cluster invalid, in a way in which it is not already.
+    /// Makes sure that the writes make no cluster invalid, in a way in which it is not already.
     fn check(&self, stored: &BTreeMap<String, Stored>, writes: &[Write]) -> Result<(), RegistryError> {
+        let introduced = self.introduced(stored, writes)?;
+        if introduced.is_empty() { Ok(()) } else { Err(RegistryError::Invalid(introduced)) }
+    }
+
+    /// What the writes make wrong that is not wrong already.
+    fn introduced(
+        &self,
+        stored: &BTreeMap<String, Stored>,
+        writes: &[Write],
+    ) -> Result<Vec<Violation>, RegistryError> {
         let mut introduced = Vec::new();
         for (cluster, there) in stored {
             let mut texts = there.texts.clone();
@@ -211,7 +270,7 @@ impl Registry {
             let found = self.typed(cluster, after)?.as_ref().map(violations).unwrap_or_default();
             introduced.extend(found.into_iter().filter(|violation| !known.contains(violation)));
         }
-        if introduced.is_empty() { Ok(()) } else { Err(RegistryError::Invalid(introduced)) }
+        Ok(introduced)
     }
 
     /// Writes everything, or takes back what was written; then brings the snapshots up to date.
@@ -248,10 +307,8 @@ impl Registry {
 }
 
 /// What is wrong with a cluster, but for groups that it lacks: as with kops, they may follow in a file of their own.
-fn violations(loaded: &LoadedCluster) -> Vec<Violation> {
-    // Machine types and images that nobody chose are right whatever they are.
-    let completed = manifest::complete(&loaded.cluster, &loaded.groups, &Recommendations::default());
-    let mut violations = manifest::validate(&completed);
+pub(super) fn violations(loaded: &LoadedCluster) -> Vec<Violation> {
+    let mut violations = manifest::validate(&completed(loaded));
     let has_no_groups = loaded.groups.is_empty();
     violations.retain(|violation| {
         let is_of_lack = violation.path == "cluster.spec"
@@ -271,6 +328,11 @@ fn records(stored: &BTreeMap<String, Stored>, writes: &[Write]) -> Result<Vec<Wr
         Ok(Write { cluster, key, is_config: false, text: maker::record(), before: None })
     };
     new.map(record).collect()
+}
+
+/// Machine types and images that nobody chose are right whatever they are.
+fn completed(loaded: &LoadedCluster) -> CompletedCluster {
+    manifest::complete(&loaded.cluster, &loaded.groups, &Recommendations::default())
 }
 
 fn key_of(manifest: &Manifest) -> Result<Key, RegistryError> {
