@@ -141,7 +141,7 @@ impl Registry {
     pub async fn cluster(&self, cluster: &str) -> Result<Cluster, RegistryError> {
         let key = layout::config(cluster)?;
         match self.fetch(&key).await? {
-            Some(text) => Ok(self.read_cluster(&key, &text.text)?.0),
+            Some(text) => Ok(self.read_cluster(cluster, &key, &text.text)?.0),
             None => Err(self.cluster_not_found(cluster).await),
         }
     }
