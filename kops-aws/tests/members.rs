@@ -16,7 +16,7 @@ use kops_core::create::{self, Options};
 use kops_core::etcd::membership::{Listed, Membership, Upkeep, tend};
 use kops_core::etcd::{Attendance, Life, Wanted};
 use kops_core::fleet::Fleet;
-use kops_core::manifest::{Recommendations, Role};
+use kops_core::manifest::{CompletedCluster, Recommendations, Role};
 use kops_core::operation::{Kops, OperationError, Run};
 use kops_core::plan::Verb;
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
@@ -46,6 +46,10 @@ impl Provider for OwnMachines {
 
     async fn desired(&self, input: ModelInput<'_>) -> Result<Desired<AwsResource>, ProviderError> {
         self.0.desired(input).await
+    }
+
+    async fn named(&self, cluster: &CompletedCluster) -> Result<Vec<AwsResource>, CloudError> {
+        self.0.named(cluster).await
     }
 
     fn fleet(&self) -> Option<&dyn Fleet> {

@@ -128,6 +128,7 @@ fn ranges_in_an_existing_network_have_to_be_free() {
         id: "vpc-1".to_owned(),
         cidrs: vec!["10.0.0.0/17".parse().unwrap()],
         internet_gateway: Some("igw-1".to_owned()),
+        dhcp_options: None,
         foreign_subnets: BTreeMap::from([("subnet-1".to_owned(), "10.0.32.0/20".parse().unwrap())]),
     });
     insta::assert_snapshot!(told(&check(&completed, &world)), @r"
