@@ -7,7 +7,9 @@ use kops_core::clock::Timestamp;
 use kops_core::cluster_api::{
     Condition, ConditionStatus, Controller, DisruptionBudget, LabelSelector, Node, Phase, Pod, PodRef,
 };
-use kops_core::fleet::{Instance, InstanceState, Membership, Outdated, ScalingGroup, TemplateVersion};
+use kops_core::fleet::{
+    Balancing, Instance, InstanceState, Membership, Outdated, ScalingGroup, TemplateVersion,
+};
 use kops_core::manifest::{InstanceGroup, Metadata, Role};
 use kops_core::resource::Handle;
 use kops_core::rolling::{ClusterView, GroupPolicy, Observation, Outcome, Policy, Snapshot, State, decide};
@@ -69,6 +71,8 @@ fn observation(names: &[String], size: usize) -> Result<Observation, Failure> {
             max: desired,
             template: TemplateVersion("2".to_owned()),
             instances: ids.iter().map(|id| instance(id)).collect(),
+            zones: Default::default(),
+            balancing: Balancing::Free,
             trouble: None,
         });
         for id in &ids {

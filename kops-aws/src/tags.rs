@@ -15,6 +15,8 @@ pub const OWNED: &str = "owned";
 pub const SHARED: &str = "shared";
 /// Holds the name of the instance group.
 pub const INSTANCE_GROUP: &str = "kops.k8s.io/instancegroup";
+/// Marks a scaling group that a run keeps from moving machines between zones, until the run or a later one lets it go.
+pub const ZONES_HELD: &str = "kops.k8s.io/zones-held";
 /// Says what a route table is for: `public` or `private-<zone>`.
 pub const ROUTE_TABLE_ROLE: &str = "kubernetes.io/kops/role";
 /// Holds the type of a subnet, such as `Public`.

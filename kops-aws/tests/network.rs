@@ -111,8 +111,8 @@ fn options() -> ApplyOptions {
         first_pause: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         attempts: 8,
-        free_within: Duration::from_secs(5),
         visible_within: Duration::from_secs(5),
+        free_within: Duration::from_secs(5),
         gone_within: Duration::from_secs(5),
     };
     ApplyOptions { retry, ..ApplyOptions::default() }

@@ -34,7 +34,10 @@ impl RollObserver for RollProgress<'_> {
                     self.terminal.warning(budget);
                 }
             }
-            RollEvent::Done { action: Action::Taint { .. } } | RollEvent::Finished { .. } => {}
+            RollEvent::Done {
+                action: Action::Taint { .. } | Action::HoldZones { .. } | Action::FreeZones { .. },
+            }
+            | RollEvent::Finished { .. } => {}
             RollEvent::Done { action } => self.terminal.status(action),
             RollEvent::NotDone { action, reason } => {
                 self.terminal.status(format_args!("could not {action}: {reason}"));

@@ -1,5 +1,6 @@
 //! Scaling groups and their instances: what a rolling update sees of the cloud, and the little it may do to it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -34,6 +35,12 @@ pub struct GroupSpec {
     pub max: u32,
     /// What instances are made from.
     pub template: ResourceId,
+    /// The zones over which its instances are spread, by any names that tell them apart.
+    #[serde(default)]
+    pub zones: BTreeSet<String>,
+    /// Whether it moves instances between zones by itself, as [`Balancing::Free`].
+    #[serde(default)]
+    pub balances: bool,
 }
 
 /// A resource type of which some are scaling groups.
@@ -60,8 +67,25 @@ pub struct ScalingGroup {
     pub template: TemplateVersion,
     /// Its instances, detached ones included, those that are gone left out.
     pub instances: Vec<Instance>,
+    /// The zones over which it spreads new instances.
+    pub zones: BTreeSet<String>,
+    /// Whether it moves instances between zones by itself.
+    pub balancing: Balancing,
     /// Why it could not launch what it should, when its last attempt failed (no capacity, a limit).
     pub trouble: Option<String>,
+}
+
+/// Whether a scaling group moves instances between zones by itself: it launches one where there are fewest, and
+/// terminates one where there are most, undrained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balancing {
+    /// It does.
+    Free,
+    /// A run has kept it from doing so, and has to let it do so again.
+    Held,
+    /// It does not, because somebody wants it so.
+    Off,
 }
 
 /// One instance.
@@ -135,7 +159,10 @@ pub enum Capacity {
 /// - **F3** A member tells which template version it was made from, and what has changed since.
 /// - **F4** Nothing here drains: whoever terminates has drained before, also when a group is to shrink. Shrinking
 ///   is done instance by instance with [`Capacity::Shrink`] for that reason, never by lowering a size and letting
-///   the provider choose. Updates keep it too: they drain what a smaller or deleted group is to lose.
+///   the provider choose. Updates keep it too: they drain what a smaller or deleted group is to lose. While machines
+///   are taken away, the provider is kept from moving others between zones.
+/// - **F5** Holding a group's zones twice is as once, and letting go what is not held is fine. Who else keeps a group
+///   from balancing is left alone: that is told as [`Balancing::Off`], before and after.
 ///
 /// Every verb may be repeated: detaching what is detached and terminating what is gone are fine.
 #[async_trait]
@@ -170,6 +197,19 @@ pub trait Fleet: Send + Sync + fmt::Debug + fmt::Display {
     /// # Errors
     /// It cannot be read.
     async fn console(&self, scope: &Scope, instance: &Handle) -> Result<Option<String>, CloudError>;
+
+    /// Keeps a group from moving instances between zones by itself, until [`free_zones`](Self::free_zones). What holds
+    /// it is written on the group, so that a later run can let it go.
+    ///
+    /// # Errors
+    /// Says what failed and whether repeating can help.
+    async fn hold_zones(&self, scope: &Scope, group: &Handle) -> Result<(), CloudError>;
+
+    /// Lets a group move instances between zones again, if a run held it.
+    ///
+    /// # Errors
+    /// Says what failed and whether repeating can help.
+    async fn free_zones(&self, scope: &Scope, group: &Handle) -> Result<(), CloudError>;
 }
 
 impl Instance {

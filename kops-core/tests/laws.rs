@@ -306,6 +306,8 @@ fn small_world(field: i64) -> Vec<Toy> {
         min: 2,
         max: 3,
         template: template.id(),
+        zones: BTreeSet::new(),
+        balances: false,
     });
     let balancer = Toy::new("balancer", [net.id()]).with("fixed", field);
     vec![net, template, group, balancer]

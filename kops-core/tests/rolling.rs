@@ -3,11 +3,14 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use fixture::{Sim, Trouble, run};
+use kops_core::fleet::{Balancing, Fleet};
 use kops_core::manifest::{CountOrPercent, Role};
+use kops_core::resource::Handle;
 use kops_core::rolling::{
     Action, Assumptions, Failure, GroupPolicy, Pauses, Policy, Replace, RollError, RollEvent, RollOptions,
     RollTarget, Simulation, StuckDrain, observe, simulate,
@@ -448,4 +451,144 @@ proptest! {
             sim.assert_nothing_broken();
         });
     }
+}
+
+const ZONES: [&str; 3] = ["a", "b", "c"];
+
+/// How many instances of a group each zone has.
+async fn spread(sim: &Sim, group: &str) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for instance in sim.group(group).await.instances.into_iter().filter(|one| one.is_attached()) {
+        *counts.entry(instance.zone.unwrap()).or_default() += 1;
+    }
+    counts
+}
+
+/// F4: what is gone was drained and terminated by the roll, and no group goes on to move others.
+async fn assert_only_drained(sim: &Sim, before: Vec<Handle>, terminated: &[Handle]) {
+    for _ in 0..20 {
+        sim.clock.advance(Duration::from_secs(30));
+        sim.cloud.groups(&sim.scope).await.unwrap();
+    }
+    let after = sim.everyone().await;
+    for gone in before.iter().filter(|id| !after.contains(id)) {
+        assert!(terminated.contains(gone), "{gone} went undrained");
+    }
+    for group in sim.cloud.groups(&sim.scope).await.unwrap() {
+        assert_eq!(group.balancing, Balancing::Free, "{}", group.instance_group);
+    }
+    sim.assert_nothing_broken();
+}
+
+async fn in_zones(workers: u32) -> Sim {
+    let sim = Sim::new(&[("cp", Role::ControlPlane, 1), ("nodes", Role::Node, workers)]).in_zones(&ZONES);
+    sim.cloud.deploy("demo", Workload::new("web", 4).with_budget(BudgetLimit::MaxUnavailable(1)));
+    sim.settle().await;
+    sim
+}
+
+#[test]
+fn a_shrinking_group_stays_even_and_loses_nobody_undrained() {
+    run(async {
+        for (from, to) in [(6, 2), (7, 3), (9, 1), (5, 4), (8, 2)] {
+            let sim = in_zones(from).await;
+            let before = sim.everyone().await;
+            let mut policy = sim.policy().only(|group| group.name == "nodes");
+            policy.replace = Replace::Nothing;
+            policy.groups[0].shrink_to = Some(to);
+            let report = sim.roll(&policy).await.unwrap();
+            assert_eq!(report.terminated.len(), usize::try_from(from - to).unwrap());
+            let counts = spread(&sim, "nodes").await;
+            let per_zone = |zone: &str| counts.get(zone).copied().unwrap_or_default();
+            let (least, most) =
+                (ZONES.map(per_zone).into_iter().min(), ZONES.map(per_zone).into_iter().max());
+            assert!(most.unwrap() - least.unwrap() < 2, "{from} to {to}: {counts:?}");
+            assert_only_drained(&sim, before, &report.terminated).await;
+        }
+    });
+}
+
+#[test]
+fn a_replaced_group_loses_nobody_undrained() {
+    run(async {
+        let sim = in_zones(7).await;
+        let before = sim.everyone().await;
+        sim.new_template("nodes").await;
+        let report = sim.roll(&sim.policy()).await.unwrap();
+        assert_eq!(report.terminated.len(), 7);
+        assert_only_drained(&sim, before, &report.terminated).await;
+    });
+}
+
+#[test]
+fn what_stands_where_too_many_are_is_replaced_drained() {
+    run(async {
+        let sim = in_zones(6).await;
+        let handle = sim.group("nodes").await.handle;
+        // As an update that changes the zones does.
+        sim.cloud.hold_zones(&sim.scope, &handle).await.unwrap();
+        let sim = sim.in_zones(&["b", "c", "d"]);
+        sim.settle().await;
+        let before = sim.everyone().await;
+        let mut policy = sim.policy().only(|group| group.name == "nodes");
+        policy.replace = Replace::Misplaced;
+        let report = sim.roll(&policy).await.unwrap();
+        assert_eq!(report.terminated.len(), 2);
+        let even = ["b", "c", "d"].map(|zone| (zone.to_owned(), 2));
+        assert_eq!(spread(&sim, "nodes").await, BTreeMap::from(even));
+        assert_only_drained(&sim, before, &report.terminated).await;
+    });
+}
+
+/// Killed at a call: the next run lets the group balance again, and nobody went undrained meanwhile.
+#[test]
+fn zones_that_a_killed_run_held_are_let_go_by_the_next() {
+    run(async {
+        let mut held = 0;
+        for nth in (1..).step_by(3) {
+            let sim = in_zones(4).await;
+            let mut policy = sim.policy().only(|group| group.name == "nodes");
+            policy.groups[0].shrink_to = Some(1);
+            sim.cloud.set_faults(Faults::at(nth, Fault::Crash));
+            let ended = sim.roll(&policy).await;
+            sim.cloud.set_faults(Faults::none());
+            if ended.is_ok() {
+                break;
+            }
+            held += usize::from(sim.group("nodes").await.balancing == Balancing::Held);
+            sim.roll(&policy).await.unwrap();
+            assert_eq!(sim.group("nodes").await.desired, 1);
+            assert_eq!(sim.group("nodes").await.balancing, Balancing::Free, "killed at call {nth}");
+            sim.assert_nothing_broken();
+        }
+        assert!(held > 3, "{held} runs were killed while they held a group");
+    });
+}
+
+#[test]
+fn a_group_that_somebody_keeps_from_balancing_stays_so() {
+    run(async {
+        let sim = Sim::new(&[("cp", Role::ControlPlane, 1), ("nodes", Role::Node, 6)]);
+        let sim = sim.in_zones(&ZONES).without_balancing();
+        sim.settle().await;
+        sim.new_template("nodes").await;
+        assert_eq!(sim.roll(&sim.policy()).await.unwrap().terminated.len(), 6);
+        assert_eq!(sim.group("nodes").await.balancing, Balancing::Off);
+    });
+}
+
+/// A drain that was ended and a machine that cannot be terminated: no drain is under way any more, so patience ends.
+#[test]
+fn a_machine_that_cannot_be_terminated_ends_in_an_error() {
+    run(async {
+        let sim = Sim::new(&[("cp", Role::ControlPlane, 1), ("nodes", Role::Node, 2)]);
+        sim.settle().await;
+        sim.new_template("nodes").await;
+        sim.watch.lock().unwrap().no_terminations = true;
+        let began = sim.now();
+        let error = sim.roll(&sim.policy()).await.unwrap_err();
+        assert!(matches!(error, RollError::Stopped { failure: Failure::Stalled { .. }, .. }), "{error}");
+        let took = sim.now().duration_since(began).unsigned_abs();
+        assert!(took < sim.policy().patience * 2, "{took:?}");
+    });
 }

@@ -1,7 +1,7 @@
 //! Law C15: every wait ends, says what it waits for, and asks for everything that waits in one read.
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ impl Bench {
             min: count,
             max: count,
             template: template.id.clone(),
+            zones: BTreeSet::new(),
+            balances: false,
         });
         let plan = self.plan(Purpose::Update, &[network, template, group]).await;
         self.apply(&plan, &CancellationToken::new()).await.into_result().unwrap();

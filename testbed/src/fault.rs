@@ -32,8 +32,10 @@ pub enum Fault {
     /// [`Testbed::clear_faults`](crate::Testbed::clear_faults). [`Testbed::stopped`](crate::Testbed::stopped) tells the
     /// test when to cancel the caller.
     Stop,
-    /// The call takes effect, but what it makes is not seen for a while: lists leave it out, and calls that name it fail with
-    /// the service's "not found" error. Calls that make nothing are not affected, S3 is always consistent.
+    /// The call takes effect, but what it makes is not seen for a while: lists leave it out, and calls that name it, or a
+    /// launch template that names it, fail in the words of the service that is called. A gateway that is attached leads
+    /// nowhere yet; an instance that is terminated is listed as shutting down. Other calls that make nothing are not
+    /// affected, S3 is always consistent.
     DelayVisibility(Lag),
     /// The call takes this much longer.
     Delay(Duration),

@@ -106,6 +106,10 @@ impl Proxy {
         }
     }
 
+    pub(crate) fn advance(&self, by: Duration) {
+        self.strict.advance(by);
+    }
+
     pub(crate) async fn reset(&self) -> Result<(), ApiError> {
         self.upstream.reset().await?;
         self.permissions.clear();

@@ -168,6 +168,11 @@ impl Testbed {
         self.proxy.faults.inject(rule);
     }
 
+    /// Lets time pass for everything that lags, without waiting for it.
+    pub fn advance(&self, by: Duration) {
+        self.proxy.advance(by);
+    }
+
     /// Ends all injected faults, a stop included.
     pub fn clear_faults(&self) {
         self.proxy.faults.clear();

@@ -8,6 +8,7 @@ use aws_sdk_autoscaling::types::{
 };
 use kops_core::cloud::{Bindings, CloudError, Deletion, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
+use kops_core::fleet::Balancing;
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Kind, Ownership, Resource, ResourceId};
 
@@ -15,7 +16,7 @@ use super::call::Purpose;
 use super::cloud::Api;
 use super::names::Names;
 use super::tag;
-use crate::resource::{AutoscalingGroup, AwsResource, MixedInstances, Tags, kind};
+use crate::resource::{AZ_REBALANCE, AutoscalingGroup, AwsResource, MixedInstances, Tags, kind};
 use crate::tags;
 
 /// The version of a launch template that new instances are made from.
@@ -414,8 +415,10 @@ async fn processes(
 ) -> Result<bool, CloudError> {
     let hold: Vec<String> =
         desired.suspend_processes.difference(&current.suspend_processes).cloned().collect();
-    let free: Vec<String> =
+    let mut free: Vec<String> =
         current.suspend_processes.difference(&desired.suspend_processes).cloned().collect();
+    // Instances in other zones than the group will have are drained first: who holds it lets it go then.
+    free.retain(|process| process != AZ_REBALANCE || !stays_held(desired, current));
     let changed = !hold.is_empty() || !free.is_empty();
     if !hold.is_empty() {
         let suspend = api.autoscaling.suspend_processes().auto_scaling_group_name(&desired.name);
@@ -438,6 +441,7 @@ async fn retag(
 ) -> Result<bool, CloudError> {
     let wanting = tag::wanting(&desired.tags, &current.tags);
     let surplus = current.tags.iter().filter(|(key, _)| !desired.tags.contains_key(*key));
+    let surplus = surplus.filter(|(key, _)| *key != tags::ZONES_HELD || !stays_held(desired, current));
     let surplus: Tags = surplus.map(|(key, value)| (key.clone(), value.clone())).collect();
     let changed = !wanting.is_empty() || !surplus.is_empty();
     if !wanting.is_empty() {
@@ -451,6 +455,71 @@ async fn retag(
         api.autoscaling(purpose, "autoscaling:DeleteTags", call).await?;
     }
     Ok(changed)
+}
+
+/// Whether a group that a run keeps from moving instances between zones stays so after a change.
+fn stays_held(desired: &AutoscalingGroup, current: &AutoscalingGroup) -> bool {
+    current.tags.contains_key(tags::ZONES_HELD) && current.subnets != desired.subnets
+}
+
+/// Whether a group moves instances between zones by itself. A suspension of ours is marked.
+pub(super) fn balancing(group: &AutoScalingGroup) -> Balancing {
+    let mut suspended = group.suspended_processes().iter().filter_map(|process| process.process_name());
+    match suspended.any(|process| process == AZ_REBALANCE) {
+        false => Balancing::Free,
+        true if is_marked(group) => Balancing::Held,
+        true => Balancing::Off,
+    }
+}
+
+fn is_marked(group: &AutoScalingGroup) -> bool {
+    group.tags().iter().any(|tag| tag.key() == Some(tags::ZONES_HELD))
+}
+
+fn mark(group: &Handle) -> Tag {
+    let tag = Tag::builder().resource_type(TAGGED).resource_id(group.as_str()).propagate_at_launch(false);
+    tag.key(tags::ZONES_HELD).value("true").build()
+}
+
+async fn by_name(
+    api: &Api,
+    purpose: Purpose<'_>,
+    group: &Handle,
+) -> Result<Option<AutoScalingGroup>, CloudError> {
+    let call = api.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group.as_str()).send();
+    let found = api.autoscaling(purpose, "autoscaling:DescribeAutoScalingGroups", call).await?;
+    Ok(found.auto_scaling_groups.unwrap_or_default().into_iter().next())
+}
+
+/// Suspends `AZRebalance`, marked as ours. One that others have suspended is left alone.
+pub(super) async fn hold_zones(api: &Api, group: &Handle) -> Result<(), CloudError> {
+    let id = ResourceId::new(kind::AUTOSCALING_GROUP, group.as_str());
+    let purpose = Purpose::change(&id);
+    let Some(found) = by_name(api, purpose, group).await? else { return Ok(()) };
+    if balancing(&found) != Balancing::Free {
+        return Ok(());
+    }
+    // The mark goes first: a run that is killed in between leaves nothing suspended that is not marked.
+    let call = api.autoscaling.create_or_update_tags().tags(mark(group)).send();
+    api.autoscaling(purpose, "autoscaling:CreateOrUpdateTags", call).await?;
+    let suspend = api.autoscaling.suspend_processes().auto_scaling_group_name(group.as_str());
+    let call = suspend.scaling_processes(AZ_REBALANCE).send();
+    api.autoscaling(purpose, "autoscaling:SuspendProcesses", call).await.map(drop)
+}
+
+/// Resumes `AZRebalance` if it was suspended by [`hold_zones`].
+pub(super) async fn free_zones(api: &Api, group: &Handle) -> Result<(), CloudError> {
+    let id = ResourceId::new(kind::AUTOSCALING_GROUP, group.as_str());
+    let purpose = Purpose::change(&id);
+    let Some(found) = by_name(api, purpose, group).await? else { return Ok(()) };
+    if !is_marked(&found) {
+        return Ok(());
+    }
+    let resume = api.autoscaling.resume_processes().auto_scaling_group_name(group.as_str());
+    let call = resume.scaling_processes(AZ_REBALANCE).send();
+    api.autoscaling(purpose, "autoscaling:ResumeProcesses", call).await?;
+    let call = api.autoscaling.delete_tags().tags(mark(group)).send();
+    api.autoscaling(purpose, "autoscaling:DeleteTags", call).await.map(drop)
 }
 
 /// How many groups one call may ask for by name.

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{NewNames, Part, Rules, Tags, kind, refer};
 
+/// The process by which Auto Scaling moves instances between zones.
+pub(crate) const AZ_REBALANCE: &str = "AZRebalance";
+
 /// A scaling group: the machines of an instance group. Named `<group>.masters.<cluster>` or `<group>.<cluster>`.
 ///
 /// How many instances it has now is not part of it: AWS, people and the cluster autoscaler decide that.

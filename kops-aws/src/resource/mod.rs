@@ -32,6 +32,7 @@ use kops_core::resource::{FieldRule, Kind, NewIds, Ownership, Relation, Resource
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use autoscaling_group::AZ_REBALANCE;
 pub use autoscaling_group::{AutoscalingGroup, MixedInstances};
 pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoadBalancer};
 pub use ebs_volume::{EbsVolume, has_provisioned_iops};

@@ -6,7 +6,11 @@ use kops_core::sim::{Member, Place, Simulated};
 use crate::model::kubernetes_version;
 use crate::tags;
 
-use super::{AutoscalingGroup, AwsResource, Instance, kind};
+use super::{AZ_REBALANCE, AutoscalingGroup, AwsResource, Instance, kind};
+
+fn zone(subnet: &str) -> &str {
+    subnet.split_once('.').map_or(subnet, |(zone, _)| zone)
+}
 
 impl Scaling for AwsResource {
     fn group(&self) -> Option<GroupSpec> {
@@ -19,6 +23,9 @@ impl Scaling for AwsResource {
             min: group.min_size,
             max: group.max_size,
             template: ResourceId::new(kind::LAUNCH_TEMPLATE, &group.launch_template),
+            // A subnet is called after its zone unless somebody has chosen another name.
+            zones: group.subnets.iter().map(|subnet| zone(subnet).to_owned()).collect(),
+            balances: !group.suspend_processes.contains(AZ_REBALANCE),
         })
     }
 }
@@ -52,7 +59,10 @@ impl Simulated for AwsResource {
             launch_template_version: Some(member.template_version.to_string()),
             image_id: template.map(|template| template.image_id.clone()).unwrap_or_default(),
             instance_type: template.map(|template| template.instance_type.clone()).unwrap_or_default(),
-            subnet: group.and_then(|group| group.subnets.first().cloned()),
+            subnet: group.and_then(|group| {
+                let its = |subnet: &&String| member.zone.as_deref() == Some(zone(subnet));
+                group.subnets.iter().find(its).or(group.subnets.first()).cloned()
+            }),
             security_groups: template.map(|template| template.security_groups.clone()).unwrap_or_default(),
             volumes: Default::default(),
             private_ip: None,

@@ -1,4 +1,5 @@
-//! Machines are drained before their group gets smaller or goes (law F4 of [`Fleet`](crate::fleet::Fleet)).
+//! Machines are drained before their group gets smaller or goes, or moves them to other zones (law F4 of
+//! [`Fleet`](crate::fleet::Fleet)).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,27 @@ fn shrunk<R: Scaling>(step: &Step<R>) -> Option<(GroupSpec, u32)> {
         Action::Delete { current } => shrinking(&current.resource, None),
         Action::Create { .. } | Action::NewVersion { .. } | Action::Replace { .. } => None,
     }
+}
+
+/// How a step lets a scaling group move machines between zones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moves {
+    /// It gives the group other zones.
+    ToOthers,
+    /// It lets the group balance the ones it has, which somebody or an interrupted run has kept it from.
+    Between,
+}
+
+/// A group of workers that a step lets move machines between zones.
+fn moving<R: Scaling>(current: &R, desired: &R) -> Option<(GroupSpec, Moves)> {
+    let before = current.group().filter(|group| group.role == Role::Node)?;
+    let after = desired.group()?;
+    let moves = match (before.zones != after.zones, before.balances, after.balances) {
+        (true, ..) => Moves::ToOthers,
+        (false, false, true) => Moves::Between,
+        (false, ..) => return None,
+    };
+    Some((after, moves))
 }
 
 /// How many machines a group has too many.
@@ -88,7 +110,34 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         if surplus(&fleet.groups(scope).await?, &group, to) == 0 {
             return Ok(());
         }
-        match self.drain(scope, id, group, to, drain).await {
+        let mut policy = GroupPolicy::new(group.instance_group, group.role);
+        policy.shrink_to = Some(to);
+        self.take_away(scope, id, policy, Replace::Nothing, drain).await
+    }
+
+    /// Replaces the machines that a group would move to other zones, drained; then the group may move machines again.
+    async fn spread(
+        &self,
+        scope: &Scope,
+        id: &ResourceId,
+        group: GroupSpec,
+        handle: &Handle,
+    ) -> Result<(), CloudError> {
+        let Some(fleet) = self.kops.provider.fleet() else { return Ok(()) };
+        let Some(drain) = self.run.options.drain else { return fleet.free_zones(scope, handle).await };
+        let policy = GroupPolicy::new(group.instance_group, group.role);
+        self.take_away(scope, id, policy, Replace::Misplaced, drain).await
+    }
+
+    async fn take_away(
+        &self,
+        scope: &Scope,
+        id: &ResourceId,
+        policy: GroupPolicy,
+        replace: Replace,
+        drain: Drain,
+    ) -> Result<(), CloudError> {
+        match self.drain(scope, id, policy, replace, drain).await {
             Ok(true) => Ok(()),
             Ok(false) => {
                 Err(failed(id, ErrorClass::Conflict, "machines of it that are to go could not be drained"))
@@ -119,18 +168,16 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         })
     }
 
-    /// Says whether all that is too many is gone.
+    /// Says whether all that is to go is gone.
     async fn drain(
         &self,
         scope: &Scope,
         id: &ResourceId,
-        group: GroupSpec,
-        to: u32,
+        policy: GroupPolicy,
+        replace: Replace,
         drain: Drain,
     ) -> Result<bool, OperationError> {
-        let mut policy = GroupPolicy::new(group.instance_group, group.role);
-        policy.shrink_to = Some(to);
-        let policy = Policy { replace: Replace::Nothing, stuck: drain.stuck, ..Policy::new(vec![policy]) };
+        let policy = Policy { replace, stuck: drain.stuck, ..Policy::new(vec![policy]) };
         let options = RollOptions { poll: drain.poll, ..RollOptions::new(policy) };
         let observer = |event: &RollEvent| {
             let draining = Box::new(event.clone());
@@ -184,7 +231,21 @@ impl<P: Provider, C: Cloud<Resource = P::Resource>> Cloud for Draining<'_, P, C>
         if let Some((group, to)) = current.and_then(|current| shrinking(current, Some(request.desired))) {
             self.shrink(scope, &request.desired.id(), group, to).await?;
         }
-        self.cloud.ensure(scope, request).await
+        let moving = current.and_then(|current| moving(current, request.desired));
+        let (Some((group, moves)), Some(observed)) = (moving, request.current) else {
+            return self.cloud.ensure(scope, request).await;
+        };
+        let (id, handle) = (request.desired.id(), observed.handle.clone());
+        if moves == Moves::Between {
+            self.spread(scope, &id, group, &handle).await?;
+            return self.cloud.ensure(scope, request).await;
+        }
+        if let Some(fleet) = self.kops.provider.fleet().filter(|_| self.run.options.drain.is_some()) {
+            fleet.hold_zones(scope, &handle).await?;
+        }
+        let ensured = self.cloud.ensure(scope, request).await?;
+        self.spread(scope, &id, group, &handle).await?;
+        Ok(ensured)
     }
 
     async fn delete(

@@ -1,6 +1,7 @@
 //! Groups, instances, nodes and pods brought together.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::mark::{Mark, NEEDS_UPDATE};
@@ -217,6 +218,9 @@ fn groups<'a>(
             }
         });
         let mut members: Vec<Member<'_>> = members.collect();
+        if policy.replace == Replace::Misplaced {
+            choose_misplaced(&mut members, scaling);
+        }
         let mut size = scaling.desired;
         if let Some(to) = group.shrink_to.filter(|&to| to < size && group.role != Role::ControlPlane) {
             size = to;
@@ -238,26 +242,85 @@ fn is_replaced(replace: &Replace, instance: &Instance, attached: bool, node: Opt
         Replace::Outdated => outdated(),
         Replace::LaunchedBefore(moment) => instance.launched < *moment || outdated(),
         Replace::Only(these) => these.contains(&instance.id),
+        // Which of them stand where too many are depends on the others.
+        Replace::Misplaced => !attached,
         Replace::Nothing => false,
     }
 }
 
-/// Marks for removal what a group has too many. Drains that were begun are ended first; what is of least use goes
-/// before what serves, and what is protected last.
+/// Marks for removal what a group has too many. Drains that were begun are ended first, and what is protected goes
+/// last. Otherwise the fullest zone gives: what were left unevenly, the scaling group would move by itself, undrained.
+/// Of one zone what is of least use goes before what serves.
 fn choose_surplus(members: &mut [Member<'_>], size: usize) {
-    let mut counted: Vec<usize> =
-        (0..members.len()).filter(|&i| members[i].attached && !members[i].going).collect();
-    let surplus = counted.len().saturating_sub(size);
-    counted.sort_by_key(|&i| {
-        let member = &members[i];
-        let newest_first = std::cmp::Reverse(member.instance.launched);
-        let keep =
-            (member.mark.is_none(), member.instance.protected, member.available, member.fate == Fate::Keep);
-        (keep, newest_first, &member.instance.id)
-    });
-    for &i in counted.iter().take(surplus) {
-        members[i].fate = Fate::Remove;
+    let mut counted: Vec<usize> = counted(members);
+    while counted.len() > size {
+        let in_zone = |i: usize| {
+            counted.iter().filter(|&&j| members[j].instance.zone == members[i].instance.zone).count()
+        };
+        let chosen = (0..counted.len()).min_by_key(|&position| {
+            let member = &members[counted[position]];
+            let of_little_use = (member.available, member.fate == Fate::Keep);
+            let newest_first = Reverse(member.instance.launched);
+            let first =
+                (member.mark.is_none(), member.instance.protected, Reverse(in_zone(counted[position])));
+            (first, of_little_use, newest_first, &member.instance.id)
+        });
+        let Some(chosen) = chosen else { return };
+        members[counted.swap_remove(chosen)].fate = Fate::Remove;
     }
+}
+
+/// Marks for replacement what a group's scaling group would move between zones.
+fn choose_misplaced(members: &mut [Member<'_>], scaling: &ScalingGroup) {
+    let mut counted = counted(members);
+    let mut count: BTreeMap<Option<&str>, usize> =
+        scaling.zones.iter().map(|zone| (Some(zone.as_str()), 0)).collect();
+    let zones: BTreeSet<Option<&str>> = count.keys().copied().collect();
+    if zones.is_empty() {
+        return;
+    }
+    for &i in &counted {
+        *count.entry(members[i].instance.zone.as_deref()).or_default() += 1;
+    }
+    let emptiest = |count: &BTreeMap<Option<&str>, usize>| {
+        zones
+            .iter()
+            .map(|zone| (count.get(zone).copied().unwrap_or_default(), *zone))
+            .min()
+            .unwrap_or_default()
+    };
+    // What the scaling group has yet to launch goes where there are fewest.
+    for _ in counted.len()..to_usize(scaling.desired) {
+        *count.entry(emptiest(&count).1).or_default() += 1;
+    }
+    loop {
+        let (least, zone) = emptiest(&count);
+        let chosen = (0..counted.len())
+            .filter(|&position| {
+                let zone = members[counted[position]].instance.zone.as_deref();
+                !zones.contains(&zone) || count.get(&zone).is_some_and(|&count| count > least + 1)
+            })
+            .min_by_key(|&position| {
+                let member = &members[counted[position]];
+                let zone = member.instance.zone.as_deref();
+                let fullest_first = Reverse(count.get(&zone).copied().unwrap_or_default());
+                let first = (member.mark.is_none(), zones.contains(&zone), fullest_first);
+                (first, member.available, Reverse(member.instance.launched), &member.instance.id)
+            });
+        let Some(chosen) = chosen else { return };
+        let chosen = counted.swap_remove(chosen);
+        members[chosen].fate = Fate::Replace;
+        let from = members[chosen].instance.zone.as_deref();
+        if let Some(count) = count.get_mut(&from) {
+            *count -= 1;
+        }
+        *count.entry(zone).or_default() += 1;
+    }
+}
+
+/// The members that a group counts, by their position.
+fn counted(members: &[Member<'_>]) -> Vec<usize> {
+    (0..members.len()).filter(|&i| members[i].attached && !members[i].going).collect()
 }
 
 pub(super) fn to_usize(count: u32) -> usize {

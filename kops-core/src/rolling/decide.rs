@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::{Timestamp, later};
 use crate::cluster_api::Node;
-use crate::fleet::Capacity;
+use crate::fleet::{Balancing, Capacity};
 use crate::manifest::Role;
 
 /// In this order roles are updated: each only when all before it are done and serve. Nodes must not run newer
@@ -35,13 +35,18 @@ pub fn decide(state: &State, seen: &Observation, policy: &Policy, now: Timestamp
     let census = census::take(state, seen, policy, now);
     round.tidy(&census);
     if let Err(failure) = round.drain(&census, seen) {
-        return round.fail(failure, release(&census));
+        let taking_back = release(&census, &round.state, policy);
+        return round.fail(failure, taking_back);
     }
     round.phases(&census);
     let settled = census.groups.iter().all(Group::is_settled);
     let marked = |member: &Member<'_>| member.mark.is_some();
     let clean =
         !census.groups.iter().flat_map(|group| &group.members).any(marked) && census.orphans.is_empty();
+    if settled {
+        let free = free_zones(&census, &round.state);
+        round.actions.extend(free);
+    }
     if settled && clean && round.actions.is_empty() {
         return Decision {
             actions: Vec::new(),
@@ -50,17 +55,36 @@ pub fn decide(state: &State, seen: &Observation, policy: &Policy, now: Timestamp
             state: round.state,
         };
     }
-    let draining = census.groups.iter().flat_map(|group| &group.members).any(Member::is_draining);
-    round.go_on(Reached::of(&census), draining, release(&census))
+    // A drained machine that cannot be terminated is no drain: that wait ends, too.
+    let is_draining =
+        |member: &Member<'_>| member.is_draining() && !round.state.drained.contains_key(&member.instance.id);
+    let draining = census.groups.iter().flat_map(|group| &group.members).any(is_draining);
+    let taking_back = release(&census, &round.state, policy);
+    round.go_on(Reached::of(&census), draining, taking_back)
 }
 
-/// Takes back every drain that is under way: for a run that stops.
-pub(super) fn release(census: &Census<'_>) -> Vec<Action> {
+/// Takes back every drain that is under way, and lets groups balance again: for a run that stops.
+pub(super) fn release(census: &Census<'_>, state: &State, policy: &Policy) -> Vec<Action> {
     let members = census.groups.iter().flat_map(|group| &group.members);
     let draining = members.filter(|member| member.is_draining());
     draining
         .filter_map(|member| Some(Action::Release { node: member.node?.name.clone(), mark: member.mark }))
+        .chain(if policy.replace.may_stop_anywhere() { free_zones(census, state) } else { Vec::new() })
         .collect()
+}
+
+/// Lets groups balance again that this run or an earlier one has kept from it.
+fn free_zones(census: &Census<'_>, state: &State) -> Vec<Action> {
+    let is_held = |group: &&Group<'_>| {
+        let handle = &group.scaling.handle;
+        let held = group.scaling.balancing == Balancing::Held || state.held.contains(handle);
+        held && !state.freed.contains(handle)
+    };
+    let free = |group: &Group<'_>| Action::FreeZones {
+        group: group.policy.name.clone(),
+        scaling_group: group.scaling.handle.clone(),
+    };
+    census.groups.iter().filter(is_held).map(free).collect()
 }
 
 struct Round<'a> {
@@ -286,7 +310,11 @@ impl Round<'_> {
             }
         }
         let surging = group.members.iter().filter(|member| member.is_surge()).count();
-        for member in detachable.into_iter().take(surge.saturating_sub(surging)) {
+        let detachable = detachable.into_iter().take(surge.saturating_sub(surging));
+        for member in detachable {
+            if !self.holds_zones(group) {
+                break;
+            }
             self.actions.push(Action::Detach {
                 group: group.policy.name.clone(),
                 scaling_group: group.scaling.handle.clone(),
@@ -328,9 +356,25 @@ impl Round<'_> {
         true
     }
 
+    /// Whether machines may be taken away: not as long as the scaling group would move others between its zones.
+    fn holds_zones(&mut self, group: &Group<'_>) -> bool {
+        let scaling = group.scaling;
+        let held = scaling.balancing != Balancing::Free || self.state.held.contains(&scaling.handle);
+        if scaling.zones.len() < 2 || held {
+            return true;
+        }
+        let hold =
+            Action::HoldZones { group: group.policy.name.clone(), scaling_group: scaling.handle.clone() };
+        if !self.actions.contains(&hold) {
+            self.actions.push(hold);
+        }
+        false
+    }
+
     fn begin(&mut self, group: &Group<'_>, member: &Member<'_>) {
         match member.node {
             Some(node) => {
+                self.holds_zones(group);
                 let mark = Mark { since: self.now, was_cordoned: node.unschedulable };
                 self.actions.push(Action::Cordon { node: node.name.clone(), mark });
             }
@@ -339,6 +383,9 @@ impl Round<'_> {
     }
 
     fn terminate(&mut self, group: &Group<'_>, member: &Member<'_>) {
+        if !self.holds_zones(group) {
+            return;
+        }
         self.actions.push(Action::Terminate {
             group: group.policy.name.clone(),
             scaling_group: group.scaling.handle.clone(),

@@ -121,6 +121,20 @@ pub enum Action {
         /// The node.
         node: String,
     },
+    /// Keep a group from moving machines between zones by itself.
+    HoldZones {
+        /// The instance group.
+        group: String,
+        /// The scaling group.
+        scaling_group: Handle,
+    },
+    /// Let a group move machines between zones again.
+    FreeZones {
+        /// The instance group.
+        group: String,
+        /// The scaling group.
+        scaling_group: Handle,
+    },
 }
 
 /// Why nothing more is done now.
@@ -227,6 +241,8 @@ impl fmt::Display for Action {
                 Capacity::Shrink => write!(f, "terminate instance {instance} of {group}, which shrinks"),
             },
             Self::DeleteNode { node } => write!(f, "delete node {node}, whose instance is gone"),
+            Self::HoldZones { group, .. } => write!(f, "keep {group} from moving machines between zones"),
+            Self::FreeZones { group, .. } => write!(f, "let {group} move machines between zones again"),
         }
     }
 }

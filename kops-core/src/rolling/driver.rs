@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::cloud::{CloudError, Scope};
 use crate::cluster_api::{ClusterApi, ClusterApiError, Eviction};
 use crate::error::{ErrorClass, Retry};
-use crate::fleet::Fleet;
+use crate::fleet::{Balancing, Fleet, ScalingGroup};
 
 /// How soon it looks again after something was done: that may have made way for more.
 const SOON: Duration = Duration::from_secs(1);
@@ -169,6 +169,30 @@ enum Effect {
 
 impl Driver<'_> {
     async fn run(&self) -> (RollReport, Result<Option<Failure>, RollError>) {
+        let (report, end) = self.rounds().await;
+        if end.is_err() && self.options.policy.replace.may_stop_anywhere() {
+            self.free_zones().await;
+        }
+        (report, end)
+    }
+
+    /// Lets groups balance again after a failure, if that can be done: else the next run does.
+    async fn free_zones(&self) {
+        let Ok(groups) = self.target.fleet.groups(self.target.scope).await else { return };
+        let ours = |group: &&ScalingGroup| {
+            let name = &group.instance_group;
+            group.balancing == Balancing::Held && self.options.policy.groups.iter().any(|g| g.name == *name)
+        };
+        let free = |group: &ScalingGroup| Action::FreeZones {
+            group: group.instance_group.clone(),
+            scaling_group: group.handle.clone(),
+        };
+        let actions = groups.iter().filter(ours).map(free).collect();
+        // Told to the observer; the failure before it counts.
+        let _ = self.carry_out(actions, &mut State::default(), &mut RollReport::default()).await;
+    }
+
+    async fn rounds(&self) -> (RollReport, Result<Option<Failure>, RollError>) {
         let mut report = RollReport::default();
         let mut state = State::default();
         let mut waiting: Vec<WhyWaiting> = Vec::new();
@@ -267,6 +291,8 @@ impl Driver<'_> {
             (Action::Terminate { scaling_group, instance, capacity, .. }, _) => {
                 fleet.terminate(scope, scaling_group, instance, *capacity).await?;
             }
+            (Action::HoldZones { scaling_group, .. }, _) => fleet.hold_zones(scope, scaling_group).await?,
+            (Action::FreeZones { scaling_group, .. }, _) => fleet.free_zones(scope, scaling_group).await?,
             (Action::Taint { node }, Some(api)) => api.patch_node(node, &mark::taint()).await?,
             (Action::Cordon { node, mark }, Some(api)) => api.patch_node(node, &mark.patch()).await?,
             (Action::Release { node, mark }, Some(api)) => {
@@ -288,7 +314,12 @@ impl Driver<'_> {
         self.observer.on_event(&RollEvent::Cancelling);
         let seen = observe(self.target).await?;
         let census = census::take(&State::default(), &seen, &self.options.policy, self.clock.now());
-        self.carry_out(release(&census), &mut State::default(), &mut RollReport::default()).await?;
+        self.carry_out(
+            release(&census, &State::default(), &self.options.policy),
+            &mut State::default(),
+            &mut RollReport::default(),
+        )
+        .await?;
         Ok(())
     }
 
@@ -325,6 +356,14 @@ fn note(action: &Action, state: &mut State, report: &mut RollReport, now: Timest
             if !report.terminated.contains(instance) {
                 report.terminated.push(instance.clone());
             }
+        }
+        Action::HoldZones { scaling_group, .. } => {
+            state.held.insert(scaling_group.clone());
+            state.freed.remove(scaling_group);
+        }
+        Action::FreeZones { scaling_group, .. } => {
+            state.held.remove(scaling_group);
+            state.freed.insert(scaling_group.clone());
         }
         Action::Evict { .. } => report.evicted += 1,
         Action::DeletePod { pod, .. } => report.forced.push(pod.to_string()),

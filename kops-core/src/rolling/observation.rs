@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
 use crate::cluster_api::{DisruptionBudget, Node, Pod};
@@ -48,6 +48,10 @@ pub struct State {
     pub(super) drained: BTreeMap<Handle, Timestamp>,
     /// Instances left as they are, because their nodes could not be drained.
     pub(super) skipped: BTreeMap<Handle, String>,
+    /// Scaling groups that this run keeps from moving machines between zones.
+    pub(super) held: BTreeSet<Handle>,
+    /// Scaling groups that it has let do so again.
+    pub(super) freed: BTreeSet<Handle>,
     /// What had been reached, and when that last changed.
     pub(super) reached: Option<(Reached, Timestamp)>,
 }

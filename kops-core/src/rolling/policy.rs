@@ -66,8 +66,19 @@ pub enum Replace {
     LaunchedBefore(Timestamp),
     /// These alone.
     Only(BTreeSet<Handle>),
+    /// Those that are where their group has no zone any more, or where there are two more than in another of its zones:
+    /// what its scaling group would take away undrained.
+    Misplaced,
     /// None: groups that are too large shrink, and nothing else is waited for.
     Nothing,
+}
+
+impl Replace {
+    /// Whether scaling groups may move machines between zones again wherever the run stops. Where machines stand in the
+    /// wrong zones, that would end them undrained: the next run goes on.
+    pub(super) fn may_stop_anywhere(&self) -> bool {
+        *self != Self::Misplaced
+    }
 }
 
 /// What happens when a node cannot be drained.

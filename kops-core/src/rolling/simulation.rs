@@ -199,7 +199,7 @@ impl Told {
             RollEvent::Started { preview } => self.blocked.clone_from(&preview.blocked),
             RollEvent::Done { action } => match action {
                 Action::Evict { .. } => self.evicted += 1,
-                Action::Taint { .. } => {}
+                Action::Taint { .. } | Action::HoldZones { .. } | Action::FreeZones { .. } => {}
                 action => self.steps.push(SimulatedStep { after, action: action.clone() }),
             },
             RollEvent::Waiting { why } => {

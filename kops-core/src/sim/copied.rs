@@ -13,7 +13,7 @@ use super::kubernetes::Kubernetes;
 use super::world::Adopted;
 use super::{SimOptions, Simulated};
 use crate::etcd::MemberId;
-use crate::fleet::{GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
+use crate::fleet::{Balancing, GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
 use crate::manifest::Role;
 use crate::resource::{FieldRule, Handle, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use crate::rolling::{ClusterView, Observation};
@@ -69,6 +69,8 @@ impl SimCloud<Copied> {
                 min: scaling.min,
                 max: scaling.max,
                 template: template(&scaling.instance_group),
+                zones: scaling.zones.clone(),
+                balances: scaling.balancing == Balancing::Free,
             };
             cloud.adopt(cluster, adopted(scaling, spec));
         }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::cloud::{CloudError, Scope};
 use crate::error::ErrorClass;
 use crate::fleet::{
-    Capacity, Fleet, Instance, InstanceState, Membership, Outdated, ScalingGroup, TemplateVersion,
+    Balancing, Capacity, Fleet, Instance, InstanceState, Membership, Outdated, ScalingGroup, TemplateVersion,
 };
 use crate::resource::Handle;
 
@@ -56,6 +56,24 @@ impl<R: Simulated> Fleet for SimCloud<R> {
     async fn console(&self, _: &Scope, _: &Handle) -> Result<Option<String>, CloudError> {
         Ok(None)
     }
+
+    async fn hold_zones(&self, _: &Scope, group: &Handle) -> Result<(), CloudError> {
+        self.call("hold", None, |world, _| {
+            world.touch();
+            world.held.insert(group.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn free_zones(&self, _: &Scope, group: &Handle) -> Result<(), CloudError> {
+        self.call("free", None, |world, _| {
+            world.touch();
+            world.held.remove(group);
+            Ok(())
+        })
+        .await
+    }
 }
 
 fn groups<R: Simulated>(
@@ -66,6 +84,7 @@ fn groups<R: Simulated>(
 ) -> Vec<ScalingGroup> {
     let groups = world.groups(&scope.cluster).into_iter().map(|(handle, spec, template, desired)| {
         let version = template.map_or(0, |template| template.version());
+        let zones = world.zones(handle, &spec);
         let members = world.members.values().filter(|member| member.uses.first() == Some(handle));
         let instances = members.map(|member| Instance {
             id: member.handle.clone(),
@@ -92,6 +111,12 @@ fn groups<R: Simulated>(
             max: spec.max,
             template: TemplateVersion(version.to_string()),
             instances: instances.collect(),
+            balancing: match spec.balances {
+                true if world.held.contains(handle) => Balancing::Held,
+                true => Balancing::Free,
+                false => Balancing::Off,
+            },
+            zones,
             trouble: None,
         }
     });

@@ -1,5 +1,6 @@
 //! Scaling groups and the instances they launch.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -82,6 +83,39 @@ impl Size {
         if self.bounds != (spec.min, spec.max) {
             self.bounds = (spec.min, spec.max);
             self.desired = self.desired.min(spec.max).max(spec.min);
+        }
+    }
+}
+
+/// How many instances of a group each zone has. Also of zones that the group has no more.
+pub(super) struct Spread(BTreeMap<Option<String>, usize>);
+
+impl Spread {
+    pub(super) fn new<'a>(zones: &BTreeSet<String>, members: impl Iterator<Item = &'a Member>) -> Self {
+        let mut counts: BTreeMap<_, _> = zones.iter().map(|zone| (Some(zone.clone()), 0)).collect();
+        for member in members {
+            *counts.entry(member.zone.clone()).or_default() += 1;
+        }
+        Self(counts)
+    }
+
+    /// The zone for the next instance: the emptiest.
+    pub(super) fn emptiest(&self, zones: &BTreeSet<String>) -> Option<String> {
+        let counts = zones.iter().map(|zone| (self.0.get(&Some(zone.clone())).copied().unwrap_or(0), zone));
+        counts.min().map(|(_, zone)| zone.clone())
+    }
+
+    pub(super) fn count(&self, zone: &Option<String>) -> usize {
+        self.0.get(zone).copied().unwrap_or(0)
+    }
+
+    pub(super) fn add(&mut self, zone: Option<String>) {
+        *self.0.entry(zone).or_default() += 1;
+    }
+
+    pub(super) fn take(&mut self, zone: &Option<String>) {
+        if let Some(count) = self.0.get_mut(zone) {
+            *count = count.saturating_sub(1);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Where instances run.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -19,19 +18,13 @@ pub struct Place {
     pub addresses: Ipv4Net,
 }
 
-/// Returns the zone in which a group has the fewest of its members, and an address there that no member has.
-pub(super) fn choose<'a>(
+/// Returns an address in a zone that no instance has.
+pub(super) fn address<'a>(
     places: &[Place],
-    of_group: impl Iterator<Item = &'a Member>,
+    zone: Option<&str>,
     all: impl Iterator<Item = &'a Member>,
-) -> (Option<String>, Option<Ipv4Addr>) {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for zone in of_group.filter_map(|member| member.zone.as_deref()) {
-        *counts.entry(zone).or_default() += 1;
-    }
-    let count = |place: &&Place| counts.get(place.zone.as_str()).copied().unwrap_or(0);
-    let Some(place) = places.iter().min_by_key(count) else { return (None, None) };
+) -> Option<Ipv4Addr> {
+    let place = places.iter().find(|place| Some(place.zone.as_str()) == zone)?;
     let taken: Vec<Ipv4Addr> = all.filter_map(|member| member.address).collect();
-    let address = place.addresses.hosts().skip(RESERVED).find(|address| !taken.contains(address));
-    (Some(place.zone.clone()), address)
+    place.addresses.hosts().skip(RESERVED).find(|address| !taken.contains(address))
 }

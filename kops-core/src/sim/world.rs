@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::Size;
+use super::group::{Size, Spread};
 use super::kubernetes::{Kubernetes, Machine};
 use super::{Member, Place, SimOptions, Simulated, place};
 use crate::clock::Timestamp;
@@ -44,6 +44,9 @@ pub(super) struct World<R> {
     /// How many instances groups are to have.
     #[serde(default)]
     sizes: BTreeMap<Handle, Size>,
+    /// Groups that a run keeps from moving instances between zones.
+    #[serde(default)]
+    pub(super) held: BTreeSet<Handle>,
     /// What runs in clusters.
     #[serde(default)]
     pub(super) kubernetes: BTreeMap<String, Kubernetes>,
@@ -112,6 +115,7 @@ impl<R> Default for World<R> {
             ids: BTreeMap::new(),
             members: BTreeMap::new(),
             sizes: BTreeMap::new(),
+            held: BTreeSet::new(),
             kubernetes: BTreeMap::new(),
             named: 0,
             calls: 0,
@@ -311,6 +315,7 @@ impl<R: Simulated> World<R> {
             ids.remove(&id);
         }
         self.sizes.remove(handle);
+        self.held.remove(handle);
     }
 
     fn users(&self, id: &ResourceId, handle: &Handle) -> Vec<String> {
@@ -366,17 +371,15 @@ impl<R: Simulated> World<R> {
             let size = self.sizes.entry(group.clone()).or_insert_with(|| Size::of(&spec));
             size.follow(&spec);
             let (alive_now, desired) = (alive.len(), to_usize(size.desired));
-            for handle in alive.iter().skip(desired) {
-                if let Some(member) = self.members.get_mut(handle) {
-                    member.terminated = Some(now);
-                }
+            let (zones, places) = (self.zones(&group, &spec), self.places(&group));
+            let mut spread = Spread::new(&zones, alive.iter().filter_map(|id| self.members.get(id)));
+            for _ in desired..alive_now {
+                self.take_from_fullest(&group, &mut spread, now);
             }
-            let places: Vec<Place> =
-                uses.iter().filter_map(|handle| self.records.get(handle)?.resource.place()).collect();
-            for _ in alive_now..desired {
-                let handle = self.new_handle("i");
-                let (zone, address) =
-                    place::choose(&places, self.members.values().filter(counted), self.members.values());
+            let launch = |world: &mut Self, spread: &mut Spread| {
+                let (handle, zone) = (world.new_handle("i"), spread.emptiest(&zones));
+                let address = place::address(&places, zone.as_deref(), world.members.values());
+                spread.add(zone.clone());
                 let member = Member {
                     handle: handle.clone(),
                     group: name.clone(),
@@ -388,8 +391,65 @@ impl<R: Simulated> World<R> {
                     address,
                     uses: uses.clone(),
                 };
-                self.members.insert(handle, member);
+                world.members.insert(handle, member);
+            };
+            for _ in alive_now..desired {
+                launch(self, &mut spread);
             }
+            if !spec.balances || zones.is_empty() || self.held.contains(&group) {
+                continue;
+            }
+            while self.is_unbalanced(&group, &zones, &spread) {
+                self.take_from_fullest(&group, &mut spread, now);
+                launch(self, &mut spread);
+            }
+        }
+    }
+
+    /// Returns where the instances of a group run, as far as its resources say so.
+    fn places(&self, group: &Handle) -> Vec<Place> {
+        let bound = self.records.get(group).into_iter().flat_map(|record| record.bound.values());
+        bound.filter_map(|handle| self.records.get(handle)?.resource.place()).collect()
+    }
+
+    /// Returns the zones of a group: those of its places, or else those it names.
+    pub(super) fn zones(&self, group: &Handle, spec: &GroupSpec) -> BTreeSet<String> {
+        let zones: BTreeSet<String> = self.places(group).into_iter().map(|place| place.zone).collect();
+        if zones.is_empty() { spec.zones.clone() } else { zones }
+    }
+
+    fn counted(&self, group: &Handle) -> impl Iterator<Item = &Member> {
+        self.members
+            .values()
+            .filter(move |m| m.uses.first() == Some(group) && m.terminated.is_none() && !m.detached)
+    }
+
+    /// Whether an instance is where the group has no zone, or where there are two more than elsewhere.
+    fn is_unbalanced(&self, group: &Handle, zones: &BTreeSet<String>, spread: &Spread) -> bool {
+        let least = zones.iter().map(|zone| spread.count(&Some(zone.clone()))).min().unwrap_or_default();
+        self.counted(group).any(|member| match &member.zone {
+            Some(zone) if zones.contains(zone) => spread.count(&member.zone) > least + 1,
+            _ => true,
+        })
+    }
+
+    /// Terminates the newest instance of the fullest zone: nobody has drained it.
+    fn take_from_fullest(&mut self, group: &Handle, spread: &mut Spread, now: Timestamp) {
+        let zones = |world: &Self| {
+            let spec = world.records.get(group).and_then(|record| record.resource.group());
+            spec.map(|spec| world.zones(group, &spec)).unwrap_or_default()
+        };
+        let zones = zones(self);
+        let fullest = self.counted(group).max_by_key(|member| {
+            let foreign = member.zone.as_ref().is_none_or(|zone| !zones.contains(zone));
+            (foreign, spread.count(&member.zone), member.handle.clone())
+        });
+        let Some((handle, zone)) = fullest.map(|member| (member.handle.clone(), member.zone.clone())) else {
+            return;
+        };
+        spread.take(&zone);
+        if let Some(member) = self.members.get_mut(&handle) {
+            member.terminated = Some(now);
         }
     }
 

@@ -249,6 +249,36 @@ def correct_scaling_groups():
         members = [state.instance.subnet_id for state in group.instance_states]
         return min(group.vpc_zone_identifier.split(","), key=members.count)
 
+    def rebalance(group):
+        # A group with zones is left even: one is launched where there are fewest, one ends where there are most.
+        # https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html#AutoScalingBehavior.InstanceUsage
+        if not group.vpc_zone_identifier or not group.ec2_launch_template:
+            return
+        subnets = group.vpc_zone_identifier.split(",")
+        while "AZRebalance" not in group._suspended_processes:
+            places = [state.instance.subnet_id for state in group.instance_states]
+            least = min(places.count(subnet) for subnet in subnets)
+            surplus = [
+                state
+                for state in group.instance_states
+                if state.instance.subnet_id not in subnets or places.count(state.instance.subnet_id) > least + 1
+            ]
+            if not surplus:
+                return
+            taken = max(surplus, key=lambda state: places.count(state.instance.subnet_id))
+            group.instance_states.remove(taken)
+            launch(group, 1, group.get_propagated_tags())
+            group.autoscaling_backend.ec2_backend.terminate_instances([taken.instance.id])
+
+    def rebalancing(change):
+        def changed(self, *arguments, **named):
+            result = change(self, *arguments, **named)
+            for group in list(self.autoscaling_groups.values()):
+                rebalance(group)
+            return result
+
+        return changed
+
     def made_from(self):
         template = self.auto_scaling_group and self.auto_scaling_group.ec2_launch_template
         if not template:
@@ -307,6 +337,15 @@ def correct_scaling_groups():
     group_class.replace_autoscaling_group_instances = launch
     autoscaling.InstanceState.launch_template = property(made_from)
     backend_class.delete_auto_scaling_group = delete_auto_scaling_group
+    for name in (
+        "update_auto_scaling_group",
+        "set_desired_capacity",
+        "terminate_instance",
+        "detach_instances",
+        "resume_processes",
+        "notify_terminate_instances",
+    ):
+        setattr(backend_class, name, rebalancing(getattr(backend_class, name)))
 
 
 def correct_load_balancers():

@@ -19,6 +19,8 @@ mod tokens;
 mod view;
 mod visibility;
 
+use std::time::Duration;
+
 use tokio::sync::RwLock;
 
 use crate::call::AwsCall;
@@ -57,6 +59,11 @@ impl Strict {
         self.objects.clear();
     }
 
+    /// Lets time pass for everything that lags.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.visibility.advance(by);
+    }
+
     /// Carries out a call of a query protocol as AWS would. What it makes is seen after the lag.
     pub(crate) async fn serve(
         &self,
@@ -91,6 +98,7 @@ impl Strict {
         let answer = upstream.query(call).await?;
         let answer = tags::complete(&view, answer).await?;
         self.tokens.remember(call, &answer);
+        self.visibility.note(call, &answer);
         if let Some(lag) = lag {
             self.visibility.hide(call, &answer, lag);
         }

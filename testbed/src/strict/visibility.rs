@@ -1,8 +1,11 @@
 //! Eventual consistency: what was just made is not seen everywhere at once.
 //! <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
 
+mod words;
+
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xmltree::{Element, XMLNode};
 
@@ -33,7 +36,9 @@ const fn ec2(
     Kind { service: "ec2", create, id, list, not_found }
 }
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 20] = [
+    // The gateway itself is seen; that it leads anywhere is not.
+    ec2("AttachInternetGateway", "InternetGatewayId", &[], "InvalidGatewayID.NotFound"),
     ec2("AllocateAddress", "allocationId", &["DescribeAddresses"], "InvalidAllocationID.NotFound"),
     ec2("CreateDhcpOptions", "dhcpOptionsId", &["DescribeDhcpOptions"], "InvalidDhcpOptionID.NotFound"),
     ec2(
@@ -124,10 +129,38 @@ struct Hidden {
     until: Until,
 }
 
+impl Until {
+    fn is_over(self, calls: u64, now: Instant) -> bool {
+        match self {
+            Self::Call(last) => calls > last,
+            Self::Time(end) => now >= end,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     calls: u64,
+    /// By how much the testbed's clock is ahead.
+    ahead: Duration,
     hidden: Vec<Hidden>,
+    /// Instances that were terminated and are listed as shutting down.
+    going: HashMap<String, Until>,
+    /// What launch templates name, by their ids.
+    templates: HashMap<String, Vec<String>>,
+}
+
+impl State {
+    fn now(&self) -> Instant {
+        Instant::now() + self.ahead
+    }
+
+    fn until(&self, lag: Lag) -> Until {
+        match lag {
+            Lag::Calls(calls) => Until::Call(self.calls + calls),
+            Lag::Time(time) => Until::Time(self.now() + time),
+        }
+    }
 }
 
 /// What is hidden as yet.
@@ -143,44 +176,73 @@ impl Visibility {
         *self.state() = State::default();
     }
 
+    /// Moves the clock of lags.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.state().ahead += by;
+    }
+
     /// Counts a call, and refuses it if it names what is hidden.
     pub(crate) fn check(&self, call: &AwsCall) -> Result<(), ApiError> {
         let mut state = self.state();
         state.calls += 1;
-        let (calls, now) = (state.calls, Instant::now());
-        state.hidden.retain(|hidden| match hidden.until {
-            Until::Call(last) => calls <= last,
-            Until::Time(end) => now < end,
-        });
-        match state.hidden.iter().find(|hidden| hidden.is_named_by(call)) {
-            Some(hidden) => Err(ApiError::new(
-                hidden.kind.not_found,
-                format!("'{}' does not exist (not yet visible)", hidden.id),
-            )),
+        let (calls, now) = (state.calls, state.now());
+        state.hidden.retain(|hidden| !hidden.until.is_over(calls, now));
+        state.going.retain(|_, until| !until.is_over(calls, now));
+        let within = match call.service.as_str() {
+            "autoscaling" => call.params.iter().find_map(|(_, value)| state.templates.get(value)),
+            _ => None,
+        };
+        let within = within.map(Vec::as_slice).unwrap_or_default();
+        match state.hidden.iter().find(|hidden| hidden.is_named_by(call, within)) {
+            Some(hidden) => Err(words::refusal(&call.service, hidden.kind, &hidden.id)),
             None => Ok(()),
         }
     }
 
-    /// Hides what the call has made.
+    /// Takes note of what a launch template names: those who launch from it look it up.
+    pub(crate) fn note(&self, call: &AwsCall, answer: &Answer) {
+        if !call.action.starts_with("CreateLaunchTemplate") || !answer.status.is_success() {
+            return;
+        }
+        let answered = xml::parse(&answer.body).map(|root| xml::texts(&root, "launchTemplateId"));
+        let Some(id) = answered.unwrap_or_default().into_iter().next() else { return };
+        let data = call.params.iter().filter(|(name, _)| name.starts_with("LaunchTemplateData."));
+        let named = data.map(|(_, value)| value.to_owned()).collect();
+        self.state().templates.insert(id, named);
+    }
+
+    /// Hides what the call has made. What it has terminated is listed as shutting down.
     pub(crate) fn hide(&self, call: &AwsCall, answer: &Answer, lag: Lag) {
+        if call.service == "ec2" && call.action == "TerminateInstances" && answer.status.is_success() {
+            let mut state = self.state();
+            let until = state.until(lag);
+            let ids = call.params.iter().filter(|(name, _)| name.starts_with("InstanceId"));
+            let ids: Vec<String> = ids.map(|(_, id)| id.to_owned()).collect();
+            for id in ids {
+                state.going.entry(id).or_insert(until);
+            }
+            return;
+        }
         let kind = KINDS.iter().find(|kind| kind.service == call.service && kind.create == call.action);
         let Some(kind) = kind.filter(|_| answer.status.is_success()) else { return };
         let answered = xml::parse(&answer.body).map(|root| xml::texts(&root, kind.id)).unwrap_or_default();
         let named = call.params.get(kind.id).map(str::to_owned);
         let mut state = self.state();
-        let until = match lag {
-            Lag::Calls(calls) => Until::Call(state.calls + calls),
-            Lag::Time(time) => Until::Time(Instant::now() + time),
-        };
+        let until = state.until(lag);
         // A new subnet's answer names its VPC by another element, so that the first id is the right one; of instances all.
         let count = if kind.create == "RunInstances" { usize::MAX } else { 1 };
         let ids = named.into_iter().chain(answered).take(count);
         state.hidden.extend(ids.map(|id| Hidden { kind, id, until }));
     }
 
-    /// Takes what is hidden out of lists.
+    /// Takes what is hidden out of lists, and shows what is going as still there.
     pub(crate) fn filter(&self, call: &AwsCall, answer: Answer) -> Result<Answer, ApiError> {
         let state = self.state();
+        if call.action == "DescribeInstances" && !state.going.is_empty() && answer.status.is_success() {
+            let Some(mut root) = xml::parse(&answer.body) else { return Ok(answer) };
+            show_as_going(&mut root, &state.going);
+            return Answer::xml(&root);
+        }
         let of_list = |hidden: &&Hidden| {
             hidden.kind.service == call.service
                 && (hidden.kind.list.contains(&call.action.as_str()) || call.action == "DescribeTags")
@@ -196,9 +258,28 @@ impl Visibility {
 }
 
 impl Hidden {
-    fn is_named_by(&self, call: &AwsCall) -> bool {
+    /// Whether a call names it, or what it launches from does, and whether its service looks.
+    fn is_named_by(&self, call: &AwsCall, within: &[String]) -> bool {
         if call.service == self.kind.service && call.action == self.kind.create {
             return false;
+        }
+        // EC2 takes templates as they are.
+        if call.action.starts_with("CreateLaunchTemplate") {
+            return false;
+        }
+        if self.kind.create == "AttachInternetGateway" && call.action == "CreateLoadBalancer" {
+            return call.params.get("Scheme") != Some("internal");
+        }
+        if within.contains(&self.id) {
+            return true;
+        }
+        let here = match (call.service.as_str(), self.kind.service, self.kind.create) {
+            ("autoscaling", "elb", _) => Some("LoadBalancerNames"),
+            ("ec2", "iam", "CreateInstanceProfile") => Some("IamInstanceProfile"),
+            _ => None,
+        };
+        if let Some(here) = here {
+            return call.params.iter().any(|(name, value)| name.starts_with(here) && value == self.id);
         }
         // A name may be that of something else, too; an id may be anywhere.
         let by_name = matches!(self.kind.service, "autoscaling" | "elb" | "iam");
@@ -210,6 +291,21 @@ impl Hidden {
             };
             here && !name.starts_with("Filter") && value.split(',').any(|id| id == self.id)
         })
+    }
+}
+
+fn show_as_going(parent: &mut Element, going: &HashMap<String, Until>) {
+    if going.contains_key(&xml::text(parent, "instanceId"))
+        && let Some(state) = parent.get_mut_child("instanceState")
+    {
+        for (field, value) in [("code", "32"), ("name", "shutting-down")] {
+            if let Some(child) = state.get_mut_child(field) {
+                child.children = vec![XMLNode::Text(value.to_owned())];
+            }
+        }
+    }
+    for child in parent.children.iter_mut().filter_map(XMLNode::as_mut_element) {
+        show_as_going(child, going);
     }
 }
 

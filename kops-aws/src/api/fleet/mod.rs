@@ -12,6 +12,7 @@ use kops_core::resource::{Handle, ResourceId};
 
 use super::call::{Purpose, absent_is_fine, boxed};
 use super::cloud::{Api, AwsCloud};
+use super::scaling_group;
 use super::tag::filter;
 use crate::resource::kind;
 
@@ -37,6 +38,14 @@ impl Fleet for AwsCloud {
 
     async fn console(&self, _: &Scope, instance: &Handle) -> Result<Option<String>, CloudError> {
         boxed(|| console::read(self.api(), instance)).await
+    }
+
+    async fn hold_zones(&self, _: &Scope, group: &Handle) -> Result<(), CloudError> {
+        boxed(|| scaling_group::hold_zones(self.api(), group)).await
+    }
+
+    async fn free_zones(&self, _: &Scope, group: &Handle) -> Result<(), CloudError> {
+        boxed(|| scaling_group::free_zones(self.api(), group)).await
     }
 }
 

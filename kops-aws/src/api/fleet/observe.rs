@@ -95,6 +95,8 @@ impl<'a> Listed<'a> {
             max: size(self.group.max_size()),
             template: TemplateVersion(templates.latest(self.template).to_string()),
             instances: self.machines(machines).filter_map(instance).chain(self.unseen(machines)).collect(),
+            zones: self.group.availability_zones().iter().cloned().collect(),
+            balancing: scaling_group::balancing(self.group),
             trouble: None,
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cluster_api::{Controller, PodRef};
-use crate::fleet::{Membership, TemplateVersion};
+use crate::fleet::{Balancing, Membership, TemplateVersion};
 use crate::manifest::{InstanceGroupSpec, Metadata};
 use crate::validation::{explain, machines_to_ask};
 
@@ -34,6 +34,8 @@ fn scaling(name: &str, desired: u32, instances: &[(&str, InstanceState)]) -> Sca
         max: 9,
         template: TemplateVersion("1".into()),
         instances: instances.collect(),
+        zones: Default::default(),
+        balancing: Balancing::Free,
         trouble: Some("no capacity for m5.large in eu-west-1a".into()),
     }
 }
