@@ -12,7 +12,7 @@ use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::Scope;
 use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
-use kops_core::fleet::{Capacity, Fleet, Instance, Membership, ScalingGroup};
+use kops_core::fleet::{Balancing, Capacity, Fleet, Instance, Membership, ScalingGroup};
 use kops_core::operation::{Access, Kops, Run};
 use kops_core::provider::Provider;
 use kops_core::resource::Handle;
@@ -50,7 +50,8 @@ impl<P: Provider> Bench<P> {
     }
 
     async fn update(&self) {
-        let limits = ApplyOptions::default();
+        // Emulated machines run no Kubernetes.
+        let limits = ApplyOptions { drain: None, ..ApplyOptions::default() };
         let cancel = CancellationToken::new();
         let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
         self.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
@@ -137,12 +138,49 @@ async fn laws<P: Provider>(bench: &Bench<P>) {
     assert_eq!((left.len(), now.desired), (3, 3), "F1: {now:?}");
     assert_eq!(attached(&now).iter().filter(|one| one.outdated.is_none()).count(), 2, "F1: {now:?}");
 
+    let group = bench.group("nodes").await;
+    for held in [true, true, false, false] {
+        match held {
+            true => fleet.hold_zones(&scope, &group.handle).await.unwrap(),
+            false => fleet.free_zones(&scope, &group.handle).await.unwrap(),
+        }
+        let expected = if held { Balancing::Held } else { Balancing::Free };
+        assert_eq!(bench.group("nodes").await.balancing, expected, "F5");
+    }
+
     let third = &stale.instances[2].id;
     fleet.terminate(&scope, &now.handle, third, Capacity::Shrink).await.unwrap();
     (bench.pass)(Duration::from_secs(600));
     let now = bench.group("nodes").await;
     assert_eq!((attached(&now).len(), now.desired, now.min), (2, 2, 2), "F1: {now:?}");
     assert!(!ids(attached(&now)).contains(third), "F1: {now:?}");
+}
+
+/// F4 and F5 in several zones: a suspension of the user's stays, and one of ours hides nothing from an update.
+async fn zones<P: Provider>(bench: &Bench<P>) {
+    let (fleet, scope) = (bench.fleet(), scope());
+    let suspend = async |processes: &[&str]| {
+        let mut loaded = bench.kops.registry().load(CLUSTER).await.unwrap();
+        let manifest = loaded.groups.iter_mut().find(|manifest| manifest.name() == "nodes").unwrap();
+        manifest.spec.suspend_processes = processes.iter().map(|it| (*it).to_owned()).collect();
+        let manifest = manifest.clone();
+        bench.kops.registry().replace(vec![manifest.into()], Replace::ExistingOnly).await.unwrap();
+        bench.update().await;
+    };
+    suspend(&["AZRebalance"]).await;
+    let group = bench.group("nodes").await;
+    assert_eq!(group.balancing, Balancing::Off);
+    fleet.hold_zones(&scope, &group.handle).await.unwrap();
+    fleet.free_zones(&scope, &group.handle).await.unwrap();
+    assert_eq!(bench.group("nodes").await.balancing, Balancing::Off, "F5");
+    suspend(&[]).await;
+    assert_eq!(bench.group("nodes").await.balancing, Balancing::Free);
+    // A run that was killed: the next update lets the group go.
+    fleet.hold_zones(&scope, &group.handle).await.unwrap();
+    bench.update().await;
+    assert_eq!(bench.group("nodes").await.balancing, Balancing::Free);
+    let left = bench.kops.plan_update(CLUSTER).await.unwrap();
+    assert!(left.is_empty(), "{}", left.display());
 }
 
 /// Every machine of the workers is replaced, and nothing is left to do.
@@ -176,6 +214,7 @@ async fn the_simulated_fleet_keeps_the_laws() {
     let bench = Bench { kops, pass: Box::new(move |time| clock.advance(time)) };
     laws(&bench).await;
     roll(&bench).await;
+    zones(&bench).await;
 }
 
 #[cfg(feature = "sdk")]
@@ -200,6 +239,7 @@ async fn the_fleet_on_aws_keeps_the_laws() {
     let bench = Bench { kops, pass: Box::new(|_| {}) };
     laws(&bench).await;
     roll(&bench).await;
+    zones(&bench).await;
     let address = bench.kops.api_server(CLUSTER).await.unwrap();
     assert!(address.url.starts_with("https://") && address.url.contains("elb"), "{address:?}");
     assert_eq!(address.name, "api.internal.fleet.k8s.local");

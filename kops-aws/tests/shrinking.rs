@@ -11,7 +11,7 @@ use kops_core::apply::{ApplyOptions, Drain, Event, Report};
 use kops_core::cluster_api::{ClusterApi, PodRef};
 use kops_core::create::Options;
 use kops_core::error::ErrorClass;
-use kops_core::fleet::{Fleet, InstanceState};
+use kops_core::fleet::{Balancing, Fleet, InstanceState};
 use kops_core::operation::{OperationError, Run};
 use kops_core::plan::Verb;
 use kops_core::resource::Handle;
@@ -244,4 +244,96 @@ async fn cancelled_it_opens_the_nodes_again() {
     assert_eq!(workers(&world).await.len(), 4);
     let nodes = world.cloud().cluster(&world.scope).nodes().await.unwrap();
     assert!(nodes.iter().all(|node| !node.unschedulable), "{nodes:?}");
+}
+
+const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
+
+async fn in_zones(workers: u32) -> World {
+    let zones = ZONES.map(str::to_owned).to_vec();
+    World::running(Options { zones, node_count: Some(workers), ..Options::default() }).await
+}
+
+/// Puts the workers into other zones.
+async fn move_to(world: &World, subnets: &[&str]) {
+    let loaded = world.kops.registry().load(CLUSTER).await.unwrap();
+    let mut nodes: Vec<_> =
+        loaded.groups.into_iter().filter(|group| group.name().starts_with("nodes")).collect();
+    for group in &mut nodes {
+        group.spec.subnets = subnets.iter().map(|zone| (*zone).to_owned()).collect();
+    }
+    world
+        .kops
+        .registry()
+        .replace(nodes.into_iter().map(Into::into).collect(), Replace::ExistingOnly)
+        .await
+        .unwrap();
+}
+
+/// What became of the workers that were there before: all that are gone were taken away by the rolling engine, and no
+/// scaling group is kept from balancing.
+async fn assert_nobody_went_undrained(world: &World, notes: &Notes, before: &BTreeSet<Handle>) {
+    world.pass_time().await;
+    let after = every_worker(world).await;
+    for gone in before.difference(&after) {
+        assert!(notes.tell_of(gone), "{gone} went undrained");
+    }
+    for group in world.cloud().groups(&world.scope).await.unwrap() {
+        assert_eq!(group.balancing, Balancing::Free, "{}", group.instance_group);
+    }
+    let nodes = world.cloud().cluster(&world.scope).nodes().await.unwrap();
+    assert!(nodes.iter().all(|node| !node.unschedulable), "{nodes:?}");
+}
+
+async fn every_worker(world: &World) -> BTreeSet<Handle> {
+    let groups = world.cloud().groups(&world.scope).await.unwrap();
+    let of_nodes = groups.into_iter().filter(|group| group.instance_group.starts_with("nodes"));
+    let alive =
+        of_nodes.flat_map(|group| group.instances).filter(|one| one.state != InstanceState::Terminating);
+    alive.map(|instance| instance.id).collect()
+}
+
+async fn zones_in_use(world: &World) -> BTreeSet<String> {
+    let groups = world.cloud().groups(&world.scope).await.unwrap();
+    let of_nodes = groups.into_iter().filter(|group| group.instance_group.starts_with("nodes"));
+    of_nodes.flat_map(|group| group.instances).filter_map(|one| one.zone).collect()
+}
+
+#[tokio::test]
+async fn machines_move_to_other_zones_drained() {
+    let world = in_zones(6).await;
+    let before = every_worker(&world).await;
+    let notes = Notes::default();
+    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let observer = |event: &Event| notes.note(event);
+    let run = Run { options: &options, observer: &observer, cancel: &cancel };
+    for zones in [&ZONES[..2], &ZONES[..], &ZONES[2..]] {
+        move_to(&world, zones).await;
+        world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+        assert_nobody_went_undrained(&world, &notes, &before).await;
+        assert_eq!(zones_in_use(&world).await, zones.iter().map(|zone| (*zone).to_owned()).collect());
+        assert_eq!(every_worker(&world).await.len(), 6);
+        assert!(update(&world).await.done.is_empty(), "L1: nothing is left to do");
+    }
+}
+
+#[tokio::test]
+async fn machines_that_cannot_be_drained_stay_in_their_zones() {
+    let world = in_zones(6).await;
+    world.cloud().deploy(CLUSTER, Workload::new("db", 12).with_budget(BudgetLimit::MinAvailable(12)));
+    world.pass_time().await;
+    let before = every_worker(&world).await;
+    move_to(&world, &ZONES[..1]).await;
+    let report = update(&world).await;
+    assert!(!report.is_complete());
+    world.pass_time().await;
+    assert!(every_worker(&world).await.is_superset(&before), "nobody went");
+    // Once it may, the next run goes on.
+    world.cloud().deploy(CLUSTER, Workload::new("db", 12));
+    let notes = Notes::default();
+    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let observer = |event: &Event| notes.note(event);
+    let run = Run { options: &options, observer: &observer, cancel: &cancel };
+    world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+    assert_nobody_went_undrained(&world, &notes, &before).await;
+    assert_eq!(zones_in_use(&world).await, BTreeSet::from([ZONES[0].to_owned()]));
 }

@@ -34,14 +34,16 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A token that is the same for the same resource of the same incarnation with the same content and in the same
-    /// place, 64 characters: whoever repeats a create with it gets the first one's result. `place` is what the
-    /// resource is made in, if anything: made again in another one, it is another resource.
-    pub fn client_token<R: Resource>(&self, resource: &R, place: Option<&Handle>) -> String {
+    /// A token that is the same for the same resource of the same incarnation with the same content, in the same place
+    /// and of the same attempt, 64 characters: whoever repeats a create with it gets the first one's result. `place` is
+    /// what the resource is made in, if anything: made again in another one, it is another resource. `attempt` tells
+    /// it from an earlier one that is gone: providers answer a token that they know with what was made then, also when
+    /// somebody has deleted it.
+    pub fn client_token<R: Resource>(&self, resource: &R, place: Option<&Handle>, attempt: &str) -> String {
         let content = serde_json::Value::Object(resource.fields()).to_string();
         let place = place.map(Handle::as_str).unwrap_or_default();
         let (cluster, incarnation, id) = (&self.cluster, &self.incarnation, resource.id());
-        sha256_hex(format!("{cluster}\n{incarnation}\n{id}\n{place}\n{content}").as_bytes())
+        sha256_hex(format!("{cluster}\n{incarnation}\n{id}\n{place}\n{attempt}\n{content}").as_bytes())
     }
 }
 

@@ -112,9 +112,13 @@ pub(super) async fn ensure(
         .config_override(once())
         .send();
     let made = api.ec2(Purpose::create(&id), "ec2:CreateDhcpOptions", call).await?;
-    let handle = made.dhcp_options.and_then(|options| options.dhcp_options_id);
-    let handle = Handle(handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?);
+    let made = made.dhcp_options.ok_or_else(|| missing(Purpose::create(&id), "the options"))?;
+    let handle = made.dhcp_options_id.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
+    let handle = Handle(handle);
     slot.begin(&handle);
+    // The answer has the tags, unless it is moto's, which does not tag new options: nobody would find them again.
+    let tags = tag::from_ec2(&made.tags.unwrap_or_default());
+    api.tag(&id, handle.as_str(), &desired.tags, &tags).await?;
     slot.finish();
     Ok(Ensured { handle, outcome: Outcome::Created })
 }

@@ -15,6 +15,7 @@ use aws_sdk_ec2::types::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
@@ -327,6 +328,7 @@ async fn new_version(
     data: RequestLaunchTemplateData,
 ) -> Result<i64, CloudError> {
     let purpose = Purpose::change(id);
+    let mut slot = api.locks.hold(&scope.cluster, id).await;
     let newest = api.ec2.describe_launch_template_versions().launch_template_id(handle.as_str());
     let call = newest.versions("$Latest").send();
     let newest = api.ec2(purpose, "ec2:DescribeLaunchTemplateVersions", call).await?;
@@ -336,6 +338,7 @@ async fn new_version(
     let content = newest.launch_template_data.ok_or_else(|| missing(purpose, "its content"))?;
     let content = to_resource(&id.name, &content, &known(request));
     if diff(request.desired, &AwsResource::LaunchTemplate(Box::new(content))).is_empty() {
+        slot.finish();
         return Ok(number);
     }
     // Part of the token, since what was once desired may be desired again: with the first token AWS would answer with
@@ -346,10 +349,11 @@ async fn new_version(
         .create_launch_template_version()
         .launch_template_id(handle.as_str())
         .launch_template_data(data)
-        .client_token(scope.client_token(request.desired, Some(&place)))
+        .client_token(slot.token(scope, request.desired, Some(&place), SystemClock.now()))
         .send();
     let made = api.ec2(purpose, "ec2:CreateLaunchTemplateVersion", call).await?;
     let version = made.launch_template_version.and_then(|version| version.version_number);
+    slot.finish();
     version.ok_or_else(|| missing(purpose, "a version"))
 }
 

@@ -3,15 +3,24 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kops_core::clock::{SignedDuration, Timestamp};
+use kops_core::cloud::Scope;
 use kops_core::resource::{Handle, ResourceId};
 use tokio::sync::OwnedMutexGuard;
+
+use crate::resource::AwsResource;
 
 /// What is known of one resource that is being made.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     handle: Option<Handle>,
     unfinished: bool,
+    attempt: Option<Timestamp>,
 }
+
+/// For how long a create is repeated with the same client token. Whoever still tries then has looked since, and found
+/// nothing.
+const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 
 impl Slot {
     /// The handle of what was made a moment ago: by whoever waited in line before, or by an ensure that did not get to
@@ -29,6 +38,22 @@ impl Slot {
     /// It is complete.
     pub(super) fn finish(&mut self) {
         self.unfinished = false;
+        self.attempt = None;
+    }
+
+    /// The client token of a create: the same one until it has succeeded, so that a lost answer makes no second one, and
+    /// then another one, since EC2 answers a token that it knows with what was made then, be it gone or not.
+    pub(super) fn token(
+        &mut self,
+        scope: &Scope,
+        resource: &AwsResource,
+        place: Option<&Handle>,
+        now: Timestamp,
+    ) -> String {
+        self.unfinished = true;
+        let begun = self.attempt.filter(|begun| now.duration_since(*begun) < ATTEMPT).unwrap_or(now);
+        self.attempt = Some(begun);
+        scope.client_token(resource, place, &begun.as_nanosecond().to_string())
     }
 
     /// It is gone.
@@ -83,6 +108,25 @@ mod tests {
         drop(second);
         drop(locks.hold("a.b", &gateway).await);
         assert_eq!(locks.hold("a.b", &vpc).await.recent(), None);
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_until_the_resource_is_made() {
+        let (locks, [vpc, gateway]) = (Locks::default(), ids());
+        let scope = Scope { cluster: "a.b".into(), incarnation: "1".into() };
+        let resource = AwsResource::Shared(crate::resource::Shared::new(kind::VPC, "vpc-1"));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut slot = locks.hold("a.b", &vpc).await;
+        let first = slot.token(&scope, &resource, None, at(0));
+        drop(slot);
+        // An answer was lost, and the next try comes.
+        drop(locks.hold("a.b", &gateway).await);
+        let mut slot = locks.hold("a.b", &vpc).await;
+        assert_eq!(slot.token(&scope, &resource, None, at(30)), first);
+        slot.finish();
+        assert_ne!(slot.token(&scope, &resource, None, at(60)), first);
+        let late = slot.token(&scope, &resource, None, at(3600));
+        assert_ne!(late, slot.token(&scope, &resource, None, at(7200)));
     }
 
     #[tokio::test]

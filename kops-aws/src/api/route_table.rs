@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::{
     ResourceType, RouteOrigin, RouteTable as Ec2RouteTable, RouteTableAssociation as Ec2Association, Tag,
 };
 use ipnet::Ipv4Net;
+use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
@@ -125,7 +126,7 @@ pub(super) async fn ensure(
 ) -> Result<Ensured, CloudError> {
     let id = request.desired.id();
     let vpc = request.bindings.resolve(&id, &ResourceId::new(kind::VPC, &desired.vpc))?;
-    let _guard = api.locks.hold(&scope.cluster, &id).await;
+    let mut slot = api.locks.hold(&scope.cluster, &id).await;
     let found = match request.current {
         Some(current) => Some(current.clone()),
         None => find(api, scope, request, &vpc).await?,
@@ -133,18 +134,20 @@ pub(super) async fn ensure(
     if let Some(Observed { resource: AwsResource::RouteTable(current), handle, .. }) = found {
         let tagged = api.tag(&id, handle.as_str(), &desired.tags, &current.tags).await?;
         let outcome = if tagged { Outcome::Updated } else { Outcome::Unchanged };
+        slot.finish();
         return Ok(Ensured { handle, outcome });
     }
     let call = api
         .ec2
         .create_route_table()
         .vpc_id(vpc.as_str())
-        .client_token(scope.client_token(request.desired, Some(&vpc)))
+        .client_token(slot.token(scope, request.desired, Some(&vpc), SystemClock.now()))
         .tag_specifications(tag::specification(ResourceType::RouteTable, &desired.tags))
         .send();
     let made = api.ec2(Purpose::create(&id), "ec2:CreateRouteTable", call).await?;
     let handle = made.route_table.and_then(|table| table.route_table_id);
     let handle = Handle(handle.ok_or_else(|| missing(Purpose::create(&id), "an id"))?);
+    slot.finish();
     // What the token once made may be what this run deletes.
     request.bindings.check_adoption(&id, &handle)?;
     Ok(Ensured { handle, outcome: Outcome::Created })

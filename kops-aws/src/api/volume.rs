@@ -1,6 +1,7 @@
 //! EBS volumes: etcd's own, and those that the cluster's claims left.
 
 use aws_sdk_ec2::types::{ResourceType, Volume as Ec2Volume, VolumeState, VolumeType};
+use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use kops_core::inventory::Observed;
 use kops_core::resource::{Handle, Ownership, Resource};
@@ -69,10 +70,11 @@ pub(super) async fn ensure(
     let number = |value: Option<u32>| value.and_then(|value| i32::try_from(value).ok());
     let volume_type = VolumeType::from(desired.volume_type.as_str());
     let Some(Observed { resource: AwsResource::EbsVolume(current), handle, .. }) = request.current else {
-        let _guard = api.locks.hold(&scope.cluster, &id).await;
+        let mut slot = api.locks.hold(&scope.cluster, &id).await;
         let found = find(api, scope, &id).await?;
         if let Some(handle) = found {
             request.bindings.check_adoption(&id, &handle)?;
+            slot.finish();
             return Ok(Ensured { handle, outcome: Outcome::Unchanged });
         }
         let call = api
@@ -85,11 +87,12 @@ pub(super) async fn ensure(
             .set_throughput(number(desired.volume_throughput))
             .set_encrypted(desired.encrypted.then_some(true))
             .set_kms_key_id(desired.kms_key_id.clone())
-            .client_token(scope.client_token(request.desired, None))
+            .client_token(slot.token(scope, request.desired, None, SystemClock.now()))
             .tag_specifications(tag::specification(ResourceType::Volume, &desired.tags))
             .send();
         let made = api.ec2(Purpose::create(&id), "ec2:CreateVolume", call).await?;
         let handle = made.volume_id.ok_or_else(|| missing(Purpose::create(&id), "an id"))?;
+        slot.finish();
         return Ok(Ensured { handle: Handle(handle), outcome: Outcome::Created });
     };
     let shape = |v: &EbsVolume| (v.volume_type.clone(), v.size_gb, v.volume_iops, v.volume_throughput);

@@ -41,6 +41,14 @@ impl Simulated for AwsResource {
         Some(Place { zone: subnet.availability_zone.clone(), addresses: subnet.cidr })
     }
 
+    fn with_zones_held(&self) -> Self {
+        let mut held = self.clone();
+        if let Self::AutoscalingGroup(group) = &mut held {
+            group.suspend_processes.insert(AZ_REBALANCE.to_owned());
+        }
+        held
+    }
+
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self {
         let template = match template {
             Some(Self::LaunchTemplate(template)) => Some(template.as_ref()),

@@ -11,7 +11,7 @@ use super::departure::Departures;
 use super::{ApplyOptions, Done, Event, Failed, Observer, Report, Skipped};
 use crate::clock::Clock;
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Outcome};
-use crate::error::Retry;
+use crate::error::{ErrorClass, Retry};
 use crate::inventory::Observed;
 use crate::plan::{Action, Plan, Step, Verb};
 use crate::resource::{Handle, Resource, ResourceId};
@@ -260,11 +260,13 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
     }
 }
 
-/// Adds how long it was tried to an error that could have passed and did not.
+/// Adds how long it was tried to an error that could have passed and did not. What others hold on to for so long is not
+/// waited for a second time.
 fn given_up(error: CloudError, attempt: u32, waited: Duration) -> CloudError {
     if attempt == 1 || error.retry == Retry::Never {
         return error;
     }
     let message = format!("{} (tried {attempt} times in {} s)", error.message, waited.as_secs());
-    CloudError { message: message.into(), ..error }
+    let retry = if error.class == ErrorClass::Conflict { Retry::Never } else { error.retry };
+    CloudError { message: message.into(), retry, ..error }
 }

@@ -141,6 +141,10 @@ impl Simulated for Toy {
         self.fields.get("versionOfKubernetes")?.as_str().map(str::to_owned)
     }
 
+    fn with_zones_held(&self) -> Self {
+        self.clone().with("zonesHeld", true)
+    }
+
     fn member(group: &Self, _: Option<&Self>, member: &Member) -> Self {
         Self {
             id: ResourceId::new(Kind::new("Instance"), member.handle.as_str()),

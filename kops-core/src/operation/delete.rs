@@ -4,7 +4,7 @@ use super::update::meant_for;
 use super::{Kops, OperationError, Run, scope};
 use crate::apply::{Done, apply};
 use crate::cloud::{Reach, Scope};
-use crate::error::ErrorClass;
+use crate::error::{ErrorClass, Retry};
 use crate::lease;
 use crate::manifest::{Cluster, InstanceGroup, complete};
 use crate::plan::{Plan, Purpose, plan_deleting};
@@ -156,7 +156,12 @@ impl<P: Provider> Kops<P> {
                 return Err(OperationError::Cancelled);
             }
             cause = report.failed.into_iter().next().map(|failed| Box::new(failed.error));
-            let denied = cause.as_ref().is_some_and(|error| error.class == ErrorClass::Denied);
+            // What was waited for until the limit would be waited for again.
+            let hopeless = cause.as_ref().is_some_and(|error| match error.class {
+                ErrorClass::Denied => true,
+                ErrorClass::Conflict => error.retry == Retry::Never,
+                _ => false,
+            });
             let inventory = self.provider.cloud().observe(&scope, Reach::Everything).await?;
             plan = plan_deleting(&scope, plan.named.clone(), &inventory)?;
             if !inventory.gaps().is_empty() {
@@ -165,7 +170,7 @@ impl<P: Provider> Kops<P> {
             if plan.is_empty() {
                 return Ok(Deleted { resources, rounds, left: plan.spared.into_iter().collect() });
             }
-            if denied {
+            if hopeless {
                 break;
             }
         }

@@ -50,9 +50,9 @@ fn moving<R: Scaling>(current: &R, desired: &R) -> Option<(GroupSpec, Moves)> {
     let before = current.group().filter(|group| group.role == Role::Node)?;
     let after = desired.group()?;
     let moves = match (before.zones != after.zones, before.balances, after.balances) {
-        (true, ..) => Moves::ToOthers,
+        (true, _, true) => Moves::ToOthers,
         (false, false, true) => Moves::Between,
-        (false, ..) => return None,
+        _ => return None,
     };
     Some((after, moves))
 }

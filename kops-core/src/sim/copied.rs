@@ -184,6 +184,10 @@ impl Simulated for Copied {
         None
     }
 
+    fn with_zones_held(&self) -> Self {
+        self.clone()
+    }
+
     fn member(_: &Self, _: Option<&Self>, member: &Member) -> Self {
         Self::Machine(member.handle.clone())
     }

@@ -37,6 +37,9 @@ use crate::fleet::Scaling;
 pub trait Simulated: Scaling {
     /// The version of Kubernetes on instances that are launched from it, if it is what a scaling group launches from.
     fn kubernetes_version(&self) -> Option<String>;
+    /// How a scaling group appears in an inventory while a run keeps it from moving instances between zones.
+    #[must_use]
+    fn with_zones_held(&self) -> Self;
     /// How an instance of `group` (launched from `template`, if that still exists) appears in an inventory.
     fn member(group: &Self, template: Option<&Self>, member: &Member) -> Self;
     /// Where instances run that a scaling group launches into it, if it is a part of the network.

@@ -142,7 +142,10 @@ impl<R: Simulated> World<R> {
             .filter(|(_, r)| reach == Reach::Everything || r.resource.ownership() != Ownership::Dependent);
         let mut observed: Vec<_> = reached
             .map(|(handle, record)| Observed {
-                resource: record.resource.clone(),
+                resource: match self.held.contains(handle) {
+                    true => record.resource.with_zones_held(),
+                    false => record.resource.clone(),
+                },
                 handle: handle.clone(),
                 uses: record.bound.values().cloned().collect(),
             })
@@ -238,8 +241,12 @@ impl<R: Simulated> World<R> {
         }
         record.refer_as(&bound);
         let changes = diff(desired, &record.resource);
+        let zones = |resource: &R| resource.group().map(|group| group.zones);
+        // As it is desired, nobody holds it; unless its instances have to move first.
+        let let_go = zones(desired) == zones(&record.resource) && self.held.remove(&handle);
         if changes.is_empty() && record.bound == bound {
-            return Ok(Ensured { handle, outcome: Outcome::Unchanged });
+            let outcome = if let_go { Outcome::Updated } else { Outcome::Unchanged };
+            return Ok(Ensured { handle, outcome });
         }
         if let Some(fixed) = changes.iter().find(|c| matches!(c.change, Change::Replace | Change::Refuse)) {
             let message = format!("{} of an existing one cannot be changed", fixed.field);

@@ -1,6 +1,7 @@
 """Runs moto as an HTTP server for the testbed.
 
-Started with `python3 -c`, with one JSON argument: {"images": [...], "corrections": "...", "machines": "folder"}. Prints the port it listens on, and exits as
+Started with `python3 -c`, with one JSON argument: {"images": [...], "corrections": "...", "machines": "folder"}, where
+no corrections leave moto as it is. Prints the port it listens on, and exits as
 soon as standard input closes, so that it never outlives the process that started it.
 """
 
@@ -58,9 +59,10 @@ def main():
     threading.Thread(target=exit_with_parent, daemon=True).start()
     config = json.loads(sys.argv[1])
     seed_images(config["images"])
-    corrections = {}
-    exec(config["corrections"], corrections)
-    corrections["correct_moto"](config["machines"])
+    if config["corrections"]:
+        corrections = {}
+        exec(config["corrections"], corrections)
+        corrections["correct_moto"](config["machines"])
     app = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     print(server.port, flush=True)

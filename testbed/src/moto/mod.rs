@@ -141,6 +141,20 @@ impl Moto {
         images: &[Image],
         machines: Option<&Path>,
     ) -> Result<Self, TestbedError> {
+        Self::launch(python, images, include_str!("corrections.py"), machines)
+    }
+
+    /// The same without any correction.
+    pub(crate) fn start_plain(python: &str, images: &[Image]) -> Result<Self, TestbedError> {
+        Self::launch(python, images, "", None)
+    }
+
+    fn launch(
+        python: &str,
+        images: &[Image],
+        corrections: &str,
+        machines: Option<&Path>,
+    ) -> Result<Self, TestbedError> {
         let images: Vec<_> = images.iter().map(Image::to_json).collect();
         let mut child = Command::new(python)
             .arg("-c")
@@ -148,7 +162,7 @@ impl Moto {
             .arg(
                 serde_json::json!({
                     "images": images,
-                    "corrections": include_str!("corrections.py"),
+                    "corrections": corrections,
                     "machines": machines,
                 })
                 .to_string(),

@@ -42,3 +42,54 @@ async fn a_name_is_hidden_only_where_it_names_the_resource() {
     assert_eq!(client.call("iam", "ListRoles", &[]).await.ok().texts("RoleName"), Vec::<&str>::new());
     client.call("iam", "AddRoleToInstanceProfile", &both).await.ok();
 }
+
+/// Whoever made it, the service that is called says in its own words that it does not see it; and a template's content is
+/// looked up by those who launch from it.
+#[tokio::test]
+async fn each_service_says_in_its_own_words_that_it_does_not_see_something() {
+    let test = "each_service_says_in_its_own_words_that_it_does_not_see_something";
+    let Some(testbed) = required_or_skip(test, Options::default()) else { return };
+    let client = Client::new(&testbed, "ap-northeast-1");
+    let vpc = client.call("ec2", "CreateVpc", &[("CidrBlock", "10.0.0.0/16")]).await.id("vpcId");
+    let gateway = client.call("ec2", "CreateInternetGateway", &[]).await.id("internetGatewayId");
+    let lag = Fault::DelayVisibility(Lag::Time(std::time::Duration::from_secs(100)));
+    testbed.inject(Rule::mutations(lag).always());
+    let attach = [("InternetGatewayId", gateway.as_str()), ("VpcId", vpc.as_str())];
+    client.call("ec2", "AttachInternetGateway", &attach).await.ok();
+    let zone = [("VpcId", vpc.as_str()), ("AvailabilityZone", "ap-northeast-1a")];
+    let subnet = [&zone[..], &[("CidrBlock", "10.0.0.0/24")]].concat();
+    let subnet = client.call("ec2", "CreateSubnet", &subnet).await.id("subnetId");
+    client.call("iam", "CreateInstanceProfile", &[("InstanceProfileName", "nodes")]).await.ok();
+    let template = [
+        ("LaunchTemplateName", "nodes"),
+        ("LaunchTemplateData.IamInstanceProfile.Name", "nodes"),
+        ("LaunchTemplateData.InstanceType", "t3.medium"),
+    ];
+    let template = client.call("ec2", "CreateLaunchTemplate", &template).await.id("launchTemplateId");
+
+    let balancer = [
+        ("LoadBalancerName", "api"),
+        ("Subnets.member.1", subnet.as_str()),
+        ("Listeners.member.1.Protocol", "TCP"),
+        ("Listeners.member.1.LoadBalancerPort", "443"),
+        ("Listeners.member.1.InstancePort", "443"),
+    ];
+    let group = [
+        ("AutoScalingGroupName", "nodes"),
+        ("LaunchTemplate.LaunchTemplateId", template.as_str()),
+        ("MinSize", "1"),
+        ("MaxSize", "1"),
+        ("VPCZoneIdentifier", subnet.as_str()),
+    ];
+    let refused = client.call("elb", "CreateLoadBalancer", &balancer).await;
+    assert!(matches!(refused.code(), Some("SubnetNotFound" | "InvalidSubnet")), "{:?}", refused.code());
+    assert_eq!(
+        client.call("autoscaling", "CreateAutoScalingGroup", &group).await.code(),
+        Some("ValidationError")
+    );
+    testbed.advance(std::time::Duration::from_secs(200));
+    client.call("elb", "CreateLoadBalancer", &balancer).await.ok();
+    let with_balancer = [&group[..], &[("LoadBalancerNames.member.1", "api")]].concat();
+    let refused = client.call("autoscaling", "CreateAutoScalingGroup", &with_balancer).await;
+    assert_eq!(refused.code(), Some("ValidationError"));
+}
