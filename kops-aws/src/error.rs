@@ -172,7 +172,8 @@ const NOT_SEEN_BY_AUTO_SCALING: [&str; 7] = [
     "is not found",
 ];
 
-/// What helps against a limit, by the code and the words of the answer.
+/// Returns what helps against a limit, by the code and the words of the answer.
+#[cfg(feature = "sdk")]
 pub(crate) fn limit_hint(code: Option<&str>, words: &str) -> &'static str {
     let words = words.to_ascii_lowercase();
     match code.unwrap_or_default() {
@@ -472,6 +473,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "sdk")]
     #[test]
     fn hints_against_limits_are_true() {
         let higher = "ask AWS for a higher limit";

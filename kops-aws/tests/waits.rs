@@ -137,7 +137,8 @@ async fn what_no_service_sees_yet_is_waited_for() {
         assert!(report.is_complete(), "{:#?}", report.failed);
         let codes: std::collections::BTreeSet<String> =
             testbed.calls().iter().filter_map(|call| call.error_code.clone()).collect();
-        assert!(codes.contains("ValidationError") && codes.contains("SubnetNotFound"), "{codes:?}");
+        let of_balancers = codes.contains("SubnetNotFound") || codes.contains("InvalidSubnet");
+        assert!(codes.contains("ValidationError") && of_balancers, "{codes:?}");
         testbed.clear_faults();
         testbed.advance(Duration::from_secs(200));
         let left = planned(&aws, Purpose::Update, &wanted).await;

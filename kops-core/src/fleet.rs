@@ -1,6 +1,6 @@
 //! Scaling groups and their instances: what a rolling update sees of the cloud, and the little it may do to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use async_trait::async_trait;
@@ -210,6 +210,29 @@ pub trait Fleet: Send + Sync + fmt::Debug + fmt::Display {
     /// # Errors
     /// Says what failed and whether repeating can help.
     async fn free_zones(&self, scope: &Scope, group: &Handle) -> Result<(), CloudError>;
+}
+
+impl ScalingGroup {
+    /// Whether it would leave its instances where they are: every zone has as many as any other, or one less. What it has
+    /// yet to launch goes where there are fewest.
+    pub fn is_even(&self) -> bool {
+        let mut counts: BTreeMap<&str, usize> = self.zones.iter().map(|zone| (zone.as_str(), 0)).collect();
+        let mut there: u32 = 0;
+        for instance in self.instances.iter().filter(|instance| instance.is_attached()) {
+            there += 1;
+            match instance.zone.as_deref().and_then(|zone| counts.get_mut(zone)) {
+                Some(count) => *count += 1,
+                None => return self.zones.is_empty(),
+            }
+        }
+        for _ in there..self.desired {
+            if let Some(count) = counts.values_mut().min() {
+                *count += 1;
+            }
+        }
+        let (least, most) = (counts.values().min(), counts.values().max());
+        least.zip(most).is_none_or(|(least, most)| most - least < 2)
+    }
 }
 
 impl Instance {

@@ -418,13 +418,14 @@ proptest! {
         (surge, unavailable) in limits(),
         shrink in prop::option::of(1..5_u32),
         replicas in 2..8_u32,
+        zoned in any::<bool>(),
         (calm, troubles) in any::<bool>().prop_flat_map(|calm| (Just(calm), troubles(calm))),
     ) {
         run(async {
             let names: Vec<String> = (0..members).map(|i| format!("cp-{i}")).collect();
             let mut groups: Vec<_> = names.iter().map(|name| (name.as_str(), Role::ControlPlane, 1)).collect();
             groups.extend([("nodes-a", Role::Node, sizes.0), ("nodes-b", Role::Node, sizes.1)]);
-            let sim = Sim::new(&groups);
+            let sim = Sim::new(&groups).in_zones(if zoned { &ZONES } else { &[] });
             let one = BudgetLimit::MaxUnavailable(1);
             sim.cloud.deploy("demo", Workload::new("web", replicas).with_budget(one));
             sim.cloud.deploy("demo", Workload::new("api", 3).with_budget(BudgetLimit::MinAvailable(2)));
@@ -447,6 +448,9 @@ proptest! {
             update_through(&sim, &policy, troubles, calm).await;
             let size = shrink.unwrap_or(sizes.0).min(sizes.0);
             assert_eq!(sim.group("nodes-a").await.desired, size);
+            for group in sim.cloud.groups(&sim.scope).await.unwrap() {
+                assert_eq!(group.balancing, Balancing::Free, "{}", group.instance_group);
+            }
             sim.assert_clean().await;
             sim.assert_nothing_broken();
         });

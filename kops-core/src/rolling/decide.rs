@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::{Timestamp, later};
 use crate::cluster_api::Node;
-use crate::fleet::{Balancing, Capacity};
+use crate::fleet::{Balancing, Capacity, ScalingGroup};
 use crate::manifest::Role;
 
 /// In this order roles are updated: each only when all before it are done and serve. Nodes must not run newer
@@ -35,7 +35,7 @@ pub fn decide(state: &State, seen: &Observation, policy: &Policy, now: Timestamp
     let census = census::take(state, seen, policy, now);
     round.tidy(&census);
     if let Err(failure) = round.drain(&census, seen) {
-        let taking_back = release(&census, &round.state, policy);
+        let taking_back = release(&census, &round.state);
         return round.fail(failure, taking_back);
     }
     round.phases(&census);
@@ -44,7 +44,7 @@ pub fn decide(state: &State, seen: &Observation, policy: &Policy, now: Timestamp
     let clean =
         !census.groups.iter().flat_map(|group| &group.members).any(marked) && census.orphans.is_empty();
     if settled {
-        let free = free_zones(&census, &round.state);
+        let free = free_zones(&census, &round.state, |_| true);
         round.actions.extend(free);
     }
     if settled && clean && round.actions.is_empty() {
@@ -59,26 +59,27 @@ pub fn decide(state: &State, seen: &Observation, policy: &Policy, now: Timestamp
     let is_draining =
         |member: &Member<'_>| member.is_draining() && !round.state.drained.contains_key(&member.instance.id);
     let draining = census.groups.iter().flat_map(|group| &group.members).any(is_draining);
-    let taking_back = release(&census, &round.state, policy);
+    let taking_back = release(&census, &round.state);
     round.go_on(Reached::of(&census), draining, taking_back)
 }
 
-/// Takes back every drain that is under way, and lets groups balance again: for a run that stops.
-pub(super) fn release(census: &Census<'_>, state: &State, policy: &Policy) -> Vec<Action> {
+/// Takes back every drain that is under way, and lets groups balance again that would move nothing now: for a run that
+/// stops. The next run lets go of the others, once they are even.
+pub(super) fn release(census: &Census<'_>, state: &State) -> Vec<Action> {
     let members = census.groups.iter().flat_map(|group| &group.members);
     let draining = members.filter(|member| member.is_draining());
     draining
         .filter_map(|member| Some(Action::Release { node: member.node?.name.clone(), mark: member.mark }))
-        .chain(if policy.replace.may_stop_anywhere() { free_zones(census, state) } else { Vec::new() })
+        .chain(free_zones(census, state, ScalingGroup::is_even))
         .collect()
 }
 
 /// Lets groups balance again that this run or an earlier one has kept from it.
-fn free_zones(census: &Census<'_>, state: &State) -> Vec<Action> {
+fn free_zones(census: &Census<'_>, state: &State, may: impl Fn(&ScalingGroup) -> bool) -> Vec<Action> {
     let is_held = |group: &&Group<'_>| {
         let handle = &group.scaling.handle;
         let held = group.scaling.balancing == Balancing::Held || state.held.contains(handle);
-        held && !state.freed.contains(handle)
+        held && !state.freed.contains(handle) && may(group.scaling)
     };
     let free = |group: &Group<'_>| Action::FreeZones {
         group: group.policy.name.clone(),

@@ -170,18 +170,19 @@ enum Effect {
 impl Driver<'_> {
     async fn run(&self) -> (RollReport, Result<Option<Failure>, RollError>) {
         let (report, end) = self.rounds().await;
-        if end.is_err() && self.options.policy.replace.may_stop_anywhere() {
+        if end.is_err() {
             self.free_zones().await;
         }
         (report, end)
     }
 
-    /// Lets groups balance again after a failure, if that can be done: else the next run does.
+    /// Lets groups balance again after a failure, if that can be done and moves nothing: else the next run does.
     async fn free_zones(&self) {
         let Ok(groups) = self.target.fleet.groups(self.target.scope).await else { return };
         let ours = |group: &&ScalingGroup| {
             let name = &group.instance_group;
-            group.balancing == Balancing::Held && self.options.policy.groups.iter().any(|g| g.name == *name)
+            let even = group.balancing == Balancing::Held && group.is_even();
+            even && self.options.policy.groups.iter().any(|g| g.name == *name)
         };
         let free = |group: &ScalingGroup| Action::FreeZones {
             group: group.instance_group.clone(),
@@ -315,7 +316,7 @@ impl Driver<'_> {
         let seen = observe(self.target).await?;
         let census = census::take(&State::default(), &seen, &self.options.policy, self.clock.now());
         self.carry_out(
-            release(&census, &State::default(), &self.options.policy),
+            release(&census, &State::default()),
             &mut State::default(),
             &mut RollReport::default(),
         )

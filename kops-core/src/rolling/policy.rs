@@ -73,14 +73,6 @@ pub enum Replace {
     Nothing,
 }
 
-impl Replace {
-    /// Whether scaling groups may move machines between zones again wherever the run stops. Where machines stand in the
-    /// wrong zones, that would end them undrained: the next run goes on.
-    pub(super) fn may_stop_anywhere(&self) -> bool {
-        *self != Self::Misplaced
-    }
-}
-
 /// What happens when a node cannot be drained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StuckDrain {
