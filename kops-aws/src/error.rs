@@ -33,7 +33,7 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "EC2ThrottledException"
         | "SnapshotCreationPerVolumeRateExceeded"
         | "SlowDown" => ErrorClass::Throttled,
-        // More than one call may ask for: whoever asks has to ask in parts.
+        // The request asks for more than one call may: it has to be made in parts.
         "FilterLimitExceeded" | "RequestResourceCountExceeded" => ErrorClass::Invalid,
         "AccessDenied"
         | "AccessDeniedException"

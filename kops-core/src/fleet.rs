@@ -213,7 +213,7 @@ pub trait Fleet: Send + Sync + fmt::Debug + fmt::Display {
 }
 
 impl ScalingGroup {
-    /// Whether it would leave its instances where they are: every zone has as many as any other, or one less. What it has
+    /// Returns whether it would leave its instances where they are: every zone has as many as any other, or one less. What it has
     /// yet to launch goes where there are fewest.
     pub fn is_even(&self) -> bool {
         let mut counts: BTreeMap<&str, usize> = self.zones.iter().map(|zone| (zone.as_str(), 0)).collect();

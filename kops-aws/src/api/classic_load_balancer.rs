@@ -187,6 +187,7 @@ pub(super) async fn ensure(
         security_groups: all(kind::SECURITY_GROUP, &desired.security_groups)?,
     };
     let handle = Handle(desired.load_balancer_name.clone());
+    let mut slot = api.locks.hold(&scope.cluster, &id).await;
     let (current, created) = match request.current {
         Some(Observed { resource: AwsResource::ClassicLoadBalancer(current), .. }) => {
             (current.clone(), false)
@@ -196,6 +197,7 @@ pub(super) async fn ensure(
             // Creating one of the same name again is an error only where it would be another one.
             match fresh {
                 Created::Made => {
+                    slot.begin(&handle);
                     let health_check =
                         ClassicHealthCheck { target: String::new(), ..desired.health_check.clone() };
                     let made = ClassicLoadBalancer {
@@ -206,11 +208,15 @@ pub(super) async fn ensure(
                     };
                     (made, true)
                 }
-                Created::Found => (find(api, scope, &id, request).await?, false),
+                Created::Found => {
+                    let found = find(api, scope, &id, request).await;
+                    (found.map_err(|error| slot.unseen(error))?, false)
+                }
             }
         }
     };
     let changed = change(api, &id, &bound, &current).await?;
+    slot.finish();
     let outcome = match (created, changed) {
         (true, _) => Outcome::Created,
         (false, true) => Outcome::Updated,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kops_core::clock::{SignedDuration, Timestamp};
-use kops_core::cloud::Scope;
+use kops_core::cloud::{CloudError, Scope};
+use kops_core::error::{ErrorClass, Retry};
 use kops_core::resource::{Handle, ResourceId};
 use tokio::sync::OwnedMutexGuard;
 
@@ -18,8 +19,7 @@ pub(super) struct Slot {
     attempt: Option<Timestamp>,
 }
 
-/// For how long a create is repeated with the same client token. Whoever still tries then has looked since, and found
-/// nothing.
+/// For how long a create is repeated with the same client token. After that, AWS's lists tell whether it was made.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
 
 impl Slot {
@@ -54,6 +54,17 @@ impl Slot {
         let begun = self.attempt.filter(|begun| now.duration_since(*begun) < ATTEMPT).unwrap_or(now);
         self.attempt = Some(begun);
         scope.client_token(resource, place, &begun.as_nanosecond().to_string())
+    }
+
+    /// Returns what it means that something of that name is there though no list shows it: if it was made here, it is
+    /// not visible yet.
+    pub(super) fn unseen(&self, error: CloudError) -> CloudError {
+        if self.handle.is_none() || error.class != ErrorClass::AlreadyExists {
+            return error;
+        }
+        let message = "it was made a moment ago, and AWS does not list it yet".into();
+        let (class, retry) = (ErrorClass::NotYetVisible, Retry::Backoff);
+        CloudError { class, retry, message, hint: None, ..error }
     }
 
     /// It is gone.

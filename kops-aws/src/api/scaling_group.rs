@@ -201,27 +201,31 @@ pub(super) async fn ensure(
         let changed = change(api, &id, &bound, &current).await?;
         return Ok(Ensured { handle, outcome: if changed { Outcome::Updated } else { Outcome::Unchanged } });
     }
+    let mut slot = api.locks.hold(&scope.cluster, &id).await;
     match create(api, &id, &bound).await {
         Ok(()) => {
+            slot.begin(&handle);
             let fresh = AutoscalingGroup {
                 metrics: BTreeSet::new(),
                 suspend_processes: BTreeSet::new(),
                 ..desired.clone()
             };
             change(api, &id, &bound, &fresh).await?;
+            slot.finish();
             Ok(Ensured { handle, outcome: Outcome::Created })
         }
         Err(error) if error.class == ErrorClass::AlreadyExists => {
             let read = read(api, scope).await?;
             let same = read.iter().find(|group| group.auto_scaling_group_name() == Some(&desired.name));
             let Some(same) = same else {
-                return Err(error.with_hint(
+                return Err(slot.unseen(error.with_hint(
                     "a group of that name exists without the cluster's tags, or is just being deleted: wait, delete it, or choose another name for the cluster",
-                ));
+                )));
             };
             let attached = attach(api, &id, &bound, &BTreeSet::new(), &BTreeSet::new()).await?;
             let current = to_resource(&desired.name, same, &learned(&read, &bound));
             let changed = change(api, &id, &bound, &current).await?;
+            slot.finish();
             // What was registered with a load balancer that was made again has been attached now.
             let outcome = if changed || attached && !current_attached(&current, desired) {
                 Outcome::Updated

@@ -23,7 +23,7 @@ pub(super) struct Departures<'a, C: Cloud + ?Sized> {
     pub(super) observer: &'a dyn Observer,
     pub(super) cancel: &'a CancellationToken,
     waiting: Mutex<BTreeMap<Handle, Observed<C::Resource>>>,
-    /// The last read. Whoever needs a newer one reads for all, and the others wait for it.
+    /// The last read. The first step that needs a newer one reads for all, and the others wait for it.
     last: tokio::sync::Mutex<Look>,
 }
 

@@ -99,7 +99,7 @@ impl Spread {
         Self(counts)
     }
 
-    /// The zone for the next instance: the emptiest.
+    /// Returns the emptiest zone: the next instance goes there.
     pub(super) fn emptiest(&self, zones: &BTreeSet<String>) -> Option<String> {
         let counts = zones.iter().map(|zone| (self.0.get(&Some(zone.clone())).copied().unwrap_or(0), zone));
         counts.min().map(|(_, zone)| zone.clone())

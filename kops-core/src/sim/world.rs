@@ -299,7 +299,7 @@ impl<R: Simulated> World<R> {
         Ok(Deletion::Gone)
     }
 
-    /// Those of the targets that are still there.
+    /// Returns what those of the targets do that are still there.
     pub(super) fn going(&self, targets: &[Observed<R>]) -> BTreeMap<Handle, String> {
         let doing = |target: &Observed<R>| {
             let handle = &target.handle;
@@ -431,7 +431,7 @@ impl<R: Simulated> World<R> {
             .filter(move |m| m.uses.first() == Some(group) && m.terminated.is_none() && !m.detached)
     }
 
-    /// Whether an instance is where the group has no zone, or where there are two more than elsewhere.
+    /// Returns whether an instance is where the group has no zone, or where there are two more than elsewhere.
     fn is_unbalanced(&self, group: &Handle, zones: &BTreeSet<String>, spread: &Spread) -> bool {
         let least = zones.iter().map(|zone| spread.count(&Some(zone.clone()))).min().unwrap_or_default();
         self.counted(group).any(|member| match &member.zone {

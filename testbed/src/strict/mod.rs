@@ -102,6 +102,9 @@ impl Strict {
         if let Some(lag) = lag {
             self.visibility.hide(call, &answer, lag);
         }
+        if call.action == "TerminateInstances" {
+            return self.visibility.filter(call, answer);
+        }
         Ok(answer)
     }
 }

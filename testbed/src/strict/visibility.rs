@@ -238,7 +238,8 @@ impl Visibility {
     /// Takes what is hidden out of lists, and shows what is going as still there.
     pub(crate) fn filter(&self, call: &AwsCall, answer: Answer) -> Result<Answer, ApiError> {
         let state = self.state();
-        if call.action == "DescribeInstances" && !state.going.is_empty() && answer.status.is_success() {
+        let lists = matches!(call.action.as_str(), "DescribeInstances" | "TerminateInstances");
+        if lists && !state.going.is_empty() && answer.status.is_success() {
             let Some(mut root) = xml::parse(&answer.body) else { return Ok(answer) };
             show_as_going(&mut root, &state.going);
             return Answer::xml(&root);
@@ -295,11 +296,11 @@ impl Hidden {
 }
 
 fn show_as_going(parent: &mut Element, going: &HashMap<String, Until>) {
-    if going.contains_key(&xml::text(parent, "instanceId"))
-        && let Some(state) = parent.get_mut_child("instanceState")
-    {
+    if going.contains_key(&xml::text(parent, "instanceId")) {
+        let state = if parent.get_child("currentState").is_some() { "currentState" } else { "instanceState" };
         for (field, value) in [("code", "32"), ("name", "shutting-down")] {
-            if let Some(child) = state.get_mut_child(field) {
+            let child = parent.get_mut_child(state).and_then(|state| state.get_mut_child(field));
+            if let Some(child) = child {
                 child.children = vec![XMLNode::Text(value.to_owned())];
             }
         }
