@@ -39,11 +39,15 @@ fn desired(more: Options) -> Vec<AwsResource> {
     })
     .unwrap();
     let completed = complete(&created.cluster, &created.groups, &Recommendations::default());
-    let state =
-        StateLocation::S3 { bucket: "state".into(), region: "us-east-1".into(), prefix: String::new() };
+    let state = StateLocation::S3 {
+        bucket: "state".into(),
+        region: "us-east-1".into(),
+        prefix: String::new(),
+        kms_key: None,
+    };
     let mut facts = Facts::simulated(&completed, state, None);
     let offered = &kops_testbed::Image::stock()[0];
-    for image in facts.images.values_mut() {
+    for image in facts.images.values_mut().flatten() {
         image.id.clone_from(&offered.id);
         image.root_device.clone_from(&offered.root_device);
     }
