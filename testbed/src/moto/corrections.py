@@ -42,6 +42,14 @@ def correct_networks():
             named["delete_on_termination"] = True
         return create_interface(self, *arguments, **named)
 
+    terminate = instances.Instance.terminate
+
+    def terminate_once(self):
+        # Terminating again what is terminated is fine.
+        return terminate(self) if self._state.name != "terminated" else self._state
+
+    instances.Instance.terminate = terminate_once
+
     delete_subnet = subnets.SubnetBackend.delete_subnet
 
     def delete_subnet_and_associations(self, subnet_id):
