@@ -27,8 +27,13 @@ struct Bench {
 
 impl Bench {
     fn new(terminate_time: Duration) -> Self {
+        Self::slow(terminate_time, Duration::ZERO)
+    }
+
+    /// With calls that take their time.
+    fn slow(terminate_time: Duration, latency: Duration) -> Self {
         let clock = Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH));
-        let options = SimOptions { clock: clock.clone(), terminate_time, ..SimOptions::default() };
+        let options = SimOptions { clock: clock.clone(), terminate_time, latency, ..SimOptions::default() };
         Self { cloud: SimCloud::new(options), clock }
     }
 
@@ -82,6 +87,25 @@ async fn all_that_goes_is_asked_for_in_one_read() {
     // Five minutes with a pause of at most ten seconds, however many instances there are.
     assert!(spent[&1] <= 60, "{spent:?}");
     assert!(spent[&40] <= spent[&1] + 15, "{spent:?}");
+}
+
+/// A read that was under way when something was told to go says nothing of it.
+#[tokio::test]
+async fn nothing_counts_as_gone_that_was_not_asked_for() {
+    let bench = Bench::slow(Duration::from_secs(300), Duration::from_secs(3)).with_instances(60).await;
+    let plan = bench.plan(Purpose::Delete, &[]).await;
+    let too_early = Mutex::new(Vec::new());
+    let observer = |event: &Event| {
+        if let Event::StepDone { id, .. } = event
+            && bench.cloud.members().iter().any(|(member, _)| member.handle.as_str() == id.name)
+        {
+            too_early.lock().unwrap().push(id.clone());
+        }
+    };
+    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let report = apply(&bench.cloud, &plan, &options, &*bench.clock, &observer, &cancel).await;
+    report.into_result().unwrap();
+    assert_eq!(*too_early.lock().unwrap(), []);
 }
 
 #[tokio::test]

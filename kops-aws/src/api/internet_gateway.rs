@@ -1,6 +1,7 @@
 //! Internet gateways.
 
 use aws_sdk_ec2::types::{InternetGateway as Ec2InternetGateway, ResourceType};
+use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
@@ -92,7 +93,7 @@ pub(super) async fn ensure(
         Err(error) => {
             if error.class == ErrorClass::NotYetVisible && outcome == Outcome::Unchanged {
                 // Perhaps it went meanwhile: the next try believes what AWS lists.
-                slot.forget();
+                slot.forget_if_gone(SystemClock.now());
             }
             return Err(error);
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kops_core::clock::{SignedDuration, Timestamp};
+use kops_core::clock::{Clock, SignedDuration, SystemClock, Timestamp};
 use kops_core::cloud::{CloudError, Scope};
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::resource::{Handle, ResourceId};
@@ -17,7 +17,11 @@ pub(super) struct Slot {
     handle: Option<Handle>,
     unfinished: bool,
     attempt: Option<Timestamp>,
+    made: Option<Timestamp>,
 }
+
+/// After how long what was made is seen everywhere.
+const VISIBLE: SignedDuration = SignedDuration::from_mins(5);
 
 /// For how long a create is repeated with the same client token. After that, AWS's lists tell whether it was made.
 const ATTEMPT: SignedDuration = SignedDuration::from_mins(15);
@@ -31,6 +35,9 @@ impl Slot {
 
     /// It was made, but is not complete.
     pub(super) fn begin(&mut self, handle: &Handle) {
+        if self.handle.as_ref() != Some(handle) {
+            self.made = Some(SystemClock.now());
+        }
         self.handle = Some(handle.clone());
         self.unfinished = true;
     }
@@ -56,10 +63,11 @@ impl Slot {
         scope.client_token(resource, place, &begun.as_nanosecond().to_string())
     }
 
-    /// Returns what it means that something of that name is there though no list shows it: if it was made here, it is
-    /// not visible yet.
+    /// Returns what it means that something of that name, or in its place, is there though no list shows it: if it was
+    /// made here, it is not visible yet.
     pub(super) fn unseen(&self, error: CloudError) -> CloudError {
-        if self.handle.is_none() || error.class != ErrorClass::AlreadyExists {
+        let is_taken = matches!(error.class, ErrorClass::AlreadyExists | ErrorClass::Conflict);
+        if self.handle.is_none() || !is_taken {
             return error;
         }
         let message = "it was made a moment ago, and AWS does not list it yet".into();
@@ -67,9 +75,11 @@ impl Slot {
         CloudError { class, retry, message, hint: None, ..error }
     }
 
-    /// It is gone.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    /// Forgets what AWS has not shown for longer than it may take: it is gone, and the next try believes what is listed.
+    pub(super) fn forget_if_gone(&mut self, now: Timestamp) {
+        if self.made.is_none_or(|made| now.duration_since(made) >= VISIBLE) {
+            *self = Self::default();
+        }
     }
 }
 
@@ -147,7 +157,10 @@ mod tests {
         drop(locks.hold("a.b", &gateway).await);
         let mut again = locks.hold("a.b", &vpc).await;
         assert_eq!(again.recent(), Some(made));
-        again.forget();
+        let now = SystemClock.now();
+        again.forget_if_gone(now);
+        assert_eq!(again.recent(), Some(made.clone()), "it may not be visible yet");
+        again.forget_if_gone(now + VISIBLE);
         drop(again);
         assert_eq!(locks.hold("a.b", &vpc).await.recent(), None);
     }

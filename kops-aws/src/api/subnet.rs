@@ -66,18 +66,21 @@ pub(super) async fn ensure(
 ) -> Result<Ensured, CloudError> {
     let id = request.desired.id();
     let vpc = request.bindings.resolve(&id, &ResourceId::new(kind::VPC, &desired.vpc))?;
+    let mut slot = api.locks.hold(&scope.cluster, &id).await;
     let found = match request.current {
         Some(current) => Some(current.clone()),
         None => match create(api, desired, &vpc, &id).await {
             Ok(handle) => {
+                slot.begin(&handle);
                 if desired.resource_based_naming {
                     set_naming(api, &id, &handle, true).await?;
                 }
+                slot.finish();
                 return Ok(Ensured { handle, outcome: Outcome::Created });
             }
             // The range is taken: by this very subnet, if an answer was lost.
             Err(error) if error.class == ErrorClass::Conflict => {
-                let found = find(api, scope, &id, &vpc).await?.ok_or_else(|| taken(error))?;
+                let found = find(api, scope, &id, &vpc).await?.ok_or_else(|| slot.unseen(taken(error)))?;
                 request.bindings.check_adoption(&id, &found.handle)?;
                 Some(found)
             }
@@ -92,6 +95,7 @@ pub(super) async fn ensure(
         set_naming(api, &id, &handle, desired.resource_based_naming).await?;
     }
     let tagged = api.tag(&id, handle.as_str(), &desired.tags, &current.tags).await?;
+    slot.finish();
     let outcome = if tagged || renamed { Outcome::Updated } else { Outcome::Unchanged };
     Ok(Ensured { handle, outcome })
 }

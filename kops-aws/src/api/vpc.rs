@@ -1,6 +1,7 @@
 //! Networks.
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Vpc as Ec2Vpc, VpcAttributeName};
+use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::Observed;
@@ -104,7 +105,9 @@ pub(super) async fn ensure(
     match &ensured {
         Ok(_) => slot.finish(),
         // Perhaps it went meanwhile: the next try believes what AWS lists.
-        Err(error) if error.class == ErrorClass::NotYetVisible && !is_new => slot.forget(),
+        Err(error) if error.class == ErrorClass::NotYetVisible && !is_new => {
+            slot.forget_if_gone(SystemClock.now());
+        }
         Err(_) => {}
     }
     let ensured = ensured?;

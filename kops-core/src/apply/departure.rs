@@ -1,6 +1,6 @@
 //! Waits until what was told to go is gone: one read asks for everything that is waited for (law C15 of [`Cloud`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Departures<'a, C: Cloud + ?Sized> {
 #[derive(Default)]
 struct Look {
     at: Option<Timestamp>,
+    /// What it asked for. Others may have been told to go while it was under way.
+    asked: BTreeSet<Handle>,
     /// What is still there, and what it is doing.
     there: BTreeMap<Handle, String>,
     /// How many reads in a row have failed for a passing reason.
@@ -116,10 +118,11 @@ impl<'a, C: Cloud + ?Sized> Departures<'a, C> {
         target: &Observed<C::Resource>,
     ) -> Result<(Timestamp, State), CloudError> {
         let mut last = self.last.lock().await;
-        if last.at.is_none_or(|at| at <= known) {
+        if last.at.is_none_or(|at| at <= known) || !last.asked.contains(&target.handle) {
             let targets: Vec<_> = self.waiting().values().cloned().collect();
+            last.asked = targets.iter().map(|target| target.handle.clone()).collect();
             match self.cloud.going(self.scope, &targets).await {
-                Ok(there) => *last = Look { at: None, there, failures: 0 },
+                Ok(there) => (last.there, last.failures) = (there, 0),
                 Err(error) if error.retry != Retry::Never && last.failures + 1 < self.retry.attempts => {
                     last.failures += 1;
                 }
