@@ -18,7 +18,7 @@ use kops_core::plan::Action;
 use kops_core::provider::Provider;
 use kops_core::rolling::{RollEvent, RollOptions};
 use kops_core::state::{MemoryStore, Replace};
-use kops_testbed::{Image, PlainMoto, TestbedError};
+use kops_testbed::{PlainMoto, plain_moto_or_skip};
 use tokio_util::sync::CancellationToken;
 
 const CLUSTER: &str = "plain.k8s.local";
@@ -108,14 +108,7 @@ async fn whole_life(moto: &PlainMoto, class: LoadBalancerClass) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_lives_and_goes_on_plain_moto() {
-    let moto = match PlainMoto::start("python3", &Image::stock()) {
-        Ok(moto) => moto,
-        Err(error @ TestbedError::MotoMissing { .. }) if std::env::var("CI").is_err() => {
-            eprintln!("SKIPPED: a_cluster_lives_and_goes_on_plain_moto: {error}");
-            return;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let Some(moto) = plain_moto_or_skip("a_cluster_lives_and_goes_on_plain_moto") else { return };
     for class in [LoadBalancerClass::Classic, LoadBalancerClass::Network] {
         whole_life(&moto, class).await;
     }

@@ -32,6 +32,6 @@ pub use iam::session_token;
 pub use journal::{Call, Gap};
 pub use moto::Image;
 pub use plain::PlainMoto;
-pub use skip::required_or_skip;
+pub use skip::{plain_moto_or_skip, required_or_skip};
 pub use testbed::{Options, Testbed, TestbedError};
 pub use throttle::Throttle;

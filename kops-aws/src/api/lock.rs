@@ -156,10 +156,10 @@ mod tests {
         locks.hold("a.b", &vpc).await.begin(&made);
         drop(locks.hold("a.b", &gateway).await);
         let mut again = locks.hold("a.b", &vpc).await;
-        assert_eq!(again.recent(), Some(made));
+        assert_eq!(again.recent(), Some(made.clone()));
         let now = SystemClock.now();
         again.forget_if_gone(now);
-        assert_eq!(again.recent(), Some(made.clone()), "it may not be visible yet");
+        assert_eq!(again.recent(), Some(made), "it may not be visible yet");
         again.forget_if_gone(now + VISIBLE);
         drop(again);
         assert_eq!(locks.hold("a.b", &vpc).await.recent(), None);
