@@ -1,6 +1,6 @@
 //! The command in clumsy hands and bad company: options that contradict each other, streams that break, signals, editors.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
 
 mod edit;
 mod options;

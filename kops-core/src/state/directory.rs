@@ -320,7 +320,8 @@ mod tests {
         let store = DirectoryStore::new(directory.path());
         let key = Key::new("demo/config").unwrap();
         let listed = store.list(&Prefix::root()).await.unwrap();
-        assert_eq!(listed.into_iter().map(|entry| entry.key).collect::<Vec<_>>(), [key.clone()]);
+        let listed: Vec<Key> = listed.into_iter().map(|entry| entry.key).collect();
+        assert_eq!(listed, std::slice::from_ref(&key));
         assert!(!directory.path().join(LOCK).exists(), "reading writes nothing");
         store.delete(&key).await.unwrap();
         assert_eq!(store.get(&key).await.unwrap(), None);
