@@ -1,6 +1,6 @@
 //! Masters come and go on the simulated AWS, with machines that are played by the test: etcd's members are taken out
 //! before their machines and disks go, wherever a run is cut off.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
+#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
 //! Groups of the control plane, as people make and delete them.
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 mod support;
 

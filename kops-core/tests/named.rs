@@ -1,6 +1,5 @@
 //! What the planner makes of things that a manifest names by their handles (law C14), and of new names for what is used
 //! (law L9).
-#![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use kops_core::cloud::Scope;
 use kops_core::contract::Toy;
