@@ -153,7 +153,7 @@ async fn a_metadata_service_that_comes_up_late_is_found() {
     assert_eq!(machine.machine(host()).await.unwrap().id, "i-0123456789abcdef0");
 }
 
-/// The bucket's region is none of EC2's business, and a zone's name does not tell the region.
+/// EC2's region is not the bucket's, and a zone's name does not tell the region.
 #[tokio::test(flavor = "multi_thread")]
 async fn ec2_is_asked_in_the_machines_own_region() {
     let service = Scripted::start(|request, _| {

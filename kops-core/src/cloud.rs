@@ -35,7 +35,7 @@ pub struct Scope {
 
 impl Scope {
     /// A token that is the same for the same resource of the same incarnation with the same content, in the same place
-    /// and of the same attempt, 64 characters: whoever repeats a create with it gets the first one's result. `place` is
+    /// and of the same attempt, 64 characters: a create that is repeated with it gets the first one's result. `place` is
     /// what the resource is made in, if anything: made again in another one, it is another resource. `attempt` tells
     /// it from an earlier one that is gone: providers answer a token that they know with what was made then, also when
     /// somebody has deleted it.

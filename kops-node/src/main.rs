@@ -45,7 +45,7 @@ const ROUND: Duration = Duration::from_secs(10);
 const ROUNDS: u32 = 60;
 /// How many of them go by before it is looked whether somebody asks for a restore: each look is a call that costs.
 const RESTORES: u32 = 3;
-/// How often it is looked whether it is time for a backup, or somebody asks for one, and whether members have to go.
+/// How often a machine checks whether it is time for a backup, or somebody asks for one, and whether members have to go.
 const BACKUPS: Duration = Duration::from_secs(30);
 /// How long to wait for what comes by itself.
 const SOON: Duration = Duration::from_secs(2);

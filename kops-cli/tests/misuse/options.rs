@@ -94,7 +94,7 @@ fn every_verb_is_tried() {
     assert!(found.len() >= 40, "{found:?}");
 }
 
-/// Each option names something that cannot be used: whoever acts on it has to say so.
+/// Each option names something that cannot be used: a caller that acts on it has to say so.
 #[test]
 fn every_verb_acts_on_the_options_of_all_or_does_not_take_them() {
     let bench = bench();

@@ -169,7 +169,7 @@ pub fn admit(applicant: Applicant<'_>) -> Admission {
     let quorum = others.filter(|others| others.has_quorum());
     let Some(others) = quorum else {
         return match (has_data, has_lived) {
-            // Whoever has data and hears of nobody is what there is of the etcd cluster.
+            // A member that has data and hears of nobody is all there is of the etcd cluster.
             (true, _) => Admission::Start,
             (false, true) => Admission::Wait(Waiting::Lost),
             (false, false) if is_wanted => Admission::Bootstrap,

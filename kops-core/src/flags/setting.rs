@@ -30,7 +30,7 @@ pub(super) enum Fate {
     Elsewhere,
     /// The version has no flag for it.
     NoFlag,
-    /// It concerns a pod, and the program is none.
+    /// It concerns a pod, and the program does not run in one.
     OfPod,
 }
 

@@ -56,7 +56,7 @@ pub fn read(source_name: &str, text: &str) -> Result<Read, ManifestError> {
     read_as(source_name, text, Origin::File)
 }
 
-/// Reads manifests of a cluster's part of a state store, whoever put them there.
+/// Reads manifests of a cluster's part of a state store, written by kops or by this program.
 ///
 /// The place says which cluster a group belongs to: kops writes no label that says so. Fields that this project does not
 /// act on, or does not know, keep nothing from being read; they are in [`Read::left_out`].

@@ -83,7 +83,7 @@ impl<P: Provider> Kops<P> {
         Err(OperationError::Invalid(violations))
     }
 
-    /// The manifests with every default filled in, as they are: whoever looks at a cluster that runs need not be able to
+    /// The manifests with every default filled in, as they are: a caller that looks at a running cluster need not be able to
     /// make it.
     pub(super) fn shown(&self, loaded: &LoadedCluster) -> CompletedCluster {
         complete(&loaded.cluster, &loaded.groups, &self.provider.recommendations())

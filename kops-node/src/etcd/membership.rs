@@ -286,7 +286,7 @@ pub(super) async fn keep(etcd: &Etcd, node: &Node) -> Done {
                 own.ctl().remove(&etcd.endpoint, *id).await?;
                 continue;
             }
-            // Whoever leads then goes on.
+            // The new leader goes on.
             Upkeep::MoveLeader(id) => return own.ctl().move_leader(*id).await,
             Upkeep::Settled | Upkeep::Wait(_) => {}
         }

@@ -34,7 +34,7 @@ pub(super) async fn of_call(
     let Some(action) = action(call, parts) else {
         return Ok(vec![Need::new("s3:ListAllMyBuckets", "*")]);
     };
-    // A deletion of several names them in its body; whoever may delete everything may delete those.
+    // A deletion of several names them in its body; a role that may delete everything may delete those.
     let below = if call.action == "DeleteObjects" { "/*" } else { "" };
     let resource = arn(call, &format!("{}{below}", call.resource));
     let mut needs = vec![Need::new(action, &resource)];

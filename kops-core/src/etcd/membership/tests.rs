@@ -292,7 +292,7 @@ impl Model {
                 self.members.retain(|entry| entry.id != id);
                 true
             }
-            // Whoever answers first leads in this model: the heir is put first.
+            // The member that answers first leads in this model: the heir is put first.
             Upkeep::MoveLeader(id) => {
                 let position = self.members.iter().position(|entry| entry.id == id).unwrap();
                 let heir = self.members.remove(position);
