@@ -41,6 +41,8 @@ impl BackupPolicy {
     pub fn expired<'a>(&self, taken: &'a [Stamp], now: Timestamp) -> Vec<&'a Stamp> {
         let mut sorted: Vec<&Stamp> = taken.iter().collect();
         sorted.sort_unstable();
+        // The same backup named twice is one backup: expiring the second name would delete the first.
+        sorted.dedup();
         let Some(newest) = sorted.pop() else { return Vec::new() };
         let days = SignedDuration::from_hours(24 * i64::from(self.retention_days));
         let mut seen = BTreeSet::new();

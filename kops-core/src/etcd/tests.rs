@@ -202,6 +202,15 @@ fn moments() -> impl Strategy<Value = Vec<Stamp>> {
     })
 }
 
+/// A listing that names a backup twice must not cost the backup.
+#[test]
+fn a_backup_that_is_named_twice_is_kept() {
+    let policy = BackupPolicy::default();
+    let old = Stamp::new(noon(), 2);
+    let taken = [old.clone(), old, Stamp::new(later(noon(), Duration::from_mins(14 * 60 + 2)), 0)];
+    assert!(policy.expired(&taken, later(noon(), Duration::from_hours(24 * 60))).is_empty());
+}
+
 proptest! {
     #[test]
     fn the_newest_is_never_expired(taken in moments(), minutes in 0_u64..400 * 24 * 60, days in 1_u32..120) {
