@@ -5,15 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use kops_aws::api::{AwsOptions, aws_config};
-use kops_aws::provider::{AwsProvider, SimProvider};
+use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_aws::s3::Credentials;
-use kops_aws::{S3Options, S3StateStore};
 use kops_core::apply::ApplyOptions;
 use kops_core::clock::SystemClock;
 use kops_core::kubeconfig::{Kubeconfig, current_cluster};
-use kops_core::lease::{Holder, Leases};
+use kops_core::lease::Leases;
 use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::Kops;
 use kops_core::pki::Keystore;
@@ -21,7 +18,8 @@ use kops_core::provider::Provider;
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::{DirectoryStore, Registry, RegistryError, StateStore};
 
-use crate::environment::{self, endpoint, holder, kubeconfig_paths, variable};
+use crate::aws;
+use crate::environment::{holder, kubeconfig_paths, variable};
 use crate::error::CliError;
 use crate::global::Global;
 use crate::settings::Settings;
@@ -203,7 +201,7 @@ impl<'a> Context<'a> {
             return Ok(Arc::new(DirectoryStore::new(path)));
         }
         if url.starts_with("s3://") {
-            return Ok(Arc::new(S3StateStore::open(&url, s3_options(None, None).await).await?));
+            return aws::state_store(&url).await;
         }
         Err(CliError::new(format!("{url} is not a state store"))
             .with_hint("a state store is s3://BUCKET[/PREFIX] or file:///DIRECTORY"))
@@ -234,10 +232,7 @@ impl<'a> Context<'a> {
             Some(simulation) => {
                 Arc::new(SimProvider::new(SimCloud::open(&simulation.directory, simulated_machines())?))
             }
-            None => {
-                let region = region.or_else(environment::region);
-                Arc::new(AwsProvider::connect(&AwsOptions { region, endpoint: endpoint() }).await)
-            }
+            None => aws::provider(region).await?,
         })
     }
 
@@ -281,26 +276,6 @@ fn simulated_machines() -> SimOptions {
         boot_time: Duration::from_secs(2),
         join_time: Duration::from_secs(1),
         ..SimOptions::default()
-    }
-}
-
-/// How to reach S3, or what kops's variables name in its place.
-pub(crate) async fn s3_options(region: Option<String>, kms_key: Option<String>) -> S3Options {
-    let region = region.or_else(|| variable("S3_REGION"));
-    let credentials = variable("S3_ACCESS_KEY_ID").zip(variable("S3_SECRET_ACCESS_KEY"));
-    let Holder { name, host } = holder();
-    let writer = [name, host].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("@");
-    S3Options {
-        config: Some(
-            aws_config(&AwsOptions { region: region.clone().or_else(environment::region), endpoint: None })
-                .await,
-        ),
-        credentials: credentials
-            .map(|(id, secret)| Credentials::new(id, secret, None, None, "S3_ACCESS_KEY_ID")),
-        region,
-        endpoint: variable("S3_ENDPOINT").or_else(endpoint),
-        kms_key,
-        writer: Some(writer).filter(|writer| !writer.is_empty()),
     }
 }
 

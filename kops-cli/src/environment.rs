@@ -38,16 +38,6 @@ pub(crate) fn editor() -> String {
     variable("KUBE_EDITOR").or_else(|| variable("EDITOR")).unwrap_or_else(|| "vi".to_owned())
 }
 
-/// Returns another endpoint for AWS's API, as the SDKs name it; for tests and private clouds.
-pub(crate) fn endpoint() -> Option<String> {
-    variable("AWS_ENDPOINT_URL")
-}
-
-/// Returns the region that the SDKs' variables name.
-pub(crate) fn region() -> Option<String> {
-    variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"))
-}
-
 /// Returns who runs this command, and where.
 pub(crate) fn holder() -> Holder {
     // Not every shell exports the host's name.

@@ -2,6 +2,7 @@
 //!
 //! [`main`] is the whole command. What a verb decides is decided by `kops-core`; here are words, tables and prompts.
 
+mod aws;
 mod boolean;
 mod cli;
 mod context;

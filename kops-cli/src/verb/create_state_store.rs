@@ -1,7 +1,6 @@
 use clap::Args;
-use kops_aws::s3::create_state_store;
 
-use crate::context::s3_options;
+use crate::aws::{Bucket, create_state_store};
 use crate::error::{CliError, ExitStatus};
 use crate::simulation::Simulation;
 use crate::terminal::Terminal;
@@ -27,14 +26,13 @@ pub(crate) async fn run(args: CreateStateStoreArgs, terminal: &Terminal) -> Resu
         .with_hint(format!("unset {by} to make one on AWS")));
     }
     let url = &args.url;
-    let created = create_state_store(url, s3_options(args.region, args.kms_key).await).await?;
-    let word = if created.is_new { "Created" } else { "Set up" };
+    let Bucket { is_new, region, policy } = create_state_store(url, args.region, args.kms_key).await?;
+    let word = if is_new { "Created" } else { "Set up" };
     terminal.status(format_args!(
-        "{word} {url} in {}: private, versioned, encrypted.\n\n\
+        "{word} {url} in {region}: private, versioned, encrypted.\n\n\
          Use it with: export KOPS_STATE_STORE={url}\n\n\
-         Those who run kops on it need this IAM policy:",
-        created.region
+         Those who run kops on it need this IAM policy:"
     ));
-    terminal.data(format_args!("{}\n", created.policy.trim_end()))?;
+    terminal.data(format_args!("{}\n", policy.trim_end()))?;
     Ok(ExitStatus::Done)
 }
