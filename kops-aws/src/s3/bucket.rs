@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership,
-    OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
+    BucketVersioningStatus, CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+    LifecycleRuleFilter, NoncurrentVersionExpiration, ObjectOwnership, OwnershipControls,
+    OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
     ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
     VersioningConfiguration,
 };
@@ -20,6 +22,13 @@ use crate::store_key;
 /// How often a setting is tried on a bucket that S3 is still busy creating.
 const ATTEMPTS: u32 = 6;
 
+/// How many days S3 keeps what was overwritten or deleted: long enough to undo a mistake, and no longer, since keys and
+/// backups that were deleted are to be gone.
+const DAYS_OF_OLD_VERSIONS: i32 = 90;
+
+/// How many days S3 keeps the parts of an upload that was never completed.
+const DAYS_OF_LOST_UPLOADS: i32 = 7;
+
 /// A bucket that is ready to hold state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Created {
@@ -35,7 +44,8 @@ pub struct Created {
 
 /// Makes the bucket of `url`, in the region of the options, private, versioned and encrypted, and sees to it that
 /// all objects belong to its owner. A bucket that the account has already, in that region, is brought to the same state,
-/// but an encryption that somebody chose for it is kept unless `options.kms_key` names another.
+/// but an encryption that somebody chose for it is kept unless `options.kms_key` names another, and so are its lifecycle
+/// rules. A bucket without such rules gets one: 90 days after an object was overwritten or deleted, its old version goes.
 ///
 /// # Errors
 /// The name is taken by another account, the bucket exists in another region, or the credentials do not allow it.
@@ -50,6 +60,7 @@ pub async fn create_state_store(url: &str, options: S3Options) -> Result<Created
     setup.enforce_ownership().await?;
     let kms_key = setup.encrypt(options.kms_key.as_deref()).await?;
     setup.keep_versions().await?;
+    setup.expire_old_versions().await?;
     let region = regions.home;
     let policy = operator_policy(&url, &region, kms_key.as_deref());
     Ok(Created { bucket: url.bucket, region, is_new, policy })
@@ -191,6 +202,51 @@ impl Setup<'_> {
         let request =
             self.client.put_bucket_versioning().bucket(self.bucket).versioning_configuration(versioning);
         self.settle("s3:PutBucketVersioning", || request.clone().send()).await?;
+        Ok(())
+    }
+
+    /// Sees to it that versions which are no longer current go some day, unless the bucket has rules of somebody's own.
+    async fn expire_old_versions(&self) -> Result<(), StateError> {
+        match self
+            .client
+            .get_bucket_lifecycle_configuration()
+            .bucket(self.bucket)
+            .send()
+            .await
+            .map_err(Fault::from)
+        {
+            Ok(answer) if !answer.rules().is_empty() => return Ok(()),
+            Ok(_) => {}
+            Err(fault) if fault.is("NoSuchLifecycleConfiguration") => {}
+            // Other services do not know such rules.
+            Err(Fault { class: ErrorClass::Unsupported | ErrorClass::Invalid, .. }) => return Ok(()),
+            Err(fault) => return Err(self.call("s3:GetLifecycleConfiguration").failed(fault)),
+        }
+        let call = self.call("s3:PutLifecycleConfiguration");
+        let rule = LifecycleRule::builder()
+            .id("kops-old-versions")
+            .status(ExpirationStatus::Enabled)
+            .filter(LifecycleRuleFilter::builder().prefix("").build())
+            .noncurrent_version_expiration(
+                NoncurrentVersionExpiration::builder().noncurrent_days(DAYS_OF_OLD_VERSIONS).build(),
+            )
+            // A marker of a deletion is of no use once no version is left behind it.
+            .expiration(LifecycleExpiration::builder().expired_object_delete_marker(true).build())
+            .abort_incomplete_multipart_upload(
+                AbortIncompleteMultipartUpload::builder().days_after_initiation(DAYS_OF_LOST_UPLOADS).build(),
+            )
+            .build()
+            .map_err(|error| call.unbuildable(error))?;
+        let rules = BucketLifecycleConfiguration::builder()
+            .rules(rule)
+            .build()
+            .map_err(|error| call.unbuildable(error))?;
+        let request = self
+            .client
+            .put_bucket_lifecycle_configuration()
+            .bucket(self.bucket)
+            .lifecycle_configuration(rules);
+        self.settle("s3:PutLifecycleConfiguration", || request.clone().send()).await?;
         Ok(())
     }
 

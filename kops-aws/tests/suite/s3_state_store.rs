@@ -13,7 +13,10 @@ use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ObjectOwnership, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
+    ObjectOwnership, ServerSideEncryption,
+};
 use kops_aws::s3::{S3Options, S3StateStore, create_state_store};
 use kops_core::error::ErrorClass;
 use kops_core::state::{Key, Prefix, Put, StateError, StateStore};
@@ -95,6 +98,40 @@ async fn a_new_bucket_is_private_encrypted_and_versioned() {
     let written = s3.put_object().bucket("my-state").key("x").send().await.unwrap();
     assert!(written.version_id().is_some_and(|version| version != "null"));
     assert_eq!(default_encryption(&s3, "my-state").await, (ServerSideEncryption::Aes256, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_versions_go_after_some_months_unless_the_bucket_has_rules_of_its_own() {
+    let Some(aws) = required_or_skip(
+        "old_versions_go_after_some_months_unless_the_bucket_has_rules_of_its_own",
+        Options::default(),
+    ) else {
+        return;
+    };
+    let options = options(aws.endpoint(), "us-east-1").await;
+    let s3 = client(aws.endpoint(), "us-east-1").await;
+    create_state_store("s3://new", options.clone()).await.unwrap();
+    let found = s3.get_bucket_lifecycle_configuration().bucket("new").send().await.unwrap();
+    let [rule] = found.rules() else { panic!("{found:?}") };
+    assert_eq!(rule.noncurrent_version_expiration().unwrap().noncurrent_days(), Some(90));
+    // What is current stays, however old it is.
+    assert_eq!(rule.expiration().and_then(|expiration| expiration.days()), None);
+    assert_eq!(rule.filter().and_then(|filter| filter.prefix()), Some(""));
+
+    s3.create_bucket().bucket("theirs").send().await.unwrap();
+    let rule = LifecycleRule::builder()
+        .id("theirs")
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("logs/").build())
+        .expiration(LifecycleExpiration::builder().days(3).build())
+        .build()
+        .unwrap();
+    let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+    let put = s3.put_bucket_lifecycle_configuration().bucket("theirs").lifecycle_configuration(rules);
+    put.send().await.unwrap();
+    create_state_store("s3://theirs", options).await.unwrap();
+    let found = s3.get_bucket_lifecycle_configuration().bucket("theirs").send().await.unwrap();
+    assert_eq!(found.rules().iter().filter_map(|rule| rule.id()).collect::<Vec<_>>(), ["theirs"]);
 }
 
 async fn default_encryption(s3: &aws_sdk_s3::Client, bucket: &str) -> (ServerSideEncryption, Option<String>) {

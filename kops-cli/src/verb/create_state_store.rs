@@ -29,7 +29,8 @@ pub(crate) async fn run(args: CreateStateStoreArgs, terminal: &Terminal) -> Resu
     let Bucket { is_new, region, policy } = create_state_store(url, args.region, args.kms_key).await?;
     let word = if is_new { "Created" } else { "Set up" };
     terminal.status(format_args!(
-        "{word} {url} in {region}: private, versioned, encrypted.\n\n\
+        "{word} {url} in {region}: private, versioned, encrypted. Old versions go after 90 days, unless\n\
+         the bucket has lifecycle rules of its own.\n\n\
          Use it with: export KOPS_STATE_STORE={url}\n\n\
          Those who run kops on it need this IAM policy:"
     ));
