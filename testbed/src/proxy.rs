@@ -231,7 +231,9 @@ impl Proxy {
         let denied = |error: ApiError| ApiError { bucket_region: Some(call.region.clone()), ..error };
         self.permissions.check_object(&self.upstream, call, &parts).await.map_err(denied)?;
         let parts = self.strict.objects.with_small_pages(call, parts);
+        let turn = self.strict.objects.turn(call).await;
         let response = self.upstream.forward(&parts, body).await?;
+        drop(turn);
         let (status, headers) = (response.status(), response.headers());
         self.permissions.check_object_answer(&self.upstream, call, status, headers).await.map_err(denied)?;
         Ok(response)

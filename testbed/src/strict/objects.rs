@@ -21,6 +21,7 @@ use crate::upstream::Upstream;
 pub(crate) struct Objects {
     page_size: Option<usize>,
     regions: Mutex<HashMap<String, String>>,
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Objects {
@@ -30,6 +31,13 @@ impl Objects {
 
     pub(crate) fn clear(&self) {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Waits for the turn of a write. S3 compares and writes in one step; moto does it in two, and loses writes between
+    /// them. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+    pub(crate) async fn turn(&self, call: &AwsCall) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let writes = matches!(call.action.as_str(), "PutObject" | "DeleteObject" | "DeleteObjects");
+        if writes { Some(self.writing.lock().await) } else { None }
     }
 
     /// Refuses what S3 refuses.
