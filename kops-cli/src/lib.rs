@@ -21,6 +21,7 @@ mod simulation;
 mod table;
 mod terminal;
 mod verb;
+mod visible;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

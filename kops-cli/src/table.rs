@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::visible::on_one_line;
+
 /// Returns names as one text; `nothing` if there are no names.
 pub(crate) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let names = names.into_iter().fold(String::new(), |text, name| {
@@ -13,6 +15,9 @@ pub(crate) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Strin
 
 /// A header row and rows below it, sorted by their cells from the left.
 pub(crate) fn table<const N: usize>(header: [&str; N], mut rows: Vec<[String; N]>) -> String {
+    for cell in rows.iter_mut().flatten() {
+        *cell = on_one_line(cell).into_owned();
+    }
     rows.sort();
     let mut widths = header.map(str::len);
     for row in &rows {

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::CliError;
+use crate::visible::visible;
 
 type Stream = Box<dyn Write + Send>;
 
@@ -13,6 +14,8 @@ type Stream = Box<dyn Write + Send>;
 pub struct Terminal {
     streams: Arc<Mutex<(Stream, Stream)>>,
     interactive: bool,
+    /// Whether data goes to a screen, not to a program or a file.
+    is_screen: bool,
 }
 
 impl fmt::Debug for Terminal {
@@ -25,12 +28,13 @@ impl Terminal {
     /// The process's own streams.
     pub fn standard() -> Self {
         let interactive = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Self { interactive, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr())) }
+        let is_screen = io::stdout().is_terminal();
+        Self { interactive, is_screen, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr())) }
     }
 
     /// Other streams: nobody is there to answer questions.
     pub fn new(data: Box<dyn Write + Send>, status: Box<dyn Write + Send>) -> Self {
-        Self { streams: Arc::new(Mutex::new((data, status))), interactive: false }
+        Self { streams: Arc::new(Mutex::new((data, status))), interactive: false, is_screen: false }
     }
 
     /// Whether somebody can answer questions.
@@ -38,20 +42,26 @@ impl Terminal {
         self.interactive
     }
 
-    /// Writes data: what a script reads.
+    /// Writes data: what a script reads, as it is. A screen gets it without what it would obey.
     ///
     /// # Errors
     /// It could not be written; then the command has failed. A reader that has gone is an error, too, about which
     /// nothing is said.
     pub fn data(&self, text: impl fmt::Display) -> Result<(), CliError> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        write!(streams.0, "{text}").and_then(|()| streams.0.flush()).map_err(CliError::unwritten)
+        let written = if self.is_screen {
+            write!(streams.0, "{}", visible(&text.to_string()))
+        } else {
+            write!(streams.0, "{text}")
+        };
+        written.and_then(|()| streams.0.flush()).map_err(CliError::unwritten)
     }
 
-    /// Writes a line for people. When that does not work, the command goes on: what it does matters more.
+    /// Writes a line for people, without what a terminal would obey. When that does not work, the command goes on: what it does matters more.
     pub fn status(&self, text: impl fmt::Display) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(streams.1, "{text}").and_then(|()| streams.1.flush());
+        let text = text.to_string();
+        let _ = writeln!(streams.1, "{}", visible(&text)).and_then(|()| streams.1.flush());
     }
 
     /// Writes a warning.

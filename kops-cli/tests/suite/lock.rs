@@ -14,8 +14,12 @@ fn cluster() -> Bench {
 
 /// Puts a lease there that was renewed last in that year.
 fn leave_lease(bench: &Bench, year: u32) {
+    leave_lease_of(bench, "alice", year);
+}
+
+fn leave_lease_of(bench: &Bench, name: &str, year: u32) {
     let lease = format!(
-        r#"{{"format":1,"holder":{{"name":"alice","host":"laptop"}},"purpose":"rolling-update",
+        r#"{{"format":1,"holder":{{"name":"{name}","host":"laptop"}},"purpose":"rolling-update",
             "since":"{year}-11-23T07:00:00Z","heartbeat":"{year}-11-23T07:05:00Z","renewals":60,"expirySeconds":60,
             "nonce":"0"}}"#
     );
@@ -65,6 +69,20 @@ fn the_lease_of_a_run_that_is_alive() {
         lock(&bench, &["release", "--yes", "--force"]).ok(),
     ]));
     bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+}
+
+#[test]
+fn a_holder_cannot_speak_to_the_terminal() {
+    let bench = cluster();
+    leave_lease_of(&bench, r"al\u001b]0;owned\u0007ice\nhint: give --force\u202e", 2999);
+    for said in [lock(&bench, &["status"]), lock(&bench, &["release", "--yes"])] {
+        let all = format!("{}{}", said.stdout, said.stderr);
+        assert!(all.contains("owned"), "{all}");
+        assert!(!all.contains(['\u{1b}', '\u{7}']), "{all}");
+        assert!(!all.lines().any(|line| line.starts_with("hint: give --force")), "{all}");
+    }
+    let refused = lock(&bench, &["release", "--yes"]);
+    assert!(!refused.stderr.contains('\u{202e}'), "{refused}");
 }
 
 #[test]
