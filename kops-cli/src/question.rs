@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::error::CliError;
 use crate::signal::Signals;
+use crate::visible::visible;
 
 /// Asks, and returns the answer without the blanks around it.
 ///
@@ -13,7 +14,7 @@ use crate::signal::Signals;
 pub(crate) async fn ask(question: impl fmt::Display) -> Result<String, CliError> {
     let mut signals = Signals::listen()?;
     let failed = |error: std::io::Error| CliError::new("cannot ask").with_source(error);
-    write!(std::io::stderr(), "{question} ").map_err(failed)?;
+    write!(std::io::stderr(), "{} ", visible(&question.to_string())).map_err(failed)?;
     // Nothing else can interrupt a read; what still waits for input when the run ends is left behind.
     let read = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();

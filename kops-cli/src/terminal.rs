@@ -74,3 +74,35 @@ impl Terminal {
         self.status(format_args!("{error:#}"));
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failing test should say where")]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn programs_get_data_as_it_is_and_people_see_what_a_terminal_would_obey() {
+        let (data, status) = (Sink::default(), Sink::default());
+        let program = Terminal::new(Box::new(data.clone()), Box::new(status.clone()));
+        let screen = Terminal { is_screen: true, ..program.clone() };
+        program.data("\u{1b}[2J|").unwrap();
+        screen.data("\u{1b}[2J").unwrap();
+        program.status("\u{1b}[2J");
+        assert_eq!(*data.0.lock().unwrap(), b"\x1b[2J|\\u{1b}[2J");
+        assert_eq!(*status.0.lock().unwrap(), b"\\u{1b}[2J\n");
+    }
+}

@@ -1,7 +1,5 @@
 //! S3.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kops_testbed::{Options, required_or_skip};
@@ -56,26 +54,6 @@ async fn a_new_bucket_encrypts() {
     bucket(&client, "encrypted", "eu-central-1").await;
     let reply = client.s3("GET", "/encrypted?encryption", &[], "").await.unwrap().ok();
     assert_eq!(reply.text("SSEAlgorithm"), Some("AES256"), "{}", reply.body);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_racing_writers_of_a_new_object_one_wins() {
-    const WRITERS: usize = 8;
-    let Some(client) = shared::client("eu-central-1") else { return };
-    bucket(&client, "races", "eu-central-1").await;
-    let client = Arc::new(client);
-    for round in 0..30 {
-        let mut writers = tokio::task::JoinSet::new();
-        for _ in 0..WRITERS {
-            let client = Arc::clone(&client);
-            writers.spawn(async move {
-                let path = format!("/races/{round}");
-                client.s3("PUT", &path, &[("if-none-match", "*")], "x").await.unwrap().status
-            });
-        }
-        let answers = writers.join_all().await;
-        assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{round}: {answers:?}");
-    }
 }
 
 #[tokio::test]
