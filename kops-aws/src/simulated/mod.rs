@@ -36,29 +36,38 @@ pub(crate) fn in_world<'a>(
     let letters = region::known().find(|(name, _)| *name == facts.region).map(|(_, letters)| letters);
     let zones = letters.unwrap_or_default().chars().map(|letter| format!("{}{letter}", facts.region));
     let zones: BTreeSet<String> = zones.collect();
-    let machine_types = machine_types(&zones);
+    let machine_types = machine_types(&zones, |name| facts.machine_types.contains_key(name));
+    // As on AWS: all are looked up only to find the nearest one.
+    let is_missing = facts.machine_types.keys().any(|name| !machine_types.contains_key(name));
+    let other_machine_types = if is_missing { all_names().collect() } else { BTreeSet::new() };
     let regions = region::known().map(|(name, _)| name.to_owned()).collect();
-    Facts { regions, zones, machine_types, vpc, ..facts }
+    Facts { regions, zones, machine_types, other_machine_types, vpc, ..facts }
 }
 
-fn machine_types(zones: &BTreeSet<String>) -> BTreeMap<String, MachineType> {
-    let lines = MACHINE_TYPES.lines().filter(|line| !line.starts_with('#'));
-    let types = lines.flat_map(|line| {
+/// The families with their architectures and sizes.
+fn families() -> impl Iterator<Item = (&'static str, &'static str, std::str::Split<'static, char>)> {
+    MACHINE_TYPES.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let mut words = line.split(' ');
-        let (family, architecture) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words)
+    })
+}
+
+fn all_names() -> impl Iterator<Item = String> {
+    families().flat_map(|(family, _, sizes)| sizes.map(move |size| format!("{family}.{size}")))
+}
+
+fn machine_types(zones: &BTreeSet<String>, is_named: impl Fn(&str) -> bool) -> BTreeMap<String, MachineType> {
+    let mut types = BTreeMap::new();
+    for (family, architecture, sizes) in families() {
         let (poor, families) = POOR_ZONE;
         let is_there = |zone: &&String| *zone != poor || families.contains(&family);
-        let zones: BTreeSet<String> = zones.iter().filter(is_there).cloned().collect();
-        words.map(move |size| {
-            let machine_type = MachineType {
-                architectures: vec![architecture.to_owned()],
-                ephemeral_disks: 0,
-                zones: zones.clone(),
-            };
-            (format!("{family}.{size}"), machine_type)
-        })
-    });
-    types.collect()
+        for name in sizes.map(|size| format!("{family}.{size}")).filter(|name| is_named(name)) {
+            let zones = zones.iter().filter(is_there).cloned().collect();
+            let architectures = vec![architecture.to_owned()];
+            types.insert(name, MachineType { architectures, ephemeral_disks: 0, zones });
+        }
+    }
+    types
 }
 
 #[cfg(test)]
@@ -68,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_type_has_an_architecture_and_its_name_says_which() {
-        let types = machine_types(&BTreeSet::from(["x".to_owned()]));
+        let types = machine_types(&BTreeSet::from(["x".to_owned()]), |_| true);
         assert!(types.len() > 1000);
         for (name, machine_type) in &types {
             let [only] = machine_type.architectures.as_slice() else { panic!("{name}") };

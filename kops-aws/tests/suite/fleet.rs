@@ -1,4 +1,4 @@
-//! The laws of fleets (F1 to F3, and what F4 needs of a fleet), on the simulated AWS and over HTTP; and machines
+//! The laws of fleets on the simulated AWS and over HTTP; and machines
 //! replaced by a rolling update that asks the cloud alone.
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 #![cfg_attr(feature = "sdk", expect(clippy::panic, reason = "a failing test should say where"))]
@@ -11,9 +11,9 @@ use kops_aws::provider::SimProvider;
 use kops_core::apply::{ApplyOptions, Quiet};
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::Scope;
+use kops_core::contract::{self, FleetCase};
 use kops_core::create::{self, Options};
-use kops_core::error::ErrorClass;
-use kops_core::fleet::{Balancing, Capacity, Fleet, Instance, Membership, ScalingGroup};
+use kops_core::fleet::{Balancing, Fleet, Instance, ScalingGroup};
 use kops_core::operation::{Access, Kops, Run};
 use kops_core::provider::Provider;
 use kops_core::resource::Handle;
@@ -88,73 +88,15 @@ fn ids<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> BTreeSet<Handle
 }
 
 async fn laws<P: Provider>(bench: &Bench<P>) {
-    let (fleet, scope) = (bench.fleet(), scope());
     bench.create().await;
-    let fresh = bench.group("nodes").await;
-    assert_eq!((fresh.min, fresh.desired, fresh.max, attached(&fresh).len()), (3, 3, 3, 3), "{fresh:?}");
-    assert!(fresh.instances.iter().all(|one| one.outdated.is_none() && !one.protected), "{fresh:?}");
-    assert!(
-        fresh.instances.iter().all(|one| one.template.as_ref() == Some(&fresh.template)),
-        "F3: {fresh:?}"
-    );
-    assert_eq!(fresh.trouble, None);
-
-    bench.change_machine_type("nodes", "m5.large").await;
-    let stale = bench.group("nodes").await;
-    assert_eq!(ids(&stale.instances), ids(&fresh.instances), "an update replaces no machine");
-    assert_ne!(stale.template, fresh.template);
-    for instance in &stale.instances {
-        let outdated = instance.outdated.as_ref().map(|outdated| outdated.fields.clone());
-        assert_eq!(outdated.unwrap_or_default(), ["InstanceType"], "F3: {instance:?}");
-        assert_eq!(instance.template.as_ref(), Some(&fresh.template), "F3: {instance:?}");
-    }
-
-    let gone = &stale.instances[0].id;
-    for _ in 0..2 {
-        fleet.detach(&scope, &stale.handle, gone).await.unwrap();
-    }
-    (bench.pass)(Duration::from_secs(600));
-    let now = bench.group("nodes").await;
-    let detached = now.instances.iter().find(|one| one.id == *gone).unwrap();
-    assert_eq!(detached.membership, Membership::Detached, "F2: {now:?}");
-    assert!(detached.outdated.is_some(), "F3: {now:?}");
-    assert_eq!((attached(&now).len(), now.desired), (3, 3), "F2: {now:?}");
-    let replacement =
-        attached(&now).into_iter().find(|one| !ids(&stale.instances).contains(&one.id)).unwrap();
-    assert_eq!(replacement.outdated, None, "F1: {now:?}");
-    let nobody = fleet.detach(&scope, &stale.handle, &Handle("i-00000000000000000".to_owned())).await;
-    assert_eq!(nobody.unwrap_err().class, ErrorClass::NotFound);
-
-    for _ in 0..2 {
-        fleet.terminate(&scope, &now.handle, gone, Capacity::Keep).await.unwrap();
-    }
-    let second = &stale.instances[1].id;
-    for _ in 0..2 {
-        fleet.terminate(&scope, &now.handle, second, Capacity::Keep).await.unwrap();
-    }
-    (bench.pass)(Duration::from_secs(600));
-    let now = bench.group("nodes").await;
-    let left = ids(attached(&now));
-    assert!(!left.contains(gone) && !left.contains(second), "{now:?}");
-    assert_eq!((left.len(), now.desired), (3, 3), "F1: {now:?}");
-    assert_eq!(attached(&now).iter().filter(|one| one.outdated.is_none()).count(), 2, "F1: {now:?}");
-
-    let group = bench.group("nodes").await;
-    for held in [true, true, false, false] {
-        match held {
-            true => fleet.hold_zones(&scope, &group.handle).await.unwrap(),
-            false => fleet.free_zones(&scope, &group.handle).await.unwrap(),
-        }
-        let expected = if held { Balancing::Held } else { Balancing::Free };
-        assert_eq!(bench.group("nodes").await.balancing, expected, "F5");
-    }
-
-    let third = &stale.instances[2].id;
-    fleet.terminate(&scope, &now.handle, third, Capacity::Shrink).await.unwrap();
-    (bench.pass)(Duration::from_secs(600));
-    let now = bench.group("nodes").await;
-    assert_eq!((attached(&now).len(), now.desired, now.min), (2, 2, 2), "F1: {now:?}");
-    assert!(!ids(attached(&now)).contains(third), "F1: {now:?}");
+    let case = FleetCase {
+        scope: &scope(),
+        group: "nodes",
+        changed_fields: &["InstanceType"],
+        nobody: Handle("i-00000000000000000".to_owned()),
+    };
+    let change = async || bench.change_machine_type("nodes", "m5.large").await;
+    contract::fleet(bench.fleet(), &case, change, &*bench.pass).await.unwrap();
 }
 
 /// F4 and F5 in several zones: a suspension of the user's stays, and one of ours hides nothing from an update.

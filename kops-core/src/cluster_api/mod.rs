@@ -37,7 +37,13 @@ pub enum Eviction {
 
 /// The Kubernetes API of one cluster.
 ///
-/// Reads may be answered from a watch's cache. What the trait's own verbs changed shows in the reads that follow.
+/// The laws (numbers as in the contract battery):
+/// - **K1** Reads may be answered from a watch's cache. What the trait's own verbs changed shows in the reads that follow.
+/// - **K2** A patch of a node changes what it names and nothing else, and twice is as once.
+/// - **K3** A disruption budget that allows no disruption blocks an eviction, which then changes nothing.
+/// - **K4** A pod is known by its uid: another one of the same name stays.
+/// - **K5** What was evicted or deleted is on its way out, or gone.
+/// - **K6** Nodes and pods that are gone are fine.
 #[async_trait]
 pub trait ClusterApi: Send + Sync + fmt::Debug + fmt::Display {
     /// All nodes.

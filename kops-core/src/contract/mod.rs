@@ -3,12 +3,16 @@
 //! Each law has a number; the trait's documentation carries the same ones.
 
 mod cloud;
+mod cluster_api;
+mod fleet;
 mod named;
 #[expect(clippy::unwrap_used, reason = "a broken law ends the test")]
 pub mod state;
 mod toy;
 
 pub use cloud::{CloudCase, cloud};
+pub use cluster_api::cluster_api;
+pub use fleet::{FleetCase, fleet};
 pub use toy::Toy;
 
 use crate::error::Cause;

@@ -397,10 +397,14 @@ impl Kubernetes {
                 None => node.annotations.remove(key),
             };
         }
+        let is_kept = |old: &Taint| {
+            !patch.add_taints.iter().any(|new| (&new.key, new.effect) == (&old.key, old.effect))
+        };
+        let stays = |text: &String| {
+            text.parse().is_ok_and(|old: Taint| is_kept(&old) && !patch.remove_taints.contains(&old.key))
+        };
+        node.taints.retain(stays);
         node.taints.extend(patch.add_taints.iter().map(ToString::to_string));
-        node.taints.retain(|text| {
-            text.parse::<Taint>().is_ok_and(|taint| !patch.remove_taints.contains(&taint.key))
-        });
         self.dirty = true;
     }
 

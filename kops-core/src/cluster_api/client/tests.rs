@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::clock::{Clock, SystemClock};
 use crate::cluster_api::{ConditionStatus, Controller};
-use crate::manifest::Taint;
+use crate::contract;
 use crate::pki::{KUBERNETES_CA, Keyset, Leaf, SERVICE_ACCOUNT, Usage};
 
 const NAME: &str = "api.demo.k8s.local";
@@ -264,38 +264,6 @@ async fn a_real_api_server_is_understood() {
     assert_eq!(node.readiness().unwrap().status, ConditionStatus::True);
     assert_eq!(node.ready_since().unwrap().to_string(), "2026-01-02T03:04:05Z");
 
-    let added: Taint = "ours=2:PreferNoSchedule".parse().unwrap();
-    let cordon = NodePatch {
-        unschedulable: Some(true),
-        annotations: [("ours".to_owned(), Some("yes".to_owned()))].into(),
-        add_taints: vec![added],
-        remove_taints: Vec::new(),
-    };
-    for _ in 0..2 {
-        client.patch_node("node-1", &cordon).await.unwrap();
-    }
-    let node = client.nodes().await.unwrap().remove(0);
-    let taints: Vec<String> = node.taints.iter().map(ToString::to_string).collect();
-    assert!(
-        node.unschedulable && node.annotations.get("ours").is_some_and(|value| value == "yes"),
-        "{node:?}"
-    );
-    // The API server's own controllers add one of theirs to a node that is cordoned.
-    for taint in ["mine=1:NoSchedule", "ours=2:PreferNoSchedule"] {
-        assert_eq!(taints.iter().filter(|one| *one == taint).count(), 1, "{taints:?}");
-    }
-    let uncordon = NodePatch {
-        unschedulable: Some(false),
-        annotations: [("ours".to_owned(), None)].into(),
-        add_taints: Vec::new(),
-        remove_taints: vec!["ours".to_owned()],
-    };
-    client.patch_node("node-1", &uncordon).await.unwrap();
-    let node = client.nodes().await.unwrap().remove(0);
-    assert!(!node.unschedulable && !node.annotations.contains_key("ours"), "{node:?}");
-    assert!(node.taints.iter().all(|taint| taint.key != "ours"), "{node:?}");
-    client.patch_node("node-2", &cordon).await.unwrap();
-
     let budgets = client.disruption_budgets().await.unwrap();
     let [budget] = budgets.as_slice() else { panic!("{budgets:?}") };
     assert_eq!((budget.desired_healthy, budget.expected_pods, budget.is_never_met()), (1, 1, true));
@@ -306,27 +274,14 @@ async fn a_real_api_server_is_understood() {
     assert!(guarded.ready && guarded.controller == Controller::Replicated, "{guarded:?}");
     assert_eq!(guarded.node.as_deref(), Some("node-1"));
 
-    let blocked = client.evict(&guarded.id).await.unwrap();
-    assert!(
-        matches!(&blocked, Eviction::Blocked { message } if message.contains("disruption budget")),
-        "{blocked:?}"
-    );
-    assert_eq!(client.evict(&free.id).await.unwrap(), Eviction::Accepted);
-    let other = PodRef { uid: "another".to_owned(), ..of("free-2").id };
-    assert_eq!(client.evict(&other).await.unwrap(), Eviction::Gone);
-    let nobody = PodRef { name: "nobody".to_owned(), ..other.clone() };
-    assert_eq!(client.evict(&nobody).await.unwrap(), Eviction::Gone);
-    client.delete_pod(&other).await.unwrap();
-    assert!(!client.pods().await.unwrap().iter().find(|pod| pod.id.name == "free-2").unwrap().deleting);
-    client.delete_pod(&of("free-2").id).await.unwrap();
-    let after = client.pods().await.unwrap();
-    assert!(after.iter().all(|pod| pod.deleting == pod.id.name.starts_with("free")), "{after:?}");
+    contract::cluster_api(&client).await.unwrap();
 
     let soon = Duration::from_secs(10);
     assert!(
         tokio::time::timeout(Duration::from_secs(1), client.changed()).await.is_err(),
         "all has been seen"
     );
+    let cordon = NodePatch { unschedulable: Some(true), ..NodePatch::default() };
     let of_node = async { client.patch_node("node-1", &cordon).await.unwrap() };
     let told = futures::join!(tokio::time::timeout(soon, client.changed()), of_node);
     assert!(told.0.is_ok(), "a node that changes is worth a look");
