@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::builders::RequestLaunchTemplateDataBuilder;
 use aws_sdk_ec2::types::{
-    HttpTokensState, InstanceType, LaunchTemplate as Ec2LaunchTemplate,
-    LaunchTemplateBlockDeviceMappingRequest, LaunchTemplateEbsBlockDeviceRequest,
-    LaunchTemplateHttpTokensState, LaunchTemplateIamInstanceProfileSpecificationRequest,
-    LaunchTemplateInstanceMarketOptionsRequest, LaunchTemplateInstanceMetadataOptionsRequest,
-    LaunchTemplateInstanceMetadataProtocolIpv6, LaunchTemplateInstanceNetworkInterfaceSpecificationRequest,
-    LaunchTemplatePlacementRequest, LaunchTemplateSpotMarketOptionsRequest,
-    LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion, LaunchTemplatesMonitoringRequest,
-    MarketType, RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData, Tenancy, VolumeType,
+    CreditSpecificationRequest, HttpTokensState, InstanceInterruptionBehavior, InstanceType,
+    LaunchTemplate as Ec2LaunchTemplate, LaunchTemplateBlockDeviceMappingRequest,
+    LaunchTemplateEbsBlockDeviceRequest, LaunchTemplateHttpTokensState,
+    LaunchTemplateIamInstanceProfileSpecificationRequest, LaunchTemplateInstanceMarketOptionsRequest,
+    LaunchTemplateInstanceMetadataOptionsRequest, LaunchTemplateInstanceMetadataProtocolIpv6,
+    LaunchTemplateInstanceNetworkInterfaceSpecificationRequest, LaunchTemplatePlacementRequest,
+    LaunchTemplateSpotMarketOptionsRequest, LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion,
+    LaunchTemplatesMonitoringRequest, MarketType, RequestLaunchTemplateData, ResourceType,
+    ResponseLaunchTemplateData, Tenancy, VolumeType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -130,6 +131,10 @@ fn to_resource(name: &str, data: &ResponseLaunchTemplateData, names: &Names) -> 
         ownership: Ownership::Managed,
         associate_public_ip: interface.and_then(|interface| interface.associate_public_ip_address()),
         block_device_mappings: ephemeral.collect(),
+        cpu_credits: data
+            .credit_specification()
+            .and_then(|credit| credit.cpu_credits())
+            .map(ToOwned::to_owned),
         http_put_response_hop_limit: metadata
             .and_then(|m| positive(m.http_put_response_hop_limit()))
             .unwrap_or(1),
@@ -147,6 +152,9 @@ fn to_resource(name: &str, data: &ResponseLaunchTemplateData, names: &Names) -> 
             .unwrap_or_default()
             .to_owned(),
         image_id: data.image_id().unwrap_or_default().to_owned(),
+        instance_interruption_behavior: spot
+            .and_then(|spot| spot.instance_interruption_behavior())
+            .map(|behavior| behavior.as_str().to_owned()),
         instance_monitoring: data.monitoring().and_then(|m| m.enabled()).unwrap_or_default(),
         instance_type: data.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         ipv6_address_count: interface.and_then(|i| positive(i.ipv6_address_count())).unwrap_or_default(),
@@ -231,13 +239,29 @@ fn to_request(
     let market = desired.spot_price.as_ref().map(|price| {
         LaunchTemplateInstanceMarketOptionsRequest::builder()
             .market_type(MarketType::Spot)
-            .spot_options(LaunchTemplateSpotMarketOptionsRequest::builder().max_price(price).build())
+            .spot_options(
+                LaunchTemplateSpotMarketOptionsRequest::builder()
+                    .max_price(price)
+                    .set_instance_interruption_behavior(
+                        desired
+                            .instance_interruption_behavior
+                            .as_deref()
+                            .map(InstanceInterruptionBehavior::from),
+                    )
+                    .build(),
+            )
             .build()
     });
     let placement = desired.tenancy.as_ref().map(|tenancy| {
         LaunchTemplatePlacementRequest::builder().tenancy(Tenancy::from(tenancy.as_str())).build()
     });
-    Ok(data.set_instance_market_options(market).set_placement(placement).build())
+    let credits = desired.cpu_credits.as_ref();
+    let credits = credits.map(|credits| CreditSpecificationRequest::builder().cpu_credits(credits).build());
+    Ok(data
+        .set_credit_specification(credits)
+        .set_instance_market_options(market)
+        .set_placement(placement)
+        .build())
 }
 
 fn with_disks(

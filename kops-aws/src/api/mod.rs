@@ -20,6 +20,7 @@ mod launch_template;
 mod lock;
 mod lookup;
 mod machine;
+mod mixed_instances;
 mod names;
 mod network_interface;
 mod network_load_balancer;

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::{
-    AutoScalingGroup, Filter, InstancesDistribution, LaunchTemplate as MixedTemplate,
-    LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
+    AutoScalingGroup, Filter, LaunchTemplateSpecification, MixedInstancesPolicy, Tag,
 };
 use kops_core::cloud::{Bindings, CloudError, Deletion, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
@@ -15,8 +14,8 @@ use kops_core::resource::{Handle, Kind, Ownership, Resource, ResourceId};
 use super::call::Purpose;
 use super::cloud::Api;
 use super::names::Names;
-use super::tag;
-use crate::resource::{AZ_REBALANCE, AutoscalingGroup, AwsResource, MixedInstances, Tags, kind};
+use super::{mixed_instances, tag};
+use crate::resource::{AZ_REBALANCE, AutoscalingGroup, AwsResource, Tags, kind};
 use crate::tags;
 
 /// The version of a launch template that new instances are made from.
@@ -75,13 +74,14 @@ fn to_resource(name: &str, group: &AutoScalingGroup, names: &Names) -> Autoscali
     AutoscalingGroup {
         name: name.to_owned(),
         ownership: Ownership::Managed,
+        capacity_rebalance: group.capacity_rebalance().unwrap_or_default(),
         granularity: metrics.first().and_then(|metric| metric.granularity()).unwrap_or_default().to_owned(),
         instance_protection: group.new_instances_protected_from_scale_in().unwrap_or_default(),
         launch_template: template(group)
             .and_then(|template| template.launch_template_name())
             .unwrap_or_default()
             .to_owned(),
-        mixed_instances: group.mixed_instances_policy().map(to_mixed),
+        mixed_instances: group.mixed_instances_policy().map(mixed_instances::read),
         load_balancers: balancers.collect(),
         max_instance_lifetime: count(group.max_instance_lifetime()),
         max_size: count(group.max_size()),
@@ -92,22 +92,6 @@ fn to_resource(name: &str, group: &AutoScalingGroup, names: &Names) -> Autoscali
         tags: tag::plain(pairs),
         target_groups: target_groups.collect(),
         after: BTreeSet::new(),
-    }
-}
-
-fn to_mixed(policy: &MixedInstancesPolicy) -> MixedInstances {
-    let overrides = policy.launch_template().map(MixedTemplate::overrides).unwrap_or_default();
-    let distribution = policy.instances_distribution();
-    let number = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
-    let text = |value: Option<&str>| value.map(ToOwned::to_owned);
-    MixedInstances {
-        instance_types: overrides.iter().filter_map(|o| text(o.instance_type())).collect(),
-        on_demand_allocation_strategy: distribution.and_then(|d| text(d.on_demand_allocation_strategy())),
-        on_demand_base: distribution.and_then(|d| number(d.on_demand_base_capacity())),
-        on_demand_above_base: distribution.and_then(|d| number(d.on_demand_percentage_above_base_capacity())),
-        spot_allocation_strategy: distribution.and_then(|d| text(d.spot_allocation_strategy())),
-        spot_instance_pools: distribution.and_then(|d| number(d.spot_instance_pools())),
-        spot_max_price: distribution.and_then(|d| text(d.spot_max_price())),
     }
 }
 
@@ -140,30 +124,7 @@ impl<'a> Bound<'a> {
     }
 
     fn policy(&self) -> Option<MixedInstancesPolicy> {
-        let mixed = self.desired.mixed_instances.as_ref()?;
-        let number = |value: Option<u32>| value.and_then(|value| i32::try_from(value).ok());
-        let overrides = mixed
-            .instance_types
-            .iter()
-            .map(|kind| LaunchTemplateOverrides::builder().instance_type(kind).build());
-        let template = MixedTemplate::builder()
-            .launch_template_specification(self.template.clone())
-            .set_overrides(Some(overrides.collect()))
-            .build();
-        let distribution = InstancesDistribution::builder()
-            .set_on_demand_allocation_strategy(mixed.on_demand_allocation_strategy.clone())
-            .set_on_demand_base_capacity(number(mixed.on_demand_base))
-            .set_on_demand_percentage_above_base_capacity(number(mixed.on_demand_above_base))
-            .set_spot_allocation_strategy(mixed.spot_allocation_strategy.clone())
-            .set_spot_instance_pools(number(mixed.spot_instance_pools))
-            .set_spot_max_price(mixed.spot_max_price.clone())
-            .build();
-        Some(
-            MixedInstancesPolicy::builder()
-                .launch_template(template)
-                .instances_distribution(distribution)
-                .build(),
-        )
+        self.desired.mixed_instances.as_ref().map(|mixed| mixed_instances::policy(mixed, &self.template))
     }
 
     /// The template, unless a policy names it.
@@ -272,6 +233,7 @@ async fn create(api: &Api, id: &ResourceId, bound: &Bound<'_>) -> Result<(), Clo
         .max_size(number(desired.max_size))
         .vpc_zone_identifier(&bound.subnets)
         .new_instances_protected_from_scale_in(desired.instance_protection)
+        .capacity_rebalance(desired.capacity_rebalance)
         .set_max_instance_lifetime(
             (desired.max_instance_lifetime > 0).then(|| number(desired.max_instance_lifetime)),
         )
@@ -293,8 +255,15 @@ async fn change(
     let name = &desired.name;
     let purpose = Purpose::change(id);
     let shape = |g: &AutoscalingGroup| {
-        let sizes = (g.min_size, g.max_size, g.max_instance_lifetime, g.instance_protection);
-        (sizes, g.subnets.clone(), g.launch_template.clone(), g.mixed_instances.clone())
+        let sizes = (g.min_size, g.max_size, g.max_instance_lifetime);
+        (
+            sizes,
+            g.instance_protection,
+            g.capacity_rebalance,
+            g.subnets.clone(),
+            g.launch_template.clone(),
+            g.mixed_instances.clone(),
+        )
     };
     let mut changed = shape(desired) != shape(current);
     if changed {
@@ -309,6 +278,7 @@ async fn change(
             .max_instance_lifetime(number(desired.max_instance_lifetime))
             .vpc_zone_identifier(&bound.subnets)
             .new_instances_protected_from_scale_in(desired.instance_protection)
+            .capacity_rebalance(desired.capacity_rebalance)
             .send();
         api.autoscaling(purpose, "autoscaling:UpdateAutoScalingGroup", call).await?;
     }

@@ -17,14 +17,6 @@ pub enum ModelError {
         /// The field.
         field: &'static str,
     },
-    /// A field that no resource is made of yet.
-    #[error("instance group {group}: {field} is not supported yet")]
-    Unsupported {
-        /// The group.
-        group: String,
-        /// The field.
-        field: &'static str,
-    },
     /// Nothing is known of an image.
     #[error("instance group {group}: there is no image {image} in the region")]
     UnknownImage {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kops_core::manifest::{HttpTokens, InstanceGroup, Role, Taint};
+use kops_core::manifest::{
+    self, HttpTokens, InstanceGroup, Range, Role, Taint, parse_duration, parse_quantity,
+};
 use kops_core::node::{self, NodeConfig, StateSource};
 use kops_core::resource::{Ownership, ResourceId};
 use kops_core::state_object::StateObject;
@@ -11,7 +13,8 @@ use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, iam, volumes};
 use crate::facts::{Image, StateLocation};
 use crate::resource::{
-    AutoscalingGroup, AwsResource, LaunchTemplate, ManagedFile, MixedInstances, Tags, kind,
+    AutoscalingGroup, AwsResource, InstanceRequirements, LaunchTemplate, ManagedFile, MixedInstances, Prices,
+    Tags, kind,
 };
 use crate::{names, tags};
 
@@ -95,6 +98,7 @@ fn template(
         ownership: Ownership::Managed,
         associate_public_ip: spec.associate_public_ip,
         block_device_mappings: ephemeral(context, &machine_type),
+        cpu_credits: spec.cpu_credits.clone(),
         http_put_response_hop_limit: metadata.http_put_response_hop_limit.unwrap_or(1),
         http_tokens: match metadata.http_tokens {
             Some(HttpTokens::Optional) => "optional".to_owned(),
@@ -103,6 +107,10 @@ fn template(
         http_protocol_ipv6: "disabled".to_owned(),
         iam_instance_profile: iam::profile(context, group),
         image_id: image.id.clone(),
+        instance_interruption_behavior: spec
+            .instance_interruption_behavior
+            .clone()
+            .filter(|_| spec.mixed_instances_policy.is_none()),
         instance_monitoring: spec.detailed_instance_monitoring.unwrap_or(false),
         instance_type: machine_type,
         ipv6_address_count: 0,
@@ -159,12 +167,13 @@ fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<Autosca
     Ok(AutoscalingGroup {
         name: name(context, group),
         ownership: Ownership::Managed,
+        capacity_rebalance: spec.capacity_rebalance.unwrap_or(false),
         granularity: "1Minute".to_owned(),
         instance_protection: spec.instance_protection.unwrap_or(false),
         launch_template: name(context, group),
-        mixed_instances: mixed_instances(group)?,
+        mixed_instances: mixed_instances(group),
         load_balancers: balancers.chain(balancer.filter(|_| is_control_plane)).collect(),
-        max_instance_lifetime: 0,
+        max_instance_lifetime: lifetime(spec.max_instance_lifetime.as_deref()),
         max_size: required(spec.max_size, group, "spec.maxSize")?,
         metrics: METRICS.map(str::to_owned).into(),
         min_size: required(spec.min_size, group, "spec.minSize")?,
@@ -176,23 +185,52 @@ fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<Autosca
     })
 }
 
-fn mixed_instances(group: &InstanceGroup) -> Result<Option<MixedInstances>, ModelError> {
-    let Some(policy) = &group.spec.mixed_instances_policy else { return Ok(None) };
-    if policy.instance_requirements.is_some() {
-        return Err(ModelError::Unsupported {
-            group: group.name().to_owned(),
-            field: "spec.mixedInstancesPolicy.instanceRequirements",
-        });
-    }
-    Ok(Some(MixedInstances {
-        instance_types: policy.instances.clone(),
+/// Returns whether machines of the group end without anybody here having a say in it.
+pub(super) fn may_lose_machines(group: &InstanceGroup) -> bool {
+    let spec = &group.spec;
+    let is_spot = match mixed_instances(group) {
+        Some(mixed) => mixed.on_demand_above_base < 100,
+        None => spec.max_price.is_some(),
+    };
+    is_spot || lifetime(spec.max_instance_lifetime.as_deref()) > 0
+}
+
+fn mixed_instances(group: &InstanceGroup) -> Option<MixedInstances> {
+    let policy = group.spec.mixed_instances_policy.as_ref()?;
+    let prices = Prices {
         on_demand_allocation_strategy: policy.on_demand_allocation_strategy.clone(),
         on_demand_base: policy.on_demand_base,
         on_demand_above_base: policy.on_demand_above_base,
         spot_allocation_strategy: policy.spot_allocation_strategy.clone(),
         spot_instance_pools: policy.spot_instance_pools,
         spot_max_price: group.spec.max_price.clone(),
-    }))
+    };
+    let requirements = policy.instance_requirements.as_ref().map(requirements);
+    Some(MixedInstances::new(policy.instances.clone(), requirements, prices))
+}
+
+fn requirements(wanted: &manifest::InstanceRequirements) -> InstanceRequirements {
+    const MIB: u64 = 1 << 20;
+    let bounds = |range: &Option<Range>, unit: u64| {
+        let count =
+            |text: &Option<String>| u32::try_from(parse_quantity(text.as_deref()?)?.div_ceil(unit)).ok();
+        range.as_ref().map_or((None, None), |range| (count(&range.min), count(&range.max)))
+    };
+    let ((cpu_min, cpu_max), (memory_min, memory_max)) =
+        (bounds(&wanted.cpu, 1), bounds(&wanted.memory, MIB));
+    InstanceRequirements {
+        cpu_min: cpu_min.unwrap_or(0),
+        cpu_max,
+        memory_min: memory_min.unwrap_or(0),
+        memory_max,
+        excluded_instance_types: wanted.excluded_instance_types.iter().cloned().collect(),
+    }
+}
+
+/// In seconds. The manifest was validated.
+fn lifetime(text: Option<&str>) -> u32 {
+    let lifetime = text.and_then(|text| parse_duration(text).ok()).unwrap_or_default();
+    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What machines need when they boot, though nothing of theirs names it.

@@ -27,6 +27,7 @@ use kops_core::state_object::StateObject;
 
 pub use error::ModelError;
 pub use named::named;
+pub(crate) use named::profile;
 
 use crate::facts::{Facts, StateLocation};
 use crate::names;
@@ -56,6 +57,20 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
 
 /// What people should know of the machines before they are made.
 pub fn warnings(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
+    let mut found = machines_without_programs(completed, facts);
+    let undrained = completed.groups.iter().filter(|group| groups::may_lose_machines(group));
+    let names: Vec<&str> = undrained.map(|group| group.name()).collect();
+    if !names.is_empty() {
+        found.push(format!(
+            "EC2 or Auto Scaling may take away machines of {} at any time (spot, or a longest lifetime), and nothing drains \
+             them first",
+            names.join(", ")
+        ));
+    }
+    found
+}
+
+fn machines_without_programs(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
     if let StateLocation::Unreachable(place) = &facts.state {
         return vec![format!(
             "the state is in {place}, which machines on AWS cannot reach: they will boot, but not become nodes"

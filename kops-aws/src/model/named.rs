@@ -33,7 +33,7 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
 
 /// Returns the instance profile that the manifest of a group names: the name in the profile's ARN, or what the manifest
 /// says if that is no ARN.
-pub(super) fn profile(group: &InstanceGroup) -> Option<String> {
+pub(crate) fn profile(group: &InstanceGroup) -> Option<String> {
     let given = group.spec.iam.as_ref()?.profile.as_deref()?;
     Some(given.rsplit('/').next().unwrap_or(given).to_owned())
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use kops_core::resource::{Kind, Ownership, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 
-use super::{NewNames, Part, Rules, Tags, kind, refer};
+use super::{MixedInstances, NewNames, Part, Rules, Tags, kind, refer};
 
 /// The process by which Auto Scaling moves instances between zones.
 pub(crate) const AZ_REBALANCE: &str = "AZRebalance";
@@ -18,6 +18,9 @@ pub struct AutoscalingGroup {
     pub name: String,
     /// Whose it is.
     pub ownership: Ownership,
+    /// Whether a spot instance is replaced as soon as EC2 says that it may take it away soon.
+    #[serde(default)]
+    pub capacity_rebalance: bool,
     /// How often metrics are taken, `1Minute`.
     pub granularity: String,
     /// Whether new instances are protected from being chosen when the group shrinks.
@@ -52,32 +55,6 @@ pub struct AutoscalingGroup {
     /// their volumes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<ResourceId>,
-}
-
-/// Several machine types and a mix of prices in one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct MixedInstances {
-    /// The machine types, the preferred first.
-    pub instance_types: Vec<String>,
-    /// How types are chosen for instances at the fixed price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_demand_allocation_strategy: Option<String>,
-    /// How many instances are always at the fixed price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_demand_base: Option<u32>,
-    /// Percentage of instances at the fixed price above the base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_demand_above_base: Option<u32>,
-    /// How types are chosen for instances of spare capacity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spot_allocation_strategy: Option<String>,
-    /// Over how many types instances of spare capacity are spread.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spot_instance_pools: Option<u32>,
-    /// The highest price for spare capacity per hour in USD.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spot_max_price: Option<String>,
 }
 
 impl Part for AutoscalingGroup {

@@ -19,6 +19,9 @@ pub struct LaunchTemplate {
     /// Instance-store disks: device → `ephemeral0` and so on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub block_device_mappings: BTreeMap<String, String>,
+    /// How instances of a burstable type spend CPU credits: `standard` or `unlimited`; as the type does when absent.
+    #[serde(rename = "CPUCredits", default, skip_serializing_if = "Option::is_none")]
+    pub cpu_credits: Option<String>,
     /// Over how many hops the metadata service answers.
     #[serde(rename = "HTTPPutResponseHopLimit")]
     pub http_put_response_hop_limit: u32,
@@ -34,6 +37,9 @@ pub struct LaunchTemplate {
     /// The machine image.
     #[serde(rename = "ImageID")]
     pub image_id: String,
+    /// What becomes of a spot instance that EC2 takes away; `terminate` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_interruption_behavior: Option<String>,
     /// Whether metrics are taken every minute.
     pub instance_monitoring: bool,
     /// The machine type.

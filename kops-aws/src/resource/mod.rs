@@ -12,6 +12,7 @@ mod keypair;
 pub mod kind;
 mod launch_template;
 mod managed_file;
+mod mixed_instances;
 mod network_load_balancer;
 mod secret;
 mod security_group;
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use autoscaling_group::AZ_REBALANCE;
-pub use autoscaling_group::{AutoscalingGroup, MixedInstances};
+pub use autoscaling_group::AutoscalingGroup;
 pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoadBalancer};
 pub use ebs_volume::{EbsVolume, has_provisioned_iops};
 pub use iam::{IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy};
@@ -41,6 +42,8 @@ pub use instance::{Instance, NetworkInterface};
 pub use keypair::Keypair;
 pub use launch_template::LaunchTemplate;
 pub use managed_file::ManagedFile;
+pub(crate) use mixed_instances::Prices;
+pub use mixed_instances::{InstanceRequirements, MixedInstances};
 pub use network_load_balancer::{
     LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
 };

@@ -50,6 +50,7 @@ fn desired(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
          subnets: [{subnets}]\n{more}"
     );
     text.push_str(&group("nodes", "role: Node"));
+    text.push_str(&group("spot", SPOT));
     for zone in masters {
         text.push_str(&group(&format!("master-{zone}"), &format!("role: Master, subnets: [{zone}]")));
     }
@@ -78,6 +79,11 @@ fn desired(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
     on_aws(model(&completed, &facts).unwrap())
 }
 
+/// Several machine types, a mix of prices, and what else a scaling group can be told.
+const SPOT: &str = "role: Node, maxPrice: \"0.2\", capacityRebalance: true, maxInstanceLifetime: 48h20m, \
+     cpuCredits: unlimited, minSize: 1, maxSize: 3, mixedInstancesPolicy: {instances: [t3.large, t3.medium], \
+     onDemandBase: 1, onDemandAboveBase: 50}";
+
 const ADDITIONAL_POLICY: &str = r#"  additionalPolicies: {node: '[{"Action": "s3:GetObject", "Effect": "Allow", "Resource": "*"}]'}
 "#;
 
@@ -102,6 +108,14 @@ fn edited(desired: &[AwsResource]) -> Vec<AwsResource> {
             AwsResource::LaunchTemplate(template) => template.instance_monitoring ^= true,
             AwsResource::AutoscalingGroup(group) => {
                 group.max_size += 1;
+                if let Some(mixed) = &mut group.mixed_instances {
+                    mixed.instance_types.reverse();
+                    mixed.spot_allocation_strategy = "capacity-optimized".to_owned();
+                    mixed.spot_instance_pools = None;
+                    mixed.spot_max_price = None;
+                    group.max_instance_lifetime = 0;
+                    group.capacity_rebalance = false;
+                }
                 group.suspend_processes.insert("AZRebalance".to_owned());
                 group.tags.insert("team".to_owned(), "blue".to_owned());
                 group.tags.retain(|key, _| !key.starts_with("k8s.io/cluster-autoscaler/"));
@@ -200,7 +214,7 @@ async fn a_cluster_with_a_network_load_balancer_keeps_the_laws() {
     keeps_the_laws("a_cluster_with_a_network_load_balancer_keeps_the_laws", name, desired).await;
 }
 
-/// A first apply of four groups, and an observation with nothing to do.
+/// A first apply of five groups, and an observation with nothing to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_stay_within_their_budgets() {
     for (class, first, nothing_to_do) in [("Classic", 150, 30), ("Network", 150, 33)] {

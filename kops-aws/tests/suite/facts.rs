@@ -18,7 +18,7 @@ use kops_core::clock::SystemClock;
 use kops_core::cloud::{Cloud, Reach, Scope};
 use kops_core::create::{self, Options as CreateOptions};
 use kops_core::error::{ErrorClass, Retry};
-use kops_core::manifest::{CompletedCluster, complete};
+use kops_core::manifest::{CompletedCluster, GroupIam, complete};
 use kops_core::plan::{Purpose, plan};
 use kops_core::resource::Resource;
 use kops_testbed::{Image, Options, Testbed, required_or_skip};
@@ -41,12 +41,16 @@ fn cluster(zones: &[&str], change: impl FnOnce(&mut CreateOptions)) -> Completed
     complete(&created.cluster, &created.groups, &options.recommendations)
 }
 
-async fn connect(testbed: &Testbed, region: &str) -> AwsCloud {
+async fn config(testbed: &Testbed, region: &str) -> aws_config::SdkConfig {
     let options =
         AwsOptions { region: Some(region.to_owned()), endpoint: Some(testbed.endpoint().to_owned()) };
     let credentials = Credentials::new("AKIATEST", "secret", None, None, "test");
     let config = aws_config(&options).await.into_builder();
-    AwsCloud::new(&config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+    config.credentials_provider(SharedCredentialsProvider::new(credentials)).build()
+}
+
+async fn connect(testbed: &Testbed, region: &str) -> AwsCloud {
+    AwsCloud::new(&config(testbed, region).await)
 }
 
 /// A client that is not the code under test.
@@ -217,6 +221,29 @@ async fn key_pairs_and_security_groups_that_are_named_have_to_be_there() {
         completed
     };
     assert_eq!(told(&cloud, &named("there", &[&group])).await, "");
+    let iam = aws_sdk_iam::Client::new(&config(&testbed, "eu-west-1").await);
+    iam.create_instance_profile().instance_profile_name("without-role").send().await.unwrap();
+    let with_profile = |name: &str| {
+        let mut completed = cluster(&["eu-west-1a"], |_| {});
+        let arn = format!("arn:aws:iam::123456789012:instance-profile/{name}");
+        completed.groups[0].spec.iam = Some(GroupIam { profile: Some(arn) });
+        completed
+    };
+    for name in ["gone", "without-role"] {
+        let expected = format!(
+            "instanceGroup[master-eu-west-1a].spec.iam.profile: there is no instance profile `{name}` that holds a role \
+             (give it a role with the permissions of the group's machines, or remove the field)"
+        );
+        assert_eq!(told(&cloud, &with_profile(name)).await, expected);
+    }
+    let role = iam
+        .create_role()
+        .role_name("given")
+        .assume_role_policy_document(r#"{"Version": "2012-10-17", "Statement": []}"#);
+    role.send().await.unwrap();
+    let hold = iam.add_role_to_instance_profile().instance_profile_name("without-role").role_name("given");
+    hold.send().await.unwrap();
+    assert_eq!(told(&cloud, &with_profile("without-role")).await, "");
     let found = told(&cloud, &named("gone", &[&group, "sg-0123456789abcdef0"])).await;
     insta::assert_snapshot!(found, @r"
     cluster.spec.sshKeyName: there is no key pair `gone` in eu-west-1 (import it, or leave out the field to have one made of the cluster's SSH public key)

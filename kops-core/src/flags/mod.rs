@@ -198,8 +198,8 @@ mod tests {
 
     use super::*;
 
-    const OLD: KubernetesVersion = KubernetesVersion { minor: 20, patch: 2 };
-    const NEW: KubernetesVersion = KubernetesVersion { minor: 36, patch: 2 };
+    const OLD: KubernetesVersion = KubernetesVersion::new(20, 2);
+    const NEW: KubernetesVersion = KubernetesVersion::new(36, 2);
 
     fn flags_of(program: Program, version: KubernetesVersion, settings: Settings) -> Vec<String> {
         let mut flags = Flags::new("x", []);

@@ -149,7 +149,7 @@ mod tests {
             ("auditLogMaxage", json!(3)),
             ("cpuRequest", json!(null)),
         ]);
-        let remarks = remarks(Program::ApiServer, &settings, KubernetesVersion { minor: 35, patch: 7 });
+        let remarks = remarks(Program::ApiServer, &settings, KubernetesVersion::new(35, 7));
         insta::assert_debug_snapshot!(remarks, @r#"
         [
             (

@@ -63,12 +63,18 @@ pub struct InstanceGroupSpec {
     /// Whether machines get a public address. Absent: as their subnets say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub associate_public_ip: Option<bool>,
+    /// Whether the scaling group replaces a spot machine as soon as the cloud says that it may take it away soon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_rebalance: Option<bool>,
     /// Tags for the machines, over those of the cluster.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cloud_labels: BTreeMap<String, String>,
     /// Settings of containerd, over those of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containerd: Option<Settings>,
+    /// How machines of a burstable type spend CPU credits: `standard` or `unlimited`. Absent: as the type does by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_credits: Option<String>,
     /// Whether metrics are taken every minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detailed_instance_monitoring: Option<bool>,
@@ -87,6 +93,9 @@ pub struct InstanceGroupSpec {
     /// The machine image: an id, or `owner/name`. Completed manifests always say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// What becomes of a spot machine that the cloud takes away: `terminate`, `stop` or `hibernate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_interruption_behavior: Option<String>,
     /// How machines reach the cloud's metadata service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_metadata: Option<InstanceMetadata>,
@@ -99,6 +108,9 @@ pub struct InstanceGroupSpec {
     /// The machine type, such as `t3.medium`. Completed manifests always say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_type: Option<String>,
+    /// After how long the scaling group replaces a machine (`48h20m`); `0` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_instance_lifetime: Option<String>,
     /// The highest price per hour, in USD, to pay for spare capacity. Absent: machines at the fixed price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_price: Option<String>,

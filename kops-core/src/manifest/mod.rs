@@ -10,6 +10,7 @@ mod cluster;
 mod complete;
 mod completed;
 mod count;
+mod duration;
 mod etcd;
 mod exposure;
 mod fields;
@@ -20,6 +21,7 @@ mod members;
 mod metadata;
 mod network;
 mod program_settings;
+mod quantity;
 pub(crate) mod ranges;
 mod read;
 mod report;
@@ -39,6 +41,7 @@ pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Em
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};
+pub use duration::parse_duration;
 pub use etcd::{EtcdCluster, EtcdManager, EtcdMember};
 pub use exposure::open_to_the_world;
 pub use file_asset::FileAsset;
@@ -53,6 +56,7 @@ pub use network::{
     Bastion, BastionLoadBalancer, Dns, DnsType, Networking, Placement, Subnet, SubnetType, Topology,
 };
 pub use program_settings::unheeded_settings;
+pub use quantity::parse_quantity;
 pub use ranges::{RangeError, parse_range};
 pub use read::{ManifestError, Read, read, read_stored};
 pub use report::{Place, Problem, Violation, Warning};

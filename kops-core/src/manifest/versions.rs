@@ -5,13 +5,29 @@ use std::str::FromStr;
 
 use crate::node::Architecture;
 
-/// A version of Kubernetes, `1.<minor>.<patch>`.
+/// A version of Kubernetes, `1.<minor>.<patch>`, or one before it such as `1.36.0-rc.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KubernetesVersion {
     /// The second number.
     pub minor: u32,
     /// The third number.
     pub patch: u32,
+    /// How far it is from its release.
+    pub stage: Stage,
+}
+
+/// How far a version is from its release; in the order in which they come
+/// (<https://github.com/kubernetes/sig-release/blob/master/release-engineering/versioning.md>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// `-alpha.<number>`.
+    Alpha(u32),
+    /// `-beta.<number>`.
+    Beta(u32),
+    /// `-rc.<number>`.
+    Candidate(u32),
+    /// It is released.
+    Released,
 }
 
 /// A text that is not a version of Kubernetes.
@@ -36,7 +52,7 @@ pub struct Release {
 pub const ETCD_SERIES: [&str; 3] = ["3.4", "3.5", "3.6"];
 
 /// The version of new clusters.
-pub const RECOMMENDED: KubernetesVersion = KubernetesVersion { minor: 35, patch: 7 };
+pub const RECOMMENDED: KubernetesVersion = KubernetesVersion::new(35, 7);
 
 const FOCAL: &str = "099720109477/ubuntu/images/hvm-ssd/ubuntu-focal-20.04-amd64-server-20250624";
 const JAMMY: &str = "099720109477/ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260714";
@@ -58,10 +74,15 @@ pub const RELEASES: [Release; 8] = [
 ];
 
 const fn release(minor: u32, patch: u32, etcd: &'static str, image: &'static str) -> Release {
-    Release { recommended: KubernetesVersion { minor, patch }, etcd, image }
+    Release { recommended: KubernetesVersion::new(minor, patch), etcd, image }
 }
 
 impl KubernetesVersion {
+    /// The release `1.<minor>.<patch>`.
+    pub const fn new(minor: u32, patch: u32) -> Self {
+        Self { minor, patch, stage: Stage::Released }
+    }
+
     /// What is known of the version, if its minor version is supported.
     pub fn release(self) -> Option<&'static Release> {
         RELEASES.iter().find(|release| release.recommended.minor == self.minor)
@@ -94,22 +115,52 @@ pub fn supported() -> String {
 
 impl fmt::Display for KubernetesVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1.{}.{}", self.minor, self.patch)
+        write!(f, "1.{}.{}", self.minor, self.patch)?;
+        match self.stage {
+            Stage::Alpha(number) => write!(f, "-alpha.{number}"),
+            Stage::Beta(number) => write!(f, "-beta.{number}"),
+            Stage::Candidate(number) => write!(f, "-rc.{number}"),
+            Stage::Released => Ok(()),
+        }
     }
 }
 
 impl FromStr for KubernetesVersion {
     type Err = VersionError;
 
-    /// Reads `1.35.7`, with or without a leading `v`.
+    /// Reads `1.35.7` or `1.36.0-rc.1`, with or without a leading `v`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number =
-            |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
-        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
-        match (parts.next(), parts.next().and_then(number), parts.next().and_then(number), parts.next()) {
-            (Some("1"), Some(minor), Some(patch), None) => Ok(Self { minor, patch }),
+        let (release, before) = match text.split_once('-') {
+            Some((release, before)) => (release, Some(before)),
+            None => (text, None),
+        };
+        let stage = before.map_or(Some(Stage::Released), stage);
+        let mut parts = release.strip_prefix('v').unwrap_or(release).split('.');
+        match (
+            parts.next(),
+            parts.next().and_then(number),
+            parts.next().and_then(number),
+            parts.next(),
+            stage,
+        ) {
+            (Some("1"), Some(minor), Some(patch), None, Some(stage)) => Ok(Self { minor, patch, stage }),
             _ => Err(VersionError(text.to_owned())),
         }
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn stage(text: &str) -> Option<Stage> {
+    let (name, count) = text.split_once('.')?;
+    let count = number(count)?;
+    match name {
+        "alpha" => Some(Stage::Alpha(count)),
+        "beta" => Some(Stage::Beta(count)),
+        "rc" => Some(Stage::Candidate(count)),
+        _ => None,
     }
 }
 
@@ -122,6 +173,25 @@ mod tests {
         assert_eq!("v1.35.7".parse(), Ok(RECOMMENDED));
         assert_eq!(RECOMMENDED.to_string().parse(), Ok(RECOMMENDED));
         for wrong in ["", "1.35", "2.35.7", "1.35.7.1", "1.+5.7", "1.35.x", "1.35.", "latest", "vv1.2.3"] {
+            assert!(wrong.parse::<KubernetesVersion>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn versions_before_a_release_come_before_it() {
+        let texts = ["1.35.7", "1.36.0-alpha.1", "1.36.0-alpha.10", "1.36.0-beta.0", "1.36.0-rc.1", "1.36.0"];
+        let versions = texts.map(|text| text.parse::<KubernetesVersion>().unwrap());
+        assert!(versions.is_sorted(), "{versions:?}");
+        assert_eq!(versions.map(|version| version.to_string()), texts);
+        for wrong in [
+            "1.36.0-",
+            "1.36.0-rc",
+            "1.36.0-rc.",
+            "1.36.0-rc.x",
+            "1.36.0-final.1",
+            "1.36-rc.1",
+            "1.36.0-rc.1.2",
+        ] {
             assert!(wrong.parse::<KubernetesVersion>().is_err(), "{wrong}");
         }
     }
@@ -142,7 +212,7 @@ mod tests {
 
     #[test]
     fn versions_between_supported_ones_take_after_the_older() {
-        let near = |minor| KubernetesVersion { minor, patch: 0 }.nearest_release().recommended.minor;
+        let near = |minor| KubernetesVersion::new(minor, 0).nearest_release().recommended.minor;
         assert_eq!([near(10), near(20), near(29), near(31), near(99)], [20, 20, 20, 31, 36]);
     }
 }

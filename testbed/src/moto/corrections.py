@@ -222,13 +222,14 @@ def correct_scaling_groups():
                 for device in data["BlockDeviceMappings"]
                 if "Ebs" in device
             ]
+        machine_type, is_spot = chosen_type(group, version.instance_type)
         reservation = backend.run_instances(
             version.image_id,
             1,
             version.user_data,
             [],
             security_group_ids=list(data.get("SecurityGroupIds") or interfaces[0].get("Groups") or []),
-            instance_type=version.instance_type,
+            instance_type=machine_type,
             is_instance_type_default=False,
             region_name=backend.region_name,
             tags={**by_kind, "instance": {**by_kind.get("instance", {}), **tags}},
@@ -241,6 +242,8 @@ def correct_scaling_groups():
         )
         instance = reservation.instances[0]
         instance.autoscaling_group = group
+        if is_spot or (data.get("InstanceMarketOptions") or {}).get("MarketType") == "spot":
+            instance.lifecycle = "spot"
         if profile := data.get("IamInstanceProfile"):
             backend.associate_iam_instance_profile(
                 instance.id,
@@ -479,6 +482,7 @@ def correct_moto(machines=None):
     correct_networks()
     correct_launch_templates()
     correct_scaling_groups()
+    correct_scaling_policies()
     correct_load_balancers()
     correct_buckets()
     correct_machines(Path(machines) if machines else None)

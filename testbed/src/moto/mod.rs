@@ -141,7 +141,12 @@ impl Moto {
         images: &[Image],
         machines: Option<&Path>,
     ) -> Result<Self, TestbedError> {
-        Self::launch(python, images, include_str!("corrections.py"), machines)
+        Self::launch(
+            python,
+            images,
+            concat!(include_str!("corrections.py"), "\n\n", include_str!("policies.py")),
+            machines,
+        )
     }
 
     /// The same without any correction.

@@ -8,6 +8,7 @@ mod filters;
 mod groups;
 mod images;
 mod launch;
+mod mixed;
 mod names;
 mod objects;
 mod offers;
@@ -91,6 +92,7 @@ impl Strict {
         offers::check(&view).await?;
         rules::check(&view).await?;
         groups::check(&view).await?;
+        mixed::check(&view).await?;
         dependencies::check(&view).await?;
         if let Some(existing) = balancers::check(&view, &self.tokens).await? {
             return Ok(existing);

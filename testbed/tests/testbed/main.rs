@@ -8,6 +8,7 @@ mod groups;
 mod launch;
 mod limits;
 mod machines;
+mod mixed;
 mod network;
 mod objects;
 mod offers;

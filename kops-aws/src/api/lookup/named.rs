@@ -1,20 +1,56 @@
-//! What the manifests name and somebody else has made: the key pair and security groups.
+//! What the manifests name and somebody else has made: the key pair, security groups and instance profiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::SecurityGroup;
 use futures::future::try_join_all;
 use kops_core::cloud::CloudError;
-use kops_core::manifest::{CompletedCluster, Violation};
+use kops_core::error::ErrorClass;
+use kops_core::manifest::{CompletedCluster, InstanceGroup, Violation};
 
 use super::PLAN;
+use crate::api::call::absent_is_fine;
 use crate::api::cloud::Api;
 use crate::api::tag::{filter, filters_any};
+use crate::model::profile;
 
-/// Finds what is not there, or not where the cluster is: one call for a key pair that is named, and one for security groups.
+/// Finds what is not there, or not where the cluster is: one call for a key pair that is named, one for security groups, and one
+/// for each instance profile.
 pub(super) async fn missing(api: &Api, completed: &CompletedCluster) -> Result<Vec<Violation>, CloudError> {
-    let (key_pair, groups) = futures::try_join!(key_pair(api, completed), security_groups(api, completed))?;
-    Ok(key_pair.into_iter().chain(groups).collect())
+    let (key_pair, groups, profiles) = futures::try_join!(
+        key_pair(api, completed),
+        security_groups(api, completed),
+        instance_profiles(api, completed)
+    )?;
+    Ok(key_pair.into_iter().chain(groups).chain(profiles).collect())
+}
+
+async fn instance_profiles(api: &Api, completed: &CompletedCluster) -> Result<Vec<Violation>, CloudError> {
+    let names: BTreeSet<String> = completed.groups.iter().filter_map(profile).collect();
+    let reads = names.into_iter().map(async |name| {
+        let call = api.iam.get_instance_profile().instance_profile_name(&name).send();
+        match absent_is_fine(api.iam(PLAN, "iam:GetInstanceProfile", call).await) {
+            Ok(Some(found)) => {
+                Ok((name, found.instance_profile.is_some_and(|profile| !profile.roles().is_empty())))
+            }
+            Ok(None) => Ok((name, false)),
+            // Who may not read it may still use it.
+            Err(error) if error.class == ErrorClass::Denied => Ok((name, true)),
+            Err(error) => Err(error),
+        }
+    });
+    let is_usable: BTreeMap<String, bool> = try_join_all(reads).await?.into_iter().collect();
+    let unusable = |group: &InstanceGroup| {
+        let name = profile(group).filter(|name| is_usable.get(name) == Some(&false))?;
+        let hint =
+            "give it a role with the permissions of the group's machines, or remove the field".to_owned();
+        Some(Violation {
+            path: format!("instanceGroup[{}].spec.iam.profile", group.name()),
+            message: format!("there is no instance profile `{name}` that holds a role"),
+            hint: Some(hint),
+        })
+    };
+    Ok(completed.groups.iter().filter_map(unusable).collect())
 }
 
 async fn key_pair(api: &Api, completed: &CompletedCluster) -> Result<Option<Violation>, CloudError> {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::syntax::{Taint, is_domain_name, is_label_key, is_label_value, lower_case};
 use super::volume::Volume;
-use super::{Below, cluster, machine};
+use super::{Below, cluster, machine, mixed};
 use crate::manifest::{
     CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
     Subnet, SubnetType,
@@ -16,6 +16,7 @@ pub(super) fn check(found: &mut Below<'_>, completed: &CompletedCluster, group: 
     check_size(found, group);
     check_subnets(found, completed, group);
     check_machine(found, spec);
+    mixed::check(found, group.role(), spec);
     check_node(found, spec);
     cluster::check_labels(found, completed.name(), &spec.cloud_labels);
     machine::check_hooks(found, &spec.hooks);

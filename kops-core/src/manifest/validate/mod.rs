@@ -4,6 +4,7 @@ mod cluster;
 mod etcd;
 mod group;
 mod machine;
+mod mixed;
 mod network;
 mod settings;
 mod syntax;

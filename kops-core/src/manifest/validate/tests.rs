@@ -526,3 +526,48 @@ fn volumes_are_as_large_and_fast_as_their_type_allows() {
     instanceGroup[master-us-x-1a].spec.rootVolumeSize: a volume of the type standard has 1 to 1024 GiB, not 2000
     ");
 }
+
+#[test]
+fn groups_of_several_machine_types() {
+    use crate::manifest::{InstanceRequirements, MixedInstancesPolicy, Range};
+    let of = |change: fn(&mut crate::manifest::InstanceGroupSpec, &mut MixedInstancesPolicy)| {
+        found(|completed| {
+            let last = completed.groups.last_mut().unwrap();
+            let mut policy =
+                MixedInstancesPolicy { instances: vec!["m5.large".into()], ..Default::default() };
+            last.metadata.name = "nodes".to_owned();
+            change(&mut last.spec, &mut policy);
+            last.spec.mixed_instances_policy = Some(policy);
+        })
+    };
+    assert_eq!(of(|_, policy| policy.on_demand_above_base = Some(0)), "");
+    let mut told = Vec::new();
+    told.push(of(|spec, policy| {
+        policy.instances.clear();
+        policy.spot_instance_pools = Some(21);
+        policy.spot_allocation_strategy = Some("cheapest".into());
+        policy.on_demand_base = Some(99);
+        policy.on_demand_above_base = Some(101);
+        spec.cpu_credits = Some("many".into());
+        spec.instance_interruption_behavior = Some("stop".into());
+        spec.max_instance_lifetime = Some("1h".into());
+    }));
+    told.push(of(|spec, policy| {
+        policy.instances.extend(["m5.large".into(), " ".into()]);
+        spec.max_instance_lifetime = Some("a day".into());
+    }));
+    told.push(of(|_, policy| {
+        let range = |min: &str, max: &str| Some(Range { min: Some(min.into()), max: Some(max.into()) });
+        policy.instances.clear();
+        policy.on_demand_allocation_strategy = Some("prioritized".into());
+        policy.instance_requirements = Some(InstanceRequirements {
+            cpu: range("4", "2"),
+            memory: range("1.5Gi", "8Gi"),
+            ..Default::default()
+        });
+    }));
+    told.push(found(|completed| {
+        completed.groups[0].spec.max_instance_lifetime = Some("48h".into());
+    }));
+    insta::assert_snapshot!(told.join("\n\n"));
+}

@@ -92,14 +92,7 @@ fn check_networking(found: &mut Below<'_>, spec: &ClusterSpec) {
 }
 
 fn check_group(found: &mut Below<'_>, group: &InstanceGroup) {
-    let spec = &group.spec;
     if group.role() == Role::Bastion {
         found.add_with_hint("spec.role", "bastions are not supported yet", "delete the group");
-    }
-    if spec.mixed_instances_policy.is_some() {
-        found.add("spec.mixedInstancesPolicy", "several machine types in one group are not supported yet");
-    }
-    if spec.iam.as_ref().is_some_and(|iam| iam.profile.is_some()) {
-        found.add("spec.iam.profile", "existing instance profiles are not supported yet");
     }
 }

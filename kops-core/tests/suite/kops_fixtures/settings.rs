@@ -11,10 +11,8 @@ const PROGRAMS: [(&str, Program); 4] = [
     ("kubeScheduler", Program::Scheduler),
     ("cloudControllerManager", Program::CloudControllerManager),
 ];
-const VERSIONS: [(&str, KubernetesVersion); 2] = [
-    ("1.20.2", KubernetesVersion { minor: 20, patch: 2 }),
-    ("1.36.2", KubernetesVersion { minor: 36, patch: 2 }),
-];
+const VERSIONS: [(&str, KubernetesVersion); 2] =
+    [("1.20.2", KubernetesVersion::new(20, 2)), ("1.36.2", KubernetesVersion::new(36, 2))];
 
 fn reference(name: &str) -> Option<Value> {
     let folder = super::folder("reference/programs")?;

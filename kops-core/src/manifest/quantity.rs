@@ -1,0 +1,37 @@
+//! Quantities as Kubernetes writes them: `4`, `500M`, `4Gi`.
+//! <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
+
+/// The suffixes of whole quantities.
+const SUFFIXES: [(&str, u64); 8] = [
+    ("Ki", 1 << 10),
+    ("Mi", 1 << 20),
+    ("Gi", 1 << 30),
+    ("Ti", 1 << 40),
+    ("k", 1_000),
+    ("M", 1_000_000),
+    ("G", 1_000_000_000),
+    ("T", 1_000_000_000_000),
+];
+
+/// Returns the number that a whole quantity stands for. Returns `None` for what is none, has a fraction, or is too large.
+pub fn parse_quantity(text: &str) -> Option<u64> {
+    let suffix = SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)));
+    let (number, factor) = suffix.unwrap_or((text, 1));
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_quantities_are_numbers() {
+        assert_eq!(parse_quantity("4"), Some(4));
+        assert_eq!(parse_quantity("4Gi"), Some(4 << 30));
+        assert_eq!(parse_quantity("500M"), Some(500_000_000));
+        for text in ["", "Gi", "1.5Gi", "-1", "+1", "4 Gi", "99999999T", "4gb"] {
+            assert_eq!(parse_quantity(text), None, "{text}");
+        }
+    }
+}
