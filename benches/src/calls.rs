@@ -7,8 +7,8 @@ use kops_aws::api::AwsOptions;
 use kops_aws::provider::AwsProvider;
 use kops_aws::s3::{Credentials, create_state_store};
 use kops_aws::{S3Options, S3StateStore};
-use kops_core::apply::{ApplyOptions, Quiet};
-use kops_core::operation::{Kops, Run};
+use kops_core::apply::Quiet;
+use kops_core::operation::{Kops, Run, RunOptions};
 use kops_testbed::{Options, Testbed};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,7 @@ async fn one(workers: usize) -> Result<(), Failure> {
     let kops = Kops::new(provider, store);
     kops.registry().create(fleet::manifests(CLUSTER, STATE, workers)?).await?;
 
-    let limits = ApplyOptions::default();
+    let limits = RunOptions::default();
     let cancel = CancellationToken::new();
     let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
     let meter = Meter { testbed: &testbed, groups: workers + 1 };

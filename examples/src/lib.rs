@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
-use kops_core::apply::{ApplyOptions, Observer};
+use kops_core::apply::Observer;
 use kops_core::create::{self, Options};
-use kops_core::operation::{Kops, Run};
+use kops_core::operation::{Kops, Run, RunOptions};
 use kops_core::provider::Provider;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ pub async fn live_and_die<P: Provider>(
     observer: &dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<(usize, usize), Failure> {
-    let limits = ApplyOptions::default();
+    let limits = RunOptions::default();
     let run = Run { options: &limits, observer, cancel };
 
     kops.registry().create(create::manifests(options)?.manifests()).await?;

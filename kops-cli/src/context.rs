@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::ApplyOptions;
 use kops_core::clock::SystemClock;
 use kops_core::kubeconfig::{Kubeconfig, current_cluster};
 use kops_core::lease::Leases;
 use kops_core::manifest::{CompletedCluster, complete};
-use kops_core::operation::Kops;
+use kops_core::operation::{Kops, RunOptions};
 use kops_core::pki::Keystore;
 use kops_core::provider::Provider;
 use kops_core::sim::{SimCloud, SimOptions};
@@ -126,8 +125,8 @@ impl<'a> Context<'a> {
     }
 
     /// How plans are carried out: the library's defaults. What is simulated is quick, and looked at more often.
-    pub(crate) fn apply_options(&self) -> ApplyOptions {
-        let mut options = ApplyOptions::default();
+    pub(crate) fn run_options(&self) -> RunOptions {
+        let mut options = RunOptions::default();
         if let Some(drain) = options.drain.as_mut().filter(|_| self.is_simulated()) {
             drain.poll = SIMULATED_POLL;
         }

@@ -4,11 +4,10 @@
 use crate::support::simulated;
 use kops_aws::resource::AwsResource;
 use kops_core::addon::Channel;
-use kops_core::apply::ApplyOptions;
 use kops_core::create::Options;
 use kops_core::digest::sha256_hex;
 use kops_core::manifest::AddonSpec;
-use kops_core::operation::OperationError;
+use kops_core::operation::{OperationError, RunOptions};
 use kops_core::plan::Plan;
 use kops_core::state::{Key, Put, layout};
 use simulated::{CLUSTER, World};
@@ -52,7 +51,7 @@ async fn name(world: &World, manifests: &[&str]) {
 }
 
 async fn update(world: &World) -> Plan<AwsResource> {
-    let updated = world.update(&ApplyOptions::default()).await.unwrap();
+    let updated = world.update(&RunOptions::default()).await.unwrap();
     updated.report.into_result().unwrap();
     updated.plan
 }

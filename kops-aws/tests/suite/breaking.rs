@@ -2,10 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test should say where")]
 
 use crate::support::simulated;
-use kops_core::apply::ApplyOptions;
 use kops_core::create::Options;
 use kops_core::manifest::{Cluster, Role};
-use kops_core::operation::{BreakingChanges, OperationError};
+use kops_core::operation::{BreakingChanges, OperationError, RunOptions};
 use kops_core::state::{Replace, layout};
 use simulated::{CLUSTER, World};
 
@@ -26,7 +25,7 @@ async fn refused(change: impl FnOnce(&mut Cluster)) -> Vec<String> {
     let world = running().await;
     edit(&world, change).await;
     let before = world.cloud().everything();
-    let error = world.update(&ApplyOptions::default()).await.unwrap_err();
+    let error = world.update(&RunOptions::default()).await.unwrap_err();
     let OperationError::Breaking(violations) = &error else { panic!("{error}") };
     assert!(world.kops.plan_update(CLUSTER).await.is_err(), "the preview says so, too");
     assert_eq!(world.cloud().everything(), before);
@@ -58,7 +57,7 @@ async fn who_knows_can_do_it_nevertheless() {
     edit(&world, |c| c.spec.cluster_dns_domain = Some("c.internal".to_owned())).await;
     let plan = world.kops.plan_update(CLUSTER).await.unwrap();
     assert!(plan.warnings()[0].starts_with("cluster.spec.clusterDNSDomain: "), "{:?}", plan.warnings());
-    world.update(&ApplyOptions::default()).await.unwrap().report.into_result().unwrap();
+    world.update(&RunOptions::default()).await.unwrap().report.into_result().unwrap();
     let plan = world.kops.plan_update(CLUSTER).await.unwrap();
     assert!(plan.is_empty() && !plan.warnings().iter().any(|warning| warning.contains("DNSDomain")));
 }
@@ -86,7 +85,7 @@ async fn a_group_keeps_its_role() {
     let mut more = groups.iter().find(|group| group.role() == Role::Node).unwrap().clone();
     more.metadata.name = "more".to_owned();
     registry.create(vec![more.clone().into()]).await.unwrap();
-    world.update(&ApplyOptions::default()).await.unwrap().report.into_result().unwrap();
+    world.update(&RunOptions::default()).await.unwrap().report.into_result().unwrap();
     let nodes = groups.iter_mut().find(|group| group.role() == Role::Node).unwrap();
     nodes.spec.role = Some(Role::ControlPlane);
     (nodes.spec.min_size, nodes.spec.max_size) = (Some(1), Some(1));
@@ -102,7 +101,7 @@ async fn a_group_keeps_its_role() {
     worker.spec.role = Some(Role::Node);
     let manifests = vec![cluster.into(), nodes.clone().into(), worker.into()];
     registry.replace(manifests, Replace::ExistingOnly).await.unwrap();
-    let error = world.update(&ApplyOptions::default()).await.unwrap_err();
+    let error = world.update(&RunOptions::default()).await.unwrap_err();
     let OperationError::Breaking(violations) = &error else { panic!("{error}") };
     let paths: Vec<_> = violations.iter().map(|violation| violation.path.as_str()).collect();
     let mut expected = vec![

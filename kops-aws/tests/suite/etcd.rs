@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::{Cloud, CloudError, Scope};
 use kops_core::cluster_api::ClusterApi;
@@ -16,7 +16,7 @@ use kops_core::create::{self, Options};
 use kops_core::etcd::{Backups, Commands, Stamp, Task};
 use kops_core::fleet::Fleet;
 use kops_core::manifest::{CompletedCluster, Recommendations};
-use kops_core::operation::{Kops, OperationError, Run};
+use kops_core::operation::{Kops, OperationError, Run, RunOptions};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use kops_core::state::MemoryStore;
@@ -66,7 +66,7 @@ struct World<P> {
     kops: Kops<P>,
     store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
-    options: ApplyOptions,
+    options: RunOptions,
     cancel: CancellationToken,
 }
 
@@ -90,7 +90,7 @@ async fn world<P: Provider>(provider: impl FnOnce(SimProvider) -> P, masters: &[
         ..Options::default()
     };
     kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
-    World { kops, store, clock, options: ApplyOptions::default(), cancel: CancellationToken::new() }
+    World { kops, store, clock, options: RunOptions::default(), cancel: CancellationToken::new() }
 }
 
 async fn of_three() -> World<OwnMachines> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
-use kops_core::operation::{Kops, Run};
+use kops_core::operation::{Kops, Run, RunOptions};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use kops_core::state::{MemoryStore, Replace};
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,7 @@ impl World {
 
     /// One run, as the command makes it. Says whether everything was done.
     async fn run(&self, phase: Phase) -> bool {
-        let options = ApplyOptions::default();
+        let options = RunOptions::default();
         let run = Run { options: &options, observer: &Quiet, cancel: &CancellationToken::new() };
         match phase {
             Phase::Create | Phase::Change => {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kops_aws::provider::SimProvider;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::Scope;
 use kops_core::contract::{self, FleetCase};
 use kops_core::create::{self, Options};
 use kops_core::fleet::{Balancing, Fleet, Instance, ScalingGroup};
-use kops_core::operation::{Access, Kops, Run};
+use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::provider::Provider;
 use kops_core::resource::Handle;
 use kops_core::rolling::RollEvent;
@@ -52,7 +52,7 @@ impl<P: Provider> Bench<P> {
 
     async fn update(&self) {
         // Emulated machines run no Kubernetes.
-        let limits = ApplyOptions { drain: None, ..ApplyOptions::default() };
+        let limits = RunOptions { drain: None, ..RunOptions::default() };
         let cancel = CancellationToken::new();
         let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
         self.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();

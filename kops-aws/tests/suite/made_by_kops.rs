@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::support::simulated;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::create::Options;
 use kops_core::error::ErrorClass;
 use kops_core::manifest::{self, Role};
-use kops_core::operation::{Access, Kops, OperationError, Run};
+use kops_core::operation::{Access, Kops, OperationError, Run, RunOptions};
 use kops_core::pki::{Material, Standing};
 use kops_core::resource::Handle;
 use kops_core::rolling::{Policy, RollEvent, RollOptions};
@@ -134,7 +134,7 @@ async fn whatever_would_change_it_is_refused() {
     let (kops, store) = kops().await;
     let before = contents(store.as_ref()).await;
     let cancel = CancellationToken::new();
-    let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
     let plan = kops.plan_update(CLUSTER).await.unwrap();
     is_refused("update", kops.update(CLUSTER, run, |_| panic!("nothing is planned")).await);
     is_refused("apply", kops.apply(&plan, run).await);
@@ -178,7 +178,7 @@ async fn whatever_would_change_it_is_refused() {
 async fn it_is_deleted_whole() {
     let (kops, store) = kops().await;
     let cancel = CancellationToken::new();
-    let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
     let plan = kops.plan_delete(CLUSTER).await.unwrap();
     insta::assert_snapshot!(plan.warnings().join("\n"), @"kops makes a queue for its node termination handler, which is not looked for here: once the cluster is gone, delete the SQS queue m-k8s-local-nth and the EventBridge rules m.k8s.local-*, if there are any");
     kops.delete(&plan, run).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_cluster_of_old_is_known_without_a_version() {
     let key = layout::cluster(CLUSTER).unwrap().key("cluster.spec").unwrap();
     store.put(&key, b"", Put::Always).await.unwrap();
     let cancel = CancellationToken::new();
-    let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
     is_refused("update", kops.update(CLUSTER, run, |_| {}).await);
 }
 
@@ -222,12 +222,12 @@ async fn our_own_clusters_are_known_with_and_without_a_record() {
     nodes.spec.max_size = Some(3);
     registry.replace(vec![nodes.into()], Replace::ExistingOnly).await.unwrap();
     assert_eq!(registry.maker(simulated::CLUSTER).await.unwrap(), Maker::Unrecorded);
-    world.update(&ApplyOptions::default()).await.unwrap().report.into_result().unwrap();
+    world.update(&RunOptions::default()).await.unwrap().report.into_result().unwrap();
     assert_eq!(registry.maker(simulated::CLUSTER).await.unwrap(), Maker::Recorded);
     // Whatever kops does to it later, it is told apart from one of kops's.
     let version = layout::cluster(simulated::CLUSTER).unwrap().key("kops-version.txt").unwrap();
     registry.store().put(&version, b"1.37.0", Put::Always).await.unwrap();
-    world.update(&ApplyOptions::default()).await.unwrap();
+    world.update(&RunOptions::default()).await.unwrap();
 }
 
 /// The state may have been copied, or written anew: what the machines are made from is what counts.
@@ -244,7 +244,7 @@ async fn a_control_plane_that_kops_set_up_is_not_replaced() {
             let AwsResource::LaunchTemplate(template) = resource else { panic!() };
             template.user_data = format!("#!/bin/bash\n{head}\n");
         });
-        let error = world.update(&ApplyOptions::default()).await.unwrap_err();
+        let error = world.update(&RunOptions::default()).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Conflict);
         insta::allow_duplicates! {
             insta::assert_snapshot!(error, @"kops made the cluster demo.k8s.local (LaunchTemplate/master-us-east-1a.masters.demo.k8s.local shows it): its control plane would come back with an empty etcd, so nothing is changed here until the cluster is taken over");
@@ -257,5 +257,5 @@ async fn a_control_plane_that_kops_set_up_is_not_replaced() {
         let AwsResource::LaunchTemplate(template) = resource else { panic!() };
         template.user_data = "#!/bin/sh\n# by hand\n".to_owned();
     });
-    world.update(&ApplyOptions::default()).await.unwrap();
+    world.update(&RunOptions::default()).await.unwrap();
 }

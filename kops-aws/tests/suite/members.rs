@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Event, Quiet, Report};
+use kops_core::apply::{Event, Quiet, Report};
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::{Cloud, CloudError, Reach, Scope};
 use kops_core::cluster_api::ClusterApi;
@@ -17,7 +17,7 @@ use kops_core::etcd::membership::{Listed, Membership, Upkeep, tend};
 use kops_core::etcd::{Attendance, Life, Wanted};
 use kops_core::fleet::Fleet;
 use kops_core::manifest::{CompletedCluster, Recommendations, Role};
-use kops_core::operation::{Kops, OperationError, Run};
+use kops_core::operation::{Kops, OperationError, Run, RunOptions};
 use kops_core::plan::Verb;
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
@@ -71,7 +71,7 @@ struct World {
     clock: Arc<ManualClock>,
     /// The members that take part in each etcd cluster.
     members: Mutex<BTreeSet<String>>,
-    options: ApplyOptions,
+    options: RunOptions,
 }
 
 fn names(groups: &[&str]) -> Vec<String> {
@@ -96,8 +96,7 @@ impl World {
         };
         kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
         let members = ["a", "b", "c"][..masters].iter().map(|name| (*name).to_owned()).collect();
-        let world =
-            Self { kops, store, clock, members: Mutex::new(members), options: ApplyOptions::default() };
+        let world = Self { kops, store, clock, members: Mutex::new(members), options: RunOptions::default() };
         world.update().await.unwrap().into_result().unwrap();
         for etcd in ETCD {
             let life = Life::new(world.store.as_ref(), CLUSTER, etcd).unwrap();

@@ -12,7 +12,7 @@ use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::{Reach, Scope};
 use kops_core::create::{self, Options};
 use kops_core::manifest::{Cluster, InstanceGroup, Manifest};
-use kops_core::operation::{Kops, OperationError, Run};
+use kops_core::operation::{Kops, OperationError, Run, RunOptions};
 use kops_core::plan::{Plan, PlanError, Verb};
 use kops_core::provider::Provider;
 use kops_core::resource::{Handle, Kind, ResourceId};
@@ -36,13 +36,13 @@ const NETWORK: [Kind; 8] = [
 
 struct World<P> {
     kops: Kops<P>,
-    options: ApplyOptions,
+    options: RunOptions,
     cancel: CancellationToken,
 }
 
 impl<P: Provider<Resource = AwsResource>> World<P> {
     /// A cluster that runs. Machines are made from `image`.
-    async fn running(kops: Kops<P>, options: ApplyOptions, image: Option<&str>) -> Self {
+    async fn running(kops: Kops<P>, options: RunOptions, image: Option<&str>) -> Self {
         let created = create::manifests(&Options {
             name: CLUSTER.to_owned(),
             cloud_provider: "aws".to_owned(),
@@ -167,7 +167,7 @@ async fn simulated() -> World<SimProvider> {
     let clock = Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH));
     let cloud = SimCloud::new(SimOptions { clock: clock.clone(), ..SimOptions::default() });
     let kops = Kops::with_clock(SimProvider::new(cloud), Arc::new(MemoryStore::new()), clock);
-    World::running(kops, ApplyOptions::default(), None).await
+    World::running(kops, RunOptions::default(), None).await
 }
 
 #[tokio::test]
@@ -212,7 +212,8 @@ mod over_http {
             free_within: Duration::from_secs(60),
             ..RetryPolicy::default()
         };
-        let options = ApplyOptions { retry, ..ApplyOptions::default() };
+        let options =
+            RunOptions { apply: ApplyOptions { retry, ..ApplyOptions::default() }, ..RunOptions::default() };
         let kops = Kops::new(provider, Arc::new(MemoryStore::new()));
         World::running(kops, options, Some(&Image::stock()[0].id)).await
     }

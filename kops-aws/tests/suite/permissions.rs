@@ -13,7 +13,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use kops_aws::api::{AwsCloud, AwsMachine, AwsOptions, aws_config};
 use kops_aws::provider::AwsProvider;
 use kops_aws::s3::{Credentials, S3Options, S3StateStore, create_state_store};
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, SystemClock};
 use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
@@ -21,7 +21,7 @@ use kops_core::etcd::Backups;
 use kops_core::fleet::{Capacity, Fleet};
 use kops_core::manifest::{InstanceGroup, LoadBalancerType, Role};
 use kops_core::node::MachineCloud;
-use kops_core::operation::{Access, Kops, Run};
+use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::provider::Provider;
 use kops_core::rolling::RollEvent;
 use kops_core::state::{Key, Prefix, Put, Replace, StateStore};
@@ -94,8 +94,7 @@ async fn create(kops: &Kops<AwsProvider>, name: &str) {
 }
 
 async fn update(kops: &Kops<AwsProvider>, name: &str) {
-    let (options, cancel) =
-        (ApplyOptions { drain: None, ..ApplyOptions::default() }, CancellationToken::new());
+    let (options, cancel) = (RunOptions { drain: None, ..RunOptions::default() }, CancellationToken::new());
     let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
     kops.update(name, run, |_| {}).await.unwrap().report.into_result().unwrap();
     let left = kops.plan_update(name).await.unwrap();
@@ -131,7 +130,7 @@ async fn of_a_life(testbed: &Testbed, kops: &Kops<AwsProvider>, name: &str) {
 
     let backups = Backups::new(kops.registry().store().as_ref(), name, "main").unwrap();
     let backup = backups.save(b"packed", "3.5.9", 1, SystemClock.now()).await.unwrap();
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
     assert_eq!(kops.etcd_backups(name, "main").await.unwrap().len(), 1);
     let restore = kops.plan_etcd_restore(name, "main", &backup).await.unwrap();

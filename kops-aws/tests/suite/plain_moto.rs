@@ -9,11 +9,11 @@ use std::time::Duration;
 use kops_aws::S3Options;
 use kops_aws::api::{AwsCloud, AwsOptions, aws_config};
 use kops_aws::provider::AwsProvider;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::cloud::{Reach, Scope};
 use kops_core::create::{self, Options};
 use kops_core::manifest::{InstanceGroup, LoadBalancerClass};
-use kops_core::operation::{Access, Kops, Run};
+use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::plan::Action;
 use kops_core::provider::Provider;
 use kops_core::rolling::{RollEvent, RollOptions};
@@ -25,7 +25,7 @@ const CLUSTER: &str = "plain.k8s.local";
 
 struct Bench {
     kops: Kops<AwsProvider>,
-    options: ApplyOptions,
+    options: RunOptions,
     cancel: CancellationToken,
 }
 
@@ -38,7 +38,7 @@ impl Bench {
         let provider = AwsProvider::new(AwsCloud::new(&config), S3Options::default());
         let kops = Kops::new(provider, Arc::new(MemoryStore::new()));
         // Plain moto knows no machines that could be drained.
-        let options = ApplyOptions { drain: None, ..ApplyOptions::default() };
+        let options = RunOptions { drain: None, ..RunOptions::default() };
         Self { kops, options, cancel: CancellationToken::new() }
     }
 

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use crate::support::simulated;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::create::{self, Options};
-use kops_core::operation::{OperationError, Run};
+use kops_core::operation::{OperationError, Run, RunOptions};
 use kops_core::plan::Purpose;
 use kops_core::state::Replace;
 use simulated::{CLUSTER, World};
@@ -34,7 +34,7 @@ async fn grow(world: &World) {
 #[tokio::test(flavor = "current_thread")]
 async fn l7_a_plan_for_one_purpose_is_not_carried_out_as_another() {
     let world = world().await;
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
     let update = world.kops.plan_update(CLUSTER).await.unwrap();
     let delete = world.kops.plan_delete(CLUSTER).await.unwrap();
@@ -52,7 +52,7 @@ async fn l7_a_plan_for_one_purpose_is_not_carried_out_as_another() {
 #[tokio::test(flavor = "current_thread")]
 async fn l7_a_deletion_takes_nothing_of_the_cluster_that_was_not_shown() {
     let world = world().await;
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
     let shown = world.kops.plan_delete(CLUSTER).await.unwrap();
     grow(&world).await;

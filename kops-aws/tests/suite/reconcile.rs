@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use crate::support::simulated;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::cluster_api::ClusterApi;
 use kops_core::create::Options;
 use kops_core::fleet::{Fleet, InstanceState};
 use kops_core::manifest::Role;
 use kops_core::manifest::versions::KubernetesVersion;
-use kops_core::operation::{OperationError, Pass, Run};
+use kops_core::operation::{OperationError, Pass, Run, RunOptions};
 use kops_core::rolling::RollEvent;
 use kops_core::sim::{Fault, Faults};
 use kops_core::state::layout;
@@ -45,7 +45,7 @@ impl Upgraded {
 
     /// Says whether workers were held.
     async fn updated(&self) -> bool {
-        let updated = self.update(&ApplyOptions::default()).await.unwrap();
+        let updated = self.update(&RunOptions::default()).await.unwrap();
         updated.report.into_result().unwrap();
         updated.plan.warnings().iter().any(|warning| warning.starts_with("workers stay at"))
     }
@@ -62,7 +62,7 @@ impl Upgraded {
 
     async fn reconcile(&self) -> Result<Vec<Pass>, OperationError> {
         let cancel = CancellationToken::new();
-        let run = Run { options: &ApplyOptions::default(), observer: &Quiet, cancel: &cancel };
+        let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
         let options = self.kops.roll_options(CLUSTER).await?;
         self.kops.reconcile(CLUSTER, &options, run, &|_: &RollEvent| {}, |_| {}).await
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::support::simulated;
-use kops_core::apply::{ApplyOptions, Drain, Event, Report};
+use kops_core::apply::{Event, Report};
 use kops_core::cluster_api::{ClusterApi, PodRef};
 use kops_core::create::Options;
 use kops_core::error::ErrorClass;
 use kops_core::fleet::{Balancing, Fleet, InstanceState};
-use kops_core::operation::{OperationError, Run};
+use kops_core::operation::{Drain, OperationError, Run, RunOptions};
 use kops_core::plan::Verb;
 use kops_core::resource::Handle;
 use kops_core::rolling::{Action, RollEvent, StuckDrain};
@@ -41,7 +41,7 @@ async fn workers(world: &World) -> BTreeSet<Handle> {
 }
 
 async fn update(world: &World) -> Report {
-    world.update(&ApplyOptions::default()).await.unwrap().report
+    world.update(&RunOptions::default()).await.unwrap().report
 }
 
 /// Notes what the rolling engine did, and which pods were on machines that were terminated by then.
@@ -97,7 +97,7 @@ async fn a_smaller_group_loses_drained_machines_only() {
     assert_eq!(workers(&world).await, before, "a preview changes nothing");
 
     let notes = Notes::default();
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
     let run = Run { options: &options, observer: &observer, cancel: &cancel };
     world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
@@ -131,7 +131,7 @@ async fn killed_at_any_call_it_is_carried_on() {
         resize(&world, 2).await;
         let (machines, before) = (workers(&world).await, world.cloud().calls());
         let notes = Notes::default();
-        let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+        let (options, cancel) = (RunOptions::default(), CancellationToken::new());
         let observer = |event: &Event| notes.note(event);
         let run = Run { options: &options, observer: &observer, cancel: &cancel };
         world.cloud().set_faults(Faults::at(nth, Fault::Crash));
@@ -182,7 +182,7 @@ async fn a_machine_that_cannot_be_drained_keeps_its_group_large() {
     let force =
         Drain { stuck: StuckDrain::ForceAfter(std::time::Duration::from_secs(60)), ..Drain::default() };
     for drain in [Some(force), None] {
-        let options = ApplyOptions { drain, ..ApplyOptions::default() };
+        let options = RunOptions { drain, ..RunOptions::default() };
         world.update(&options).await.unwrap().report.into_result().unwrap();
         world.pass_time().await;
         assert_eq!(workers(&world).await.len(), 1);
@@ -205,7 +205,7 @@ async fn a_group_that_goes_is_drained_first() {
     world.pass_time().await;
 
     let notes = Notes::default();
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
     let run = Run { options: &options, observer: &observer, cancel: &cancel };
     let plan = world.kops.plan_delete_groups(CLUSTER, &["nodes".to_owned()]).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_group_that_goes_is_drained_first() {
 async fn cancelled_it_opens_the_nodes_again() {
     let world = world().await;
     resize(&world, 1).await;
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| {
         if let Event::StepDraining { draining, .. } = event
             && let RollEvent::Done { action: Action::Cordon { .. } } = draining.as_ref()
@@ -301,7 +301,7 @@ async fn machines_move_to_other_zones_drained() {
     let world = in_zones(6).await;
     let before = every_worker(&world).await;
     let notes = Notes::default();
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
     let run = Run { options: &options, observer: &observer, cancel: &cancel };
     for zones in [&ZONES[..2], &ZONES[..], &ZONES[2..]] {
@@ -328,7 +328,7 @@ async fn machines_that_cannot_be_drained_stay_in_their_zones() {
     // Once it may, the next run goes on.
     world.cloud().deploy(CLUSTER, Workload::new("db", 12));
     let notes = Notes::default();
-    let (options, cancel) = (ApplyOptions::default(), CancellationToken::new());
+    let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
     let run = Run { options: &options, observer: &observer, cancel: &cancel };
     world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();

@@ -151,7 +151,7 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
     let (kops, plan) = planned(&name, created.manifests(), context).await?;
     kops.registry().create(created.manifests()).await?;
     if yes {
-        return update::apply(&kops, &name, None, &context.apply_options(), form, context).await;
+        return update::apply(&kops, &name, None, &context.run_options(), form, context).await;
     }
     context.terminal.status("Previewing changes that will be made:\n");
     update::preview(&plan, form, context)?;

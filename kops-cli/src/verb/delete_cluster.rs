@@ -65,7 +65,7 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
             context.terminal.status("Must specify --yes to unregister the cluster");
             return Ok(ExitStatus::Done);
         }
-        carry_out(context, &context.apply_options(), async |run| kops.unregister(&name, run).await).await?;
+        carry_out(context, &context.run_options(), async |run| kops.unregister(&name, run).await).await?;
         forget_access(&name, authorities.as_deref(), context);
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
         return Ok(ExitStatus::Done);
     }
     let deleted =
-        carry_out(context, &context.apply_options(), async |run| kops.delete(&plan, run).await).await?;
+        carry_out(context, &context.run_options(), async |run| kops.delete(&plan, run).await).await?;
     forget_access(&name, authorities.as_deref(), context);
     let left = deleted.left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let left =

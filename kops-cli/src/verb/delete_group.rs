@@ -31,7 +31,7 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
         context.terminal.status(format_args!("InstanceGroup \"{group}\" found for deletion"));
     }
     context.terminal.data(rows(&plan))?;
-    let mut options = context.apply_options();
+    let mut options = context.run_options();
     if args.cloudonly {
         options.drain = None;
         context.terminal.warning("its machines are terminated at once: pods on them are killed");

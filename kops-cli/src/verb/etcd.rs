@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::Timestamp;
 use kops_core::etcd::Stamp;
-use kops_core::operation::{EtcdRestore, Run};
+use kops_core::operation::{EtcdRestore, Run, RunOptions};
 use serde::Serialize;
 
 use crate::cli::Output;
@@ -143,7 +143,7 @@ async fn restore(args: EtcdRestoreArgs, context: &Context<'_>) -> Result<ExitSta
         context.terminal.status("\nMust specify --yes to restore the backup");
         return Ok(ExitStatus::Done);
     }
-    let options = ApplyOptions::default();
+    let options = RunOptions::default();
     until_ended(async |cancel| {
         let run = Run { options: &options, observer: &Quiet, cancel };
         kops.restore_etcd(&restore, args.wait, run).await

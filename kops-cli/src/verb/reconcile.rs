@@ -50,7 +50,7 @@ pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<Ex
         *warnings.lock().unwrap_or_else(PoisonError::into_inner) = plan.warnings().to_vec();
     };
     let work = async |run: Run<'_>| kops.reconcile(&name, &options, run, &progress, review).await;
-    let passes = carry_out(context, &context.apply_options(), work).await?;
+    let passes = carry_out(context, &context.run_options(), work).await?;
     kops.remember(&name).await?;
     // The run's own lines have scrolled them away.
     warn(&warnings.into_inner().unwrap_or_else(PoisonError::into_inner), context);

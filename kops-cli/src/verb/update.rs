@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Report};
-use kops_core::operation::{BreakingChanges, Kops, OperationError, Run, Updated};
+use kops_core::apply::Report;
+use kops_core::operation::{BreakingChanges, Kops, OperationError, Run, RunOptions, Updated};
 use kops_core::plan::{Plan, Purpose, Verb};
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +99,7 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
         context.terminal.warning("machines that go are terminated at once: pods on them are killed");
     }
     if args.yes {
-        let mut options = context.apply_options();
+        let mut options = context.run_options();
         if args.cloudonly {
             options.drain = None;
         }
@@ -147,7 +147,7 @@ pub(crate) async fn apply(
     kops: &Kops<AnyProvider>,
     cluster: &str,
     saved: Option<Plan<AwsResource>>,
-    options: &ApplyOptions,
+    options: &RunOptions,
     form: Output,
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -210,7 +210,7 @@ fn what_next(plan: &Plan<AwsResource>) -> String {
 /// Runs something that can be stopped: the first signal lets it finish what it began, the second ends it at once.
 pub(crate) async fn carry_out<T>(
     context: &Context<'_>,
-    options: &ApplyOptions,
+    options: &RunOptions,
     work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
 ) -> Result<T, CliError> {
     let progress = Progress::new(context.terminal);

@@ -9,7 +9,6 @@ mod event;
 mod retry;
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 pub use engine::apply;
 pub use event::{Event, Observer, Quiet};
@@ -19,41 +18,20 @@ use serde::Serialize;
 use crate::cloud::{CloudError, Outcome};
 use crate::plan::Verb;
 use crate::resource::{Handle, ResourceId};
-use crate::rolling::StuckDrain;
 
-/// How a plan is carried out. The defaults are those of the command line.
+/// The limits of a run of the engine. The defaults are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApplyOptions {
     /// How many steps may be under way at once.
     pub concurrency: NonZeroUsize,
     /// When a failed call is tried again.
     pub retry: RetryPolicy,
-    /// How machines are drained whose group is to be smaller or gone (law F4); none to take them away as they are, for
-    /// a cluster whose API is out of order.
-    pub drain: Option<Drain>,
-}
-
-/// How the machines are drained that a group loses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// What happens when one cannot be drained.
-    pub stuck: StuckDrain,
-    /// How often it is looked whether something has changed.
-    pub poll: Duration,
-    /// How long machines may take to take out the members of etcd that are to go.
-    pub members: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self { stuck: StuckDrain::default(), poll: Duration::from_secs(5), members: Duration::from_mins(5) }
-    }
 }
 
 impl Default for ApplyOptions {
     fn default() -> Self {
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(16).unwrap();
-        Self { concurrency: CONCURRENCY, retry: RetryPolicy::default(), drain: Some(Drain::default()) }
+        Self { concurrency: CONCURRENCY, retry: RetryPolicy::default() }
     }
 }
 

@@ -148,9 +148,15 @@ impl<P: Provider> Kops<P> {
         let mut cause = None;
         let mut plan = self.deletion_as_shown(plan).await?;
         for rounds in 1..=ROUNDS {
-            let report =
-                apply(self.provider.cloud(), &plan, run.options, &*self.clock, run.observer, run.cancel)
-                    .await;
+            let report = apply(
+                self.provider.cloud(),
+                &plan,
+                &run.options.apply,
+                &*self.clock,
+                run.observer,
+                run.cancel,
+            )
+            .await;
             resources.extend(report.done);
             if report.cancelled {
                 return Err(OperationError::Cancelled);

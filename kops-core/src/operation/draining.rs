@@ -7,8 +7,8 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::leaving::holds_members;
-use super::{Access, Kops, OperationError, Run};
-use crate::apply::{Drain, Event};
+use super::{Access, Drain, Kops, OperationError, Run};
+use crate::apply::Event;
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::fleet::{GroupSpec, Scaling, ScalingGroup};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Kops, OperationError};
-use crate::apply::{Drain, Event, Observer};
+use super::{Drain, Kops, OperationError};
+use crate::apply::{Event, Observer};
 use crate::clock::later;
 use crate::cloud::Scope;
 use crate::etcd::{EtcdError, Life, Wanted};

@@ -16,6 +16,7 @@ mod kubeconfig;
 mod leaving;
 mod made_by_kops;
 mod node_changes;
+mod options;
 mod reconcile;
 mod roll;
 mod running;
@@ -33,13 +34,14 @@ pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
 pub use etcd::EtcdRestore;
 pub use instances::{ClusterInstance, InstanceStatus};
+pub use options::{Drain, RunOptions};
 pub use reconcile::Pass;
 pub use running::Access;
 use tokio_util::sync::CancellationToken;
 pub use update::Updated;
 pub use validate::Validation;
 
-use crate::apply::{ApplyOptions, Event, Observer, Report, apply};
+use crate::apply::{Event, Observer, Report, apply};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Scope;
 use crate::lease::{self, Holder, Lease, LeaseRecord, Leases};
@@ -75,8 +77,8 @@ pub enum BreakingChanges {
 /// How a plan is carried out: under which limits, who is told, and what stops it.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// Limits and retries.
-    pub options: &'a ApplyOptions,
+    /// Limits, retries and drains.
+    pub options: &'a RunOptions,
     /// Who is told what happens.
     pub observer: &'a dyn Observer,
     /// Triggered to stop: what is under way is finished, nothing new starts.
@@ -183,10 +185,12 @@ impl<P: Provider> Kops<P> {
             Purpose::Update => {
                 self.before_update(plan).await?;
                 let cloud = Draining::new(self, self.cloud(), run);
-                apply(&cloud, plan, options, &*self.clock, observer, cancel).await
+                apply(&cloud, plan, &options.apply, &*self.clock, observer, cancel).await
             }
             // Pods of a cluster that goes as a whole have nowhere to go.
-            Purpose::Delete => apply(&self.cloud(), plan, options, &*self.clock, observer, cancel).await,
+            Purpose::Delete => {
+                apply(&self.cloud(), plan, &options.apply, &*self.clock, observer, cancel).await
+            }
         };
         Ok(report)
     }
@@ -228,7 +232,7 @@ mod tests {
     ) {
         fn is_send(_: impl Send) {}
         is_send(kops.rolling_update("demo", options, Access::Kubernetes, observer, cancel));
-        let run = Run { options: &ApplyOptions::default(), observer: &crate::apply::Quiet, cancel };
+        let run = Run { options: &RunOptions::default(), observer: &crate::apply::Quiet, cancel };
         is_send(kops.reconcile("demo", options, run, observer, |_| {}));
     }
 }

@@ -1,7 +1,7 @@
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Kops, OperationError, Run};
-use crate::apply::{ApplyOptions, Event};
+use super::{Access, Kops, OperationError, Run, RunOptions};
+use crate::apply::Event;
 use crate::lease::Purpose;
 use crate::manifest::InstanceGroup;
 use crate::provider::Provider;
@@ -84,7 +84,7 @@ impl<P: Provider> Kops<P> {
                 observer.on_event(&RollEvent::LeaseWatched { lease: lease.clone(), within: *within });
             }
         };
-        let run = Run { options: &ApplyOptions::default(), observer: &watch, cancel };
+        let run = Run { options: &RunOptions::default(), observer: &watch, cancel };
         self.exclusively(cluster, purpose, run, async |run| {
             self.roll(cluster, options, access, observer, run.cancel).await
         })

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::Quiet;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::Scope;
 use kops_core::create::{self, Options};
 use kops_core::fleet::Fleet;
-use kops_core::operation::{Kops, OperationError, Run, Updated};
+use kops_core::operation::{Kops, OperationError, Run, RunOptions, Updated};
 use kops_core::sim::{BudgetLimit, SimCloud, SimOptions, Workload};
 use kops_core::state::MemoryStore;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ impl World {
         kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
         let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
         let world = Self { kops, clock, scope };
-        world.update(&ApplyOptions::default()).await.unwrap().report.into_result().unwrap();
+        world.update(&RunOptions::default()).await.unwrap().report.into_result().unwrap();
         let one = BudgetLimit::MaxUnavailable(1);
         world.cloud().deploy(CLUSTER, Workload::new("web", 4).with_budget(one));
         world.pass_time().await;
@@ -57,10 +57,7 @@ impl World {
         }
     }
 
-    pub(crate) async fn update(
-        &self,
-        options: &ApplyOptions,
-    ) -> Result<Updated<AwsResource>, OperationError> {
+    pub(crate) async fn update(&self, options: &RunOptions) -> Result<Updated<AwsResource>, OperationError> {
         let cancel = CancellationToken::new();
         let run = Run { options, observer: &Quiet, cancel: &cancel };
         self.kops.update(CLUSTER, run, |_| {}).await
