@@ -7,7 +7,8 @@ use kops_aws::api::AwsOptions;
 use kops_aws::provider::AwsProvider;
 use kops_aws::s3::{Credentials, create_state_store};
 use kops_aws::{S3Options, S3StateStore};
-use kops_core::apply::Quiet;
+use kops_core::apply::ApplyOptions;
+use kops_core::observer::Quiet;
 use kops_core::operation::{Kops, Run, RunOptions};
 use kops_testbed::{Options, Testbed};
 use tokio_util::sync::CancellationToken;
@@ -43,9 +44,8 @@ async fn one(workers: usize) -> Result<(), Failure> {
     let kops = Kops::new(provider, store);
     kops.registry().create(fleet::manifests(CLUSTER, STATE, workers)?).await?;
 
-    let limits = RunOptions::default();
     let cancel = CancellationToken::new();
-    let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     let meter = Meter { testbed: &testbed, groups: workers + 1 };
     meter.measure("first preview", kops.plan_update(CLUSTER)).await?;
     meter.measure("first update", first_update(&kops, run)).await?;
@@ -55,13 +55,13 @@ async fn one(workers: usize) -> Result<(), Failure> {
         return Err(format!("left after applying:\n{}", again.display()).into());
     }
     let plan = meter.measure("delete preview", kops.plan_delete(CLUSTER)).await?;
-    meter.measure("delete", kops.delete(&plan, run)).await?;
+    meter.measure("delete", kops.delete(&plan, &ApplyOptions::default(), run)).await?;
     testbed.assert_no_gaps();
     Ok(())
 }
 
 async fn first_update(kops: &Kops<AwsProvider>, run: Run<'_>) -> Result<(), Failure> {
-    kops.update(CLUSTER, run, |_plan| {}).await?.report.into_result()?;
+    kops.update(CLUSTER, &RunOptions::default(), run, |_plan| {}).await?.report.into_result()?;
     Ok(())
 }
 

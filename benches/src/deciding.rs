@@ -11,8 +11,9 @@ use kops_core::fleet::{
     Balancing, Instance, InstanceState, Membership, Outdated, ScalingGroup, TemplateVersion,
 };
 use kops_core::manifest::{InstanceGroup, Metadata, Role};
+use kops_core::observation::{ClusterView, Observation, Snapshot};
 use kops_core::resource::Handle;
-use kops_core::rolling::{ClusterView, GroupPolicy, Observation, Outcome, Policy, Snapshot, State, decide};
+use kops_core::rolling::{GroupPolicy, Outcome, Policy, State, decide};
 use kops_core::validation::{ValidateOptions, validate};
 
 use crate::Failure;

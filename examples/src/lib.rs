@@ -2,9 +2,10 @@
 
 use std::error::Error;
 
-use kops_core::apply::Observer;
+use kops_core::apply::ApplyOptions;
 use kops_core::create::{self, Options};
-use kops_core::operation::{Kops, Run, RunOptions};
+use kops_core::observer::Observer;
+use kops_core::operation::{Event, Kops, Run, RunOptions};
 use kops_core::provider::Provider;
 use tokio_util::sync::CancellationToken;
 
@@ -34,19 +35,19 @@ pub fn options(name: &str, state_store: &str) -> Result<Options, Failure> {
 pub async fn live_and_die<P: Provider>(
     kops: &Kops<P>,
     options: &Options,
-    observer: &dyn Observer,
+    observer: &dyn Observer<Event>,
     cancel: &CancellationToken,
 ) -> Result<(usize, usize), Failure> {
-    let limits = RunOptions::default();
-    let run = Run { options: &limits, observer, cancel };
+    let run = Run { observer, cancel };
 
     kops.registry().create(create::manifests(options)?.manifests()).await?;
-    let made = kops.update(&options.name, run, |_plan| {}).await?.report.into_result()?;
+    let made =
+        kops.update(&options.name, &RunOptions::default(), run, |_plan| {}).await?.report.into_result()?;
     let again = kops.plan_update(&options.name).await?;
     if !again.is_empty() {
         return Err(format!("applied, and yet:\n{}", again.display()).into());
     }
     let plan = kops.plan_delete(&options.name).await?;
-    let deleted = kops.delete(&plan, run).await?;
+    let deleted = kops.delete(&plan, &ApplyOptions::default(), run).await?;
     Ok((made.len(), deleted.resources.len()))
 }

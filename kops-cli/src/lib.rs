@@ -15,6 +15,7 @@ mod progress;
 mod question;
 mod role;
 mod roll_progress;
+mod run;
 mod settings;
 mod signal;
 mod simulation;

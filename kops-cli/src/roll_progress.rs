@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use kops_core::rolling::{Action, RollEvent, RollObserver};
+use kops_core::observer::Observer;
+use kops_core::rolling::{Action, RollEvent};
 
-use crate::progress::lease_watched;
 use crate::terminal::Terminal;
 
 /// Writes one line for everything that is done, cannot be done, or is newly waited for.
@@ -23,12 +23,9 @@ impl<'a> RollProgress<'a> {
     }
 }
 
-impl RollObserver for RollProgress<'_> {
+impl Observer<RollEvent> for RollProgress<'_> {
     fn on_event(&self, event: &RollEvent) {
         match event {
-            RollEvent::LeaseWatched { lease, within } => {
-                self.terminal.status(lease_watched(lease, *within));
-            }
             RollEvent::Started { preview } => {
                 for budget in &preview.blocked {
                     self.terminal.warning(budget);

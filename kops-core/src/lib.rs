@@ -20,6 +20,8 @@ pub mod lease;
 pub mod manifest;
 pub mod nearest;
 pub mod node;
+pub mod observation;
+pub mod observer;
 pub mod operation;
 pub mod pki;
 pub mod plan;

@@ -9,6 +9,7 @@ use crate::addon::Addon;
 use crate::cloud::{Cloud, CloudError, Scope};
 use crate::cluster_api::ClusterApi;
 use crate::error::{Cause, ErrorClass};
+use crate::etcd::EtcdBacked;
 use crate::fleet::{Fleet, Scaling};
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential, Violation};
 use crate::node::Catalog;
@@ -42,7 +43,7 @@ pub struct Desired<R> {
 #[async_trait]
 pub trait Provider: Send + Sync + fmt::Debug {
     /// What the cloud holds.
-    type Resource: StateBacked + Scaling;
+    type Resource: StateBacked + Scaling + EtcdBacked;
 
     /// Where resources are observed, made and deleted.
     fn cloud(&self) -> &dyn Cloud<Resource = Self::Resource>;

@@ -9,8 +9,6 @@ use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::etcd::MemberId;
-
 /// The kind of a resource, such as `Subnet`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -218,6 +216,4 @@ pub trait Resource: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + S
     fn rule(&self, field: &str) -> FieldRule;
     /// Why deleting it would lose something that cannot be made again, if so ("etcd's data").
     fn holds_data(&self) -> Option<&'static str>;
-    /// The etcd member whose data it holds, if it holds any's: made again, it makes that member start empty.
-    fn etcd_member(&self) -> Option<MemberId>;
 }

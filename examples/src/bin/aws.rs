@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kops_aws::api::AwsOptions;
 use kops_aws::provider::AwsProvider;
 use kops_aws::{S3Options, S3StateStore};
-use kops_core::apply::Event;
+use kops_core::operation::Event;
 use kops_core::operation::Kops;
 use kops_examples::{Failure, live_and_die, options};
 use tokio_util::sync::CancellationToken;

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use kops_aws::provider::SimProvider;
-use kops_core::apply::Event;
+use kops_core::apply::PlanEvent;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::operation::Kops;
+use kops_core::operation::{Event, EventKind};
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::MemoryStore;
 use kops_examples::{Failure, live_and_die, options};
@@ -22,7 +23,7 @@ async fn main() -> Result<(), Failure> {
     let kops = Kops::with_clock(SimProvider::new(cloud), Arc::new(MemoryStore::new()), clock);
 
     let observer = |event: &Event| {
-        if let Event::StepDone { id, verb, handle, .. } = event {
+        if let EventKind::Plan(PlanEvent::StepDone { id, verb, handle, .. }) = &event.kind {
             println!("{verb:?} {id} ({handle})");
         }
     };

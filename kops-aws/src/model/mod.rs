@@ -19,6 +19,7 @@ mod user_data;
 pub(crate) use user_data::kubernetes_version;
 mod volumes;
 
+use kops_core::etcd::EtcdBacked;
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
 use kops_core::pki::keyset_names;
 use kops_core::resource::{Ownership, Resource};

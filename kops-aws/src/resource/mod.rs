@@ -28,7 +28,7 @@ mod vpc;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
-use kops_core::etcd::MemberId;
+use kops_core::etcd::{EtcdBacked, MemberId};
 use kops_core::resource::{FieldRule, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -311,7 +311,9 @@ impl Resource for AwsResource {
     fn holds_data(&self) -> Option<&'static str> {
         self.part().holds_data()
     }
+}
 
+impl EtcdBacked for AwsResource {
     fn etcd_member(&self) -> Option<MemberId> {
         self.part().etcd_member()
     }

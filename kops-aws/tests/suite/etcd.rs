@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::{Cloud, CloudError, Scope};
 use kops_core::cluster_api::ClusterApi;
@@ -16,6 +15,7 @@ use kops_core::create::{self, Options};
 use kops_core::etcd::{Backups, Commands, Stamp, Task};
 use kops_core::fleet::Fleet;
 use kops_core::manifest::{CompletedCluster, Recommendations};
+use kops_core::observer::Quiet;
 use kops_core::operation::{Kops, OperationError, Run, RunOptions};
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
@@ -103,7 +103,7 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
     }
 
     fn run(&self) -> Run<'_> {
-        Run { options: &self.options, observer: &Quiet, cancel: &self.cancel }
+        Run { observer: &Quiet, cancel: &self.cancel }
     }
 
     async fn save(&self, version: &str) -> Stamp {
@@ -133,7 +133,7 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
     }
 
     async fn update(&self) -> bool {
-        let updated = self.kops.update(CLUSTER, self.run(), |_| {}).await;
+        let updated = self.kops.update(CLUSTER, &self.options, self.run(), |_| {}).await;
         updated.is_ok_and(|updated| updated.report.is_complete())
     }
 

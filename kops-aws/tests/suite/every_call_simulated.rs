@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::Quiet;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
+use kops_core::observer::Quiet;
 use kops_core::operation::{Kops, Run, RunOptions};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use kops_core::state::{MemoryStore, Replace};
@@ -67,14 +67,14 @@ impl World {
     /// One run, as the command makes it. Says whether everything was done.
     async fn run(&self, phase: Phase) -> bool {
         let options = RunOptions::default();
-        let run = Run { options: &options, observer: &Quiet, cancel: &CancellationToken::new() };
+        let run = Run { observer: &Quiet, cancel: &CancellationToken::new() };
         match phase {
             Phase::Create | Phase::Change => {
-                let updated = self.kops.update(CLUSTER, run, |_| {}).await;
+                let updated = self.kops.update(CLUSTER, &options, run, |_| {}).await;
                 updated.is_ok_and(|updated| updated.report.is_complete())
             }
             Phase::Delete => match self.kops.plan_delete(CLUSTER).await {
-                Ok(plan) => self.kops.delete(&plan, run).await.is_ok(),
+                Ok(plan) => self.kops.delete(&plan, &options.apply, run).await.is_ok(),
                 Err(_) => false,
             },
         }

@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kops_aws::provider::SimProvider;
-use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::Scope;
 use kops_core::contract::{self, FleetCase};
 use kops_core::create::{self, Options};
 use kops_core::fleet::{Balancing, Fleet, Instance, ScalingGroup};
+use kops_core::observer::Quiet;
 use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::provider::Provider;
 use kops_core::resource::Handle;
-use kops_core::rolling::RollEvent;
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::{MemoryStore, Replace};
 use tokio_util::sync::CancellationToken;
@@ -54,8 +53,8 @@ impl<P: Provider> Bench<P> {
         // Emulated machines run no Kubernetes.
         let limits = RunOptions { drain: None, ..RunOptions::default() };
         let cancel = CancellationToken::new();
-        let run = Run { options: &limits, observer: &Quiet, cancel: &cancel };
-        self.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+        let run = Run { observer: &Quiet, cancel: &cancel };
+        self.kops.update(CLUSTER, &limits, run, |_| {}).await.unwrap().report.into_result().unwrap();
         (self.pass)(Duration::from_secs(600));
     }
 
@@ -137,7 +136,7 @@ async fn roll<P: Provider>(bench: &Bench<P>) {
     let cancel = CancellationToken::new();
     let report = bench
         .kops
-        .rolling_update(CLUSTER, &options, Access::CloudOnly, &|_: &RollEvent| {}, &cancel)
+        .rolling_update(CLUSTER, &options, Access::CloudOnly, Run { observer: &Quiet, cancel: &cancel })
         .await
         .unwrap();
     assert!(report.skipped.is_empty(), "{report:?}");

@@ -9,14 +9,15 @@ use std::time::Duration;
 use crate::support::simulated;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::Quiet;
+use kops_core::apply::ApplyOptions;
 use kops_core::create::Options;
 use kops_core::error::ErrorClass;
 use kops_core::manifest::{self, Role};
-use kops_core::operation::{Access, Kops, OperationError, Run, RunOptions};
+use kops_core::observer::Quiet;
+use kops_core::operation::{Access, Kops, OperationError, ReconcileOptions, Run, RunOptions};
 use kops_core::pki::{Material, Standing};
 use kops_core::resource::Handle;
-use kops_core::rolling::{Policy, RollEvent, RollOptions};
+use kops_core::rolling::{Policy, RollOptions};
 use kops_core::sim::{SimCloud, SimOptions};
 use kops_core::state::registry::Secret;
 use kops_core::state::{Key, Maker, MemoryStore, Prefix, Put, Replace, StateStore, layout};
@@ -134,22 +135,25 @@ async fn whatever_would_change_it_is_refused() {
     let (kops, store) = kops().await;
     let before = contents(store.as_ref()).await;
     let cancel = CancellationToken::new();
-    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     let plan = kops.plan_update(CLUSTER).await.unwrap();
-    is_refused("update", kops.update(CLUSTER, run, |_| panic!("nothing is planned")).await);
-    is_refused("apply", kops.apply(&plan, run).await);
-    let quiet = |_: &RollEvent| {};
+    is_refused(
+        "update",
+        kops.update(CLUSTER, &RunOptions::default(), run, |_| panic!("nothing is planned")).await,
+    );
+    is_refused("apply", kops.apply(&plan, &RunOptions::default(), run).await);
     let options = RollOptions::new(Policy::new(Vec::new()));
-    let roll = kops.rolling_update(CLUSTER, &options, Access::CloudOnly, &quiet, &cancel).await;
+    let roll = kops.rolling_update(CLUSTER, &options, Access::CloudOnly, run).await;
     is_refused("rolling-update", roll);
-    is_refused("reconcile", kops.reconcile(CLUSTER, &options, run, &quiet, |_| {}).await);
+    let reconcile = ReconcileOptions { run: RunOptions::default(), roll: options.clone() };
+    is_refused("reconcile", kops.reconcile(CLUSTER, &reconcile, run, |_| {}).await);
     let instance = Handle("i-1".to_owned());
     let access = Access::CloudOnly;
-    let deleted = kops.delete_instance(CLUSTER, &instance, options.clone(), access, &quiet, &cancel).await;
+    let deleted = kops.delete_instance(CLUSTER, &instance, options, access, run).await;
     is_refused("delete instance", deleted);
     let groups = ["nodes-us-east-1b".to_owned()];
     let group = kops.plan_delete_groups(CLUSTER, &groups).await.unwrap();
-    is_refused("delete ig", kops.delete_groups(&group, &groups, run).await);
+    is_refused("delete ig", kops.delete_groups(&group, &groups, &RunOptions::default(), run).await);
     is_refused("etcd backup", kops.back_up_etcd(CLUSTER, "main", Duration::ZERO, &cancel).await);
 
     let registry = kops.registry();
@@ -178,10 +182,10 @@ async fn whatever_would_change_it_is_refused() {
 async fn it_is_deleted_whole() {
     let (kops, store) = kops().await;
     let cancel = CancellationToken::new();
-    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     let plan = kops.plan_delete(CLUSTER).await.unwrap();
     insta::assert_snapshot!(plan.warnings().join("\n"), @"kops makes a queue for its node termination handler, which is not looked for here: once the cluster is gone, delete the SQS queue m-k8s-local-nth and the EventBridge rules m.k8s.local-*, if there are any");
-    kops.delete(&plan, run).await.unwrap();
+    kops.delete(&plan, &ApplyOptions::default(), run).await.unwrap();
     assert_eq!(contents(store.as_ref()).await, []);
 }
 
@@ -199,8 +203,8 @@ async fn a_cluster_of_old_is_known_without_a_version() {
     let key = layout::cluster(CLUSTER).unwrap().key("cluster.spec").unwrap();
     store.put(&key, b"", Put::Always).await.unwrap();
     let cancel = CancellationToken::new();
-    let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
-    is_refused("update", kops.update(CLUSTER, run, |_| {}).await);
+    let run = Run { observer: &Quiet, cancel: &cancel };
+    is_refused("update", kops.update(CLUSTER, &RunOptions::default(), run, |_| {}).await);
 }
 
 async fn made_here() -> World {

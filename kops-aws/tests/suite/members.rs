@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{Event, Quiet, Report};
+use kops_core::apply::{PlanEvent, Report};
 use kops_core::clock::{Clock, ManualClock};
 use kops_core::cloud::{Cloud, CloudError, Reach, Scope};
 use kops_core::cluster_api::ClusterApi;
@@ -17,7 +17,8 @@ use kops_core::etcd::membership::{Listed, Membership, Upkeep, tend};
 use kops_core::etcd::{Attendance, Life, Wanted};
 use kops_core::fleet::Fleet;
 use kops_core::manifest::{CompletedCluster, Recommendations, Role};
-use kops_core::operation::{Kops, OperationError, Run, RunOptions};
+use kops_core::observer::Quiet;
+use kops_core::operation::{Event, EventKind, Kops, OperationError, Run, RunOptions};
 use kops_core::plan::Verb;
 use kops_core::provider::{Desired, ModelInput, Provider, ProviderError};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
@@ -111,8 +112,8 @@ impl World {
 
     async fn update(&self) -> Result<Report, OperationError> {
         let cancel = CancellationToken::new();
-        let run = Run { options: &self.options, observer: &Quiet, cancel: &cancel };
-        Ok(self.kops.update(CLUSTER, run, |_| {}).await?.report)
+        let run = Run { observer: &Quiet, cancel: &cancel };
+        Ok(self.kops.update(CLUSTER, &self.options, run, |_| {}).await?.report)
     }
 
     async fn add(&self, name: &str, zone: &str) {
@@ -127,12 +128,14 @@ impl World {
         let plan = self.kops.plan_delete_groups(CLUSTER, &groups).await?;
         let cancel = CancellationToken::new();
         let observer = |event: &Event| {
-            let Event::StepDone { id, verb: Verb::Delete, .. } = event else { return };
+            let EventKind::Plan(PlanEvent::StepDone { id, verb: Verb::Delete, .. }) = &event.kind else {
+                return;
+            };
             let of_masters = id.name.contains("etcd-") || id.kind.to_string() == "AutoscalingGroup";
             assert!(!of_masters || self.members() == "a", "{id} goes while {} take part", self.members());
         };
-        let run = Run { options: &self.options, observer: &observer, cancel: &cancel };
-        self.kops.delete_groups(&plan, &groups, run).await
+        let run = Run { observer: &observer, cancel: &cancel };
+        self.kops.delete_groups(&plan, &groups, &self.options, run).await
     }
 
     /// What the machine does whose member leads, again and again.

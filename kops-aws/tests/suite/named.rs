@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::{AwsResource, kind};
-use kops_core::apply::{ApplyOptions, Quiet};
+use kops_core::apply::ApplyOptions;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::{Reach, Scope};
 use kops_core::create::{self, Options};
 use kops_core::manifest::{Cluster, InstanceGroup, Manifest};
+use kops_core::observer::Quiet;
 use kops_core::operation::{Kops, OperationError, Run, RunOptions};
 use kops_core::plan::{Plan, PlanError, Verb};
 use kops_core::provider::Provider;
@@ -59,12 +60,12 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
     }
 
     fn run(&self) -> Run<'_> {
-        Run { options: &self.options, observer: &Quiet, cancel: &self.cancel }
+        Run { observer: &Quiet, cancel: &self.cancel }
     }
 
     /// Updates until there is nothing to do. Returns the plan of the first time.
     async fn update(&self) -> Plan<AwsResource> {
-        let updated = self.kops.update(CLUSTER, self.run(), |_| {}).await.unwrap();
+        let updated = self.kops.update(CLUSTER, &self.options, self.run(), |_| {}).await.unwrap();
         updated.report.into_result().unwrap();
         let again = self.kops.plan_update(CLUSTER).await.unwrap();
         assert!(again.is_empty(), "{}", again.display());
@@ -126,7 +127,7 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
     async fn a_deletion_leaves_the_network_unless_told(&self) {
         let before = self.network().await;
         let plan = self.kops.plan_delete(CLUSTER).await.unwrap();
-        let deleted = self.kops.delete(&plan, self.run()).await.unwrap();
+        let deleted = self.kops.delete(&plan, &self.options.apply, self.run()).await.unwrap();
         let vpc = before.iter().find(|(kind, _)| *kind == kind::VPC).unwrap().1.as_str();
         assert!(deleted.left.contains(&ResourceId::new(kind::VPC, vpc)), "{:?}", deleted.left);
         let stays =
@@ -136,7 +137,7 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
         assert_eq!(left, before);
 
         let plan = self.kops.plan_delete_with_shared(CLUSTER).await.unwrap();
-        let deleted = self.kops.delete(&plan, self.run()).await.unwrap();
+        let deleted = self.kops.delete(&plan, &self.options.apply, self.run()).await.unwrap();
         assert_eq!(deleted.left, []);
         assert!(self.seen().await.is_empty());
     }
@@ -262,7 +263,7 @@ mod over_http {
         assert!(after.is_subset(&before));
 
         let plan = world.kops.plan_delete(CLUSTER).await.unwrap();
-        world.kops.delete(&plan, world.run()).await.unwrap();
+        world.kops.delete(&plan, &world.options.apply, world.run()).await.unwrap();
         assert_eq!(world.network().await, after);
         assert_eq!(world.seen().await.len(), after.len());
         testbed.assert_no_gaps();

@@ -13,7 +13,6 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use kops_aws::api::{AwsCloud, AwsMachine, AwsOptions, aws_config};
 use kops_aws::provider::AwsProvider;
 use kops_aws::s3::{Credentials, S3Options, S3StateStore, create_state_store};
-use kops_core::apply::Quiet;
 use kops_core::clock::{Clock, SystemClock};
 use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
@@ -21,9 +20,9 @@ use kops_core::etcd::Backups;
 use kops_core::fleet::{Capacity, Fleet};
 use kops_core::manifest::{InstanceGroup, LoadBalancerType, Role};
 use kops_core::node::MachineCloud;
+use kops_core::observer::Quiet;
 use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::provider::Provider;
-use kops_core::rolling::RollEvent;
 use kops_core::state::{Key, Prefix, Put, Replace, StateStore};
 use kops_testbed::{Options as TestbedOptions, Testbed, required_or_skip, session_token};
 use scripted::{Answer, Scripted};
@@ -95,8 +94,8 @@ async fn create(kops: &Kops<AwsProvider>, name: &str) {
 
 async fn update(kops: &Kops<AwsProvider>, name: &str) {
     let (options, cancel) = (RunOptions { drain: None, ..RunOptions::default() }, CancellationToken::new());
-    let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
-    kops.update(name, run, |_| {}).await.unwrap().report.into_result().unwrap();
+    let run = Run { observer: &Quiet, cancel: &cancel };
+    kops.update(name, &options, run, |_| {}).await.unwrap().report.into_result().unwrap();
     let left = kops.plan_update(name).await.unwrap();
     assert!(left.is_empty(), "nothing is left to do: {}", left.display());
 }
@@ -116,7 +115,9 @@ async fn of_a_life(testbed: &Testbed, kops: &Kops<AwsProvider>, name: &str) {
     options.policy.min_ready = Duration::ZERO;
     options.poll = Duration::from_millis(100);
     let cancel = CancellationToken::new();
-    let rolled = kops.rolling_update(name, &options, Access::CloudOnly, &|_: &RollEvent| {}, &cancel).await;
+    let rolled = kops
+        .rolling_update(name, &options, Access::CloudOnly, Run { observer: &Quiet, cancel: &cancel })
+        .await;
     assert!(rolled.unwrap().skipped.is_empty());
     kops.instances(name, Access::CloudOnly).await.unwrap();
     kops.api_server(name).await.unwrap();
@@ -131,7 +132,7 @@ async fn of_a_life(testbed: &Testbed, kops: &Kops<AwsProvider>, name: &str) {
     let backups = Backups::new(kops.registry().store().as_ref(), name, "main").unwrap();
     let backup = backups.save(b"packed", "3.5.9", 1, SystemClock.now()).await.unwrap();
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
-    let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     assert_eq!(kops.etcd_backups(name, "main").await.unwrap().len(), 1);
     let restore = kops.plan_etcd_restore(name, "main", &backup).await.unwrap();
     kops.restore_etcd(&restore, Duration::ZERO, run).await.unwrap();
@@ -139,7 +140,7 @@ async fn of_a_life(testbed: &Testbed, kops: &Kops<AwsProvider>, name: &str) {
     machines(testbed, name).await;
 
     let plan = kops.plan_delete(name).await.unwrap();
-    kops.delete(&plan, run).await.unwrap();
+    kops.delete(&plan, &options.apply, run).await.unwrap();
 }
 
 /// Returns a machine with the credentials of its role, as kops-node makes it.

@@ -9,14 +9,14 @@ use std::time::Duration;
 use kops_aws::S3Options;
 use kops_aws::api::{AwsCloud, AwsOptions, aws_config};
 use kops_aws::provider::AwsProvider;
-use kops_core::apply::Quiet;
 use kops_core::cloud::{Reach, Scope};
 use kops_core::create::{self, Options};
 use kops_core::manifest::{InstanceGroup, LoadBalancerClass};
+use kops_core::observer::Quiet;
 use kops_core::operation::{Access, Kops, Run, RunOptions};
 use kops_core::plan::Action;
 use kops_core::provider::Provider;
-use kops_core::rolling::{RollEvent, RollOptions};
+use kops_core::rolling::RollOptions;
 use kops_core::state::{MemoryStore, Replace};
 use kops_testbed::{PlainMoto, plain_moto_or_skip};
 use tokio_util::sync::CancellationToken;
@@ -43,12 +43,19 @@ impl Bench {
     }
 
     fn run(&self) -> Run<'_> {
-        Run { options: &self.options, observer: &Quiet, cancel: &self.cancel }
+        Run { observer: &Quiet, cancel: &self.cancel }
     }
 
     /// How many steps an update had to do.
     async fn update(&self) -> usize {
-        self.kops.update(CLUSTER, self.run(), |_| {}).await.unwrap().report.into_result().unwrap().len()
+        self.kops
+            .update(CLUSTER, &self.options, self.run(), |_| {})
+            .await
+            .unwrap()
+            .report
+            .into_result()
+            .unwrap()
+            .len()
     }
 
     /// Fails if an update would do anything, but for what moto passes over: the type of the machines' names.
@@ -92,15 +99,14 @@ async fn whole_life(moto: &PlainMoto, class: LoadBalancerClass) {
     let mut rolling = bench.kops.roll_options(CLUSTER).await.unwrap().policy;
     rolling.min_ready = Duration::ZERO;
     let rolling = RollOptions { poll: Duration::from_millis(100), ..RollOptions::new(rolling) };
-    let silent = |_: &RollEvent| {};
-    let roll = bench.kops.rolling_update(CLUSTER, &rolling, Access::CloudOnly, &silent, &bench.cancel);
+    let roll = bench.kops.rolling_update(CLUSTER, &rolling, Access::CloudOnly, bench.run());
     assert!(roll.await.unwrap().skipped.is_empty());
     bench.edit(|nodes| (nodes.spec.min_size, nodes.spec.max_size) = (Some(1), Some(1))).await;
     assert!(bench.update().await > 0);
     bench.assert_nothing_to_do().await;
 
     let plan = bench.kops.plan_delete(CLUSTER).await.unwrap();
-    bench.kops.delete(&plan, bench.run()).await.unwrap();
+    bench.kops.delete(&plan, &bench.options.apply, bench.run()).await.unwrap();
     let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
     let left = bench.kops.provider().cloud().observe(&scope, Reach::Everything).await.unwrap();
     assert!(left.is_empty() && left.gaps().is_empty(), "{class:?}: {left:?}");

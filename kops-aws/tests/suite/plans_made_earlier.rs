@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use crate::support::simulated;
-use kops_core::apply::Quiet;
 use kops_core::create::{self, Options};
+use kops_core::observer::Quiet;
 use kops_core::operation::{OperationError, Run, RunOptions};
 use kops_core::plan::Purpose;
 use kops_core::state::Replace;
@@ -35,16 +35,17 @@ async fn grow(world: &World) {
 async fn l7_a_plan_for_one_purpose_is_not_carried_out_as_another() {
     let world = world().await;
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
-    let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     let update = world.kops.plan_update(CLUSTER).await.unwrap();
     let delete = world.kops.plan_delete(CLUSTER).await.unwrap();
     let before = world.cloud().everything();
 
-    let refused = world.kops.delete(&update, run).await.unwrap_err();
+    let refused = world.kops.delete(&update, &options.apply, run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Update }), "{refused}");
-    let refused = world.kops.apply(&delete, run).await.unwrap_err();
+    let refused = world.kops.apply(&delete, &options, run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Delete }), "{refused}");
-    let refused = world.kops.delete_groups(&delete, &["nodes-us-east-1a".to_owned()], run).await.unwrap_err();
+    let refused =
+        world.kops.delete_groups(&delete, &["nodes-us-east-1a".to_owned()], &options, run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Purpose { made_for: Purpose::Delete }), "{refused}");
     assert_eq!(world.cloud().everything(), before);
 }
@@ -53,17 +54,17 @@ async fn l7_a_plan_for_one_purpose_is_not_carried_out_as_another() {
 async fn l7_a_deletion_takes_nothing_of_the_cluster_that_was_not_shown() {
     let world = world().await;
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
-    let run = Run { options: &options, observer: &Quiet, cancel: &cancel };
+    let run = Run { observer: &Quiet, cancel: &cancel };
     let shown = world.kops.plan_delete(CLUSTER).await.unwrap();
     grow(&world).await;
     world.update(&options).await.unwrap().report.into_result().unwrap();
     let before = world.cloud().everything();
 
-    let refused = world.kops.delete(&shown, run).await.unwrap_err();
+    let refused = world.kops.delete(&shown, &options.apply, run).await.unwrap_err();
     assert!(matches!(refused, OperationError::Stale { .. }), "{refused}");
     assert_eq!(world.cloud().everything(), before);
 
     let shown = world.kops.plan_delete(CLUSTER).await.unwrap();
-    world.kops.delete(&shown, run).await.unwrap();
+    world.kops.delete(&shown, &options.apply, run).await.unwrap();
     assert!(world.cloud().everything().is_empty());
 }

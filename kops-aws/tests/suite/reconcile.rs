@@ -3,14 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should say where")]
 
 use crate::support::simulated;
-use kops_core::apply::Quiet;
 use kops_core::cluster_api::ClusterApi;
 use kops_core::create::Options;
 use kops_core::fleet::{Fleet, InstanceState};
 use kops_core::manifest::Role;
 use kops_core::manifest::versions::KubernetesVersion;
-use kops_core::operation::{OperationError, Pass, Run, RunOptions};
-use kops_core::rolling::RollEvent;
+use kops_core::observer::Quiet;
+use kops_core::operation::{OperationError, Pass, ReconcileOptions, Run, RunOptions};
 use kops_core::sim::{Fault, Faults};
 use kops_core::state::layout;
 use simulated::{CLUSTER, World};
@@ -62,9 +61,10 @@ impl Upgraded {
 
     async fn reconcile(&self) -> Result<Vec<Pass>, OperationError> {
         let cancel = CancellationToken::new();
-        let run = Run { options: &RunOptions::default(), observer: &Quiet, cancel: &cancel };
-        let options = self.kops.roll_options(CLUSTER).await?;
-        self.kops.reconcile(CLUSTER, &options, run, &|_: &RollEvent| {}, |_| {}).await
+        let run = Run { observer: &Quiet, cancel: &cancel };
+        let roll = self.kops.roll_options(CLUSTER).await?;
+        let options = ReconcileOptions { run: RunOptions::default(), roll };
+        self.kops.reconcile(CLUSTER, &options, run, |_| {}).await
     }
 
     /// The versions on machines of a role that are not gone; none while nobody answers.
@@ -142,8 +142,7 @@ async fn an_update_alone_holds_workers_until_the_control_plane_is_new() {
         CLUSTER,
         &options,
         kops_core::operation::Access::Kubernetes,
-        &|_: &RollEvent| {},
-        &cancel,
+        Run { observer: &Quiet, cancel: &cancel },
     );
     assert_eq!(rolled.await.unwrap().terminated.len(), 1, "workers are as their template says");
     world.pass_time().await;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::support::simulated;
-use kops_core::apply::{Event, Report};
+use kops_core::apply::Report;
 use kops_core::cluster_api::{ClusterApi, PodRef};
 use kops_core::create::Options;
 use kops_core::error::ErrorClass;
 use kops_core::fleet::{Balancing, Fleet, InstanceState};
-use kops_core::operation::{Drain, OperationError, Run, RunOptions};
+use kops_core::operation::{Drain, Event, EventKind, OperationError, Run, RunOptions};
 use kops_core::plan::Verb;
 use kops_core::resource::Handle;
 use kops_core::rolling::{Action, RollEvent, StuckDrain};
@@ -50,9 +50,7 @@ struct Notes(Mutex<Vec<Action>>);
 
 impl Notes {
     fn note(&self, event: &Event) {
-        if let Event::StepDraining { draining, .. } = event
-            && let RollEvent::Done { action } = draining.as_ref()
-        {
+        if let EventKind::Draining { roll: RollEvent::Done { action }, .. } = &event.kind {
             self.0.lock().unwrap().push(action.clone());
         }
     }
@@ -99,8 +97,8 @@ async fn a_smaller_group_loses_drained_machines_only() {
     let notes = Notes::default();
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
-    let run = Run { options: &options, observer: &observer, cancel: &cancel };
-    world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+    let run = Run { observer: &observer, cancel: &cancel };
+    world.kops.update(CLUSTER, &options, run, |_| {}).await.unwrap().report.into_result().unwrap();
     world.pass_time().await;
     let (gone, after) = (notes.terminated(), workers(&world).await);
     assert_eq!(gone.len(), 2);
@@ -133,9 +131,9 @@ async fn killed_at_any_call_it_is_carried_on() {
         let notes = Notes::default();
         let (options, cancel) = (RunOptions::default(), CancellationToken::new());
         let observer = |event: &Event| notes.note(event);
-        let run = Run { options: &options, observer: &observer, cancel: &cancel };
+        let run = Run { observer: &observer, cancel: &cancel };
         world.cloud().set_faults(Faults::at(nth, Fault::Crash));
-        let ended = world.kops.update(CLUSTER, run, |_| {}).await;
+        let ended = world.kops.update(CLUSTER, &options, run, |_| {}).await;
         let ended = ended.is_ok_and(|updated| updated.report.is_complete());
         let reached = world.cloud().calls() - before >= nth;
         world.cloud().set_faults(Faults::none());
@@ -144,7 +142,7 @@ async fn killed_at_any_call_it_is_carried_on() {
             break;
         }
         assert!(workers(&world).await.len() >= 2, "killed at call {nth}");
-        world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+        world.kops.update(CLUSTER, &options, run, |_| {}).await.unwrap().report.into_result().unwrap();
         world.pass_time().await;
         let left = workers(&world).await;
         assert_eq!(left.len(), 2, "killed at call {nth}");
@@ -207,11 +205,17 @@ async fn a_group_that_goes_is_drained_first() {
     let notes = Notes::default();
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
-    let run = Run { options: &options, observer: &observer, cancel: &cancel };
+    let run = Run { observer: &observer, cancel: &cancel };
     let plan = world.kops.plan_delete_groups(CLUSTER, &["nodes".to_owned()]).await.unwrap();
     let told: Vec<_> = plan.steps().iter().flat_map(|step| &step.details).collect();
     assert_eq!(told, ["4 machines are drained and terminated first"]);
-    world.kops.delete_groups(&plan, &["nodes".to_owned()], run).await.unwrap().into_result().unwrap();
+    world
+        .kops
+        .delete_groups(&plan, &["nodes".to_owned()], &options, run)
+        .await
+        .unwrap()
+        .into_result()
+        .unwrap();
     world.pass_time().await;
     assert_eq!(notes.terminated().len(), 4);
     assert!(workers(&world).await.is_empty());
@@ -225,14 +229,14 @@ async fn cancelled_it_opens_the_nodes_again() {
     resize(&world, 1).await;
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| {
-        if let Event::StepDraining { draining, .. } = event
-            && let RollEvent::Done { action: Action::Cordon { .. } } = draining.as_ref()
+        if let EventKind::Draining { roll: RollEvent::Done { action: Action::Cordon { .. } }, .. } =
+            &event.kind
         {
             cancel.cancel();
         }
     };
-    let run = Run { options: &options, observer: &observer, cancel: &cancel };
-    let updated = world.kops.update(CLUSTER, run, |_| {}).await;
+    let run = Run { observer: &observer, cancel: &cancel };
+    let updated = world.kops.update(CLUSTER, &options, run, |_| {}).await;
     let report = match updated {
         Ok(updated) => updated.report,
         Err(OperationError::Cancelled) => Report::default(),
@@ -303,10 +307,10 @@ async fn machines_move_to_other_zones_drained() {
     let notes = Notes::default();
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
-    let run = Run { options: &options, observer: &observer, cancel: &cancel };
+    let run = Run { observer: &observer, cancel: &cancel };
     for zones in [&ZONES[..2], &ZONES[..], &ZONES[2..]] {
         move_to(&world, zones).await;
-        world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+        world.kops.update(CLUSTER, &options, run, |_| {}).await.unwrap().report.into_result().unwrap();
         assert_nobody_went_undrained(&world, &notes, &before).await;
         assert_eq!(zones_in_use(&world).await, zones.iter().map(|zone| (*zone).to_owned()).collect());
         assert_eq!(every_worker(&world).await.len(), 6);
@@ -330,8 +334,8 @@ async fn machines_that_cannot_be_drained_stay_in_their_zones() {
     let notes = Notes::default();
     let (options, cancel) = (RunOptions::default(), CancellationToken::new());
     let observer = |event: &Event| notes.note(event);
-    let run = Run { options: &options, observer: &observer, cancel: &cancel };
-    world.kops.update(CLUSTER, run, |_| {}).await.unwrap().report.into_result().unwrap();
+    let run = Run { observer: &observer, cancel: &cancel };
+    world.kops.update(CLUSTER, &options, run, |_| {}).await.unwrap().report.into_result().unwrap();
     assert_nobody_went_undrained(&world, &notes, &before).await;
     assert_eq!(zones_in_use(&world).await, BTreeSet::from([ZONES[0].to_owned()]));
 }

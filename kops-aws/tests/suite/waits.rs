@@ -11,11 +11,12 @@ use kops_aws::api::{AwsCloud, AwsOptions, aws_config};
 use kops_aws::facts::{Facts, StateLocation};
 use kops_aws::model::model;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::{ApplyOptions, Event, Quiet, RetryPolicy, apply};
+use kops_core::apply::{ApplyOptions, PlanEvent, RetryPolicy, apply};
 use kops_core::clock::{ManualClock, SystemClock, Timestamp};
 use kops_core::cloud::{Cloud, Reach, Scope};
 use kops_core::create::{self, Options};
 use kops_core::manifest::{LoadBalancerClass, Recommendations, complete};
+use kops_core::observer::Quiet;
 use kops_core::plan::{Plan, Purpose, plan};
 use kops_core::resource::Resource;
 use kops_testbed::{Fault, Lag, Rule, Testbed, required_or_skip};
@@ -133,8 +134,8 @@ async fn what_no_service_sees_yet_is_waited_for() {
         let lag = Fault::DelayVisibility(Lag::Time(Duration::from_secs(100)));
         testbed.inject(Rule::mutations(lag).always());
         let clock = Arc::new(ManualClock::eager(Timestamp::UNIX_EPOCH));
-        let observer = |event: &Event| {
-            if let Event::StepRetrying { pause, .. } = event {
+        let observer = |event: &PlanEvent| {
+            if let PlanEvent::StepRetrying { pause, .. } = event {
                 testbed.advance(*pause);
             }
         };

@@ -18,6 +18,7 @@ use crate::cli::Output;
 use crate::context::{AnyProvider, Context, read_file};
 use crate::environment::{self, holder};
 use crate::error::{CliError, ExitStatus};
+use crate::run::EventsArgs;
 
 /// Make the manifests of a new cluster, keep them, and preview what they would create.
 #[derive(Debug, Args)]
@@ -111,6 +112,8 @@ pub(crate) struct CreateClusterArgs {
     /// Create the cluster at once
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -138,10 +141,11 @@ enum Dns {
     None,
 }
 
-pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
+pub(crate) async fn run(mut args: CreateClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
     let name = context.said_cluster_name(args.cluster.as_deref())?;
     let (dry_run, yes) = (args.dry_run, args.yes);
     let form = form(&args)?;
+    let events = std::mem::take(&mut args.events);
     let created = create::manifests(&options(args, &name, context)?)?;
     if dry_run {
         get::print(created.manifests(), form, Shape::List, context)?;
@@ -151,7 +155,7 @@ pub(crate) async fn run(args: CreateClusterArgs, context: &Context<'_>) -> Resul
     let (kops, plan) = planned(&name, created.manifests(), context).await?;
     kops.registry().create(created.manifests()).await?;
     if yes {
-        return update::apply(&kops, &name, None, &context.run_options(), form, context).await;
+        return update::apply(&kops, &name, None, &context.run_options(), &events, form, context).await;
     }
     context.terminal.status("Previewing changes that will be made:\n");
     update::preview(&plan, form, context)?;

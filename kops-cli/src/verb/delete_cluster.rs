@@ -4,11 +4,12 @@ use kops_core::kubeconfig::{Kubeconfig, Removal};
 use kops_core::plan::{Plan, Verb};
 use kops_core::state::RegistryError;
 
-use super::update::{carry_out, warn};
+use super::update::warn;
 use crate::cli::Output;
 use crate::context::Context;
 use crate::environment::kubeconfig_paths;
 use crate::error::{CliError, ExitStatus};
+use crate::run::{EventsArgs, carry_out};
 use crate::table::table;
 
 /// Preview everything that would go with a cluster, and delete it with --yes.
@@ -41,6 +42,8 @@ pub(crate) struct DeleteClusterArgs {
         value_name = "table|json"
     )]
     output: Output,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -65,7 +68,7 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
             context.terminal.status("Must specify --yes to unregister the cluster");
             return Ok(ExitStatus::Done);
         }
-        carry_out(context, &context.run_options(), async |run| kops.unregister(&name, run).await).await?;
+        carry_out(context, &args.events, async |run| kops.unregister(&name, run).await).await?;
         forget_access(&name, authorities.as_deref(), context);
         context.terminal.status(format_args!("Unregistered cluster: \"{name}\""));
         return Ok(ExitStatus::Done);
@@ -86,8 +89,10 @@ pub(crate) async fn run(args: DeleteClusterArgs, context: &Context<'_>) -> Resul
         context.terminal.status("\nMust specify --yes to delete cluster");
         return Ok(ExitStatus::Done);
     }
-    let deleted =
-        carry_out(context, &context.run_options(), async |run| kops.delete(&plan, run).await).await?;
+    let deleted = carry_out(context, &args.events, async |run| {
+        kops.delete(&plan, &context.run_options().apply, run).await
+    })
+    .await?;
     forget_access(&name, authorities.as_deref(), context);
     let left = deleted.left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let left =

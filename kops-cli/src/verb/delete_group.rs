@@ -2,10 +2,10 @@ use clap::Args;
 use kops_core::operation::Run;
 
 use super::delete_cluster::rows;
-use super::update::carry_out;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 use crate::question::ask;
+use crate::run::{EventsArgs, carry_out};
 
 /// Delete instance groups: their scaling groups, their machines, which are drained first, and their manifests. With groups
 /// of the control plane go their members of etcd.
@@ -20,6 +20,8 @@ pub(crate) struct DeleteGroupArgs {
     /// Terminate its machines undrained, without asking the Kubernetes API
     #[arg(long)]
     cloudonly: bool,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -51,8 +53,8 @@ pub(crate) async fn run(args: DeleteGroupArgs, context: &Context<'_>) -> Result<
             return Ok(ExitStatus::Declined);
         }
     }
-    let work = async |run: Run<'_>| kops.delete_groups(&plan, &groups, run).await;
-    let report = carry_out(context, &options, work).await?;
+    let work = async |run: Run<'_>| kops.delete_groups(&plan, &groups, &options, run).await;
+    let report = carry_out(context, &args.events, work).await?;
     report.into_result()?;
     for group in &groups {
         context.terminal.status(format_args!("\nDeleted InstanceGroup: \"{group}\""));

@@ -1,14 +1,12 @@
 use clap::Args;
 use kops_core::manifest::CountOrPercent;
-use kops_core::operation::Access;
+use kops_core::operation::{Access, Run};
 use kops_core::rolling::RollOptions;
-use tokio_util::sync::CancellationToken;
 
 use super::rolling_update::{finish, options_of};
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
-use crate::roll_progress::RollProgress;
-use crate::signal::until_ended;
+use crate::run::{EventsArgs, carry_out};
 
 /// Replace one machine: cordon, drain, terminate. Its group launches another.
 #[derive(Debug, Args)]
@@ -25,6 +23,8 @@ pub(crate) struct DeleteInstanceArgs {
     /// Let the replacement come up first, where the role allows it
     #[arg(long, default_value_t = true)]
     surge: bool,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 pub(crate) async fn run(args: DeleteInstanceArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -49,9 +49,6 @@ pub(crate) async fn run(args: DeleteInstanceArgs, context: &Context<'_>) -> Resu
             group.rolling_update.max_surge = Some(CountOrPercent::Count(0));
         }
     }
-    let progress = RollProgress::new(context.terminal);
-    let work = async |cancel: &CancellationToken| {
-        kops.delete_instance(&name, &found.id, options, access, &progress, cancel).await
-    };
-    finish(&until_ended(work).await??, context)
+    let work = async |run: Run<'_>| kops.delete_instance(&name, &found.id, options, access, run).await;
+    finish(&carry_out(context, &args.events, work).await?, context)
 }

@@ -1,16 +1,16 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use kops_core::apply::Quiet;
 use kops_core::clock::Timestamp;
 use kops_core::etcd::Stamp;
-use kops_core::operation::{EtcdRestore, Run, RunOptions};
+use kops_core::operation::{EtcdRestore, Run};
 use serde::Serialize;
 
 use crate::cli::Output;
 use crate::context::Context;
 use crate::duration;
 use crate::error::{CliError, ExitStatus};
+use crate::run::{EventsArgs, carry_out};
 use crate::signal::until_ended;
 use crate::table::table;
 
@@ -66,6 +66,8 @@ pub(crate) struct EtcdRestoreArgs {
     /// How long to wait until every member has done it; 0 only asks
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "15m")]
     wait: Duration,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 pub(crate) async fn run(verb: EtcdVerb, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -143,12 +145,8 @@ async fn restore(args: EtcdRestoreArgs, context: &Context<'_>) -> Result<ExitSta
         context.terminal.status("\nMust specify --yes to restore the backup");
         return Ok(ExitStatus::Done);
     }
-    let options = RunOptions::default();
-    until_ended(async |cancel| {
-        let run = Run { options: &options, observer: &Quiet, cancel };
-        kops.restore_etcd(&restore, args.wait, run).await
-    })
-    .await??;
+    let work = async |run: Run<'_>| kops.restore_etcd(&restore, args.wait, run).await;
+    carry_out(context, &args.events, work).await?;
     context.terminal.status(match args.wait.is_zero() {
         true => "\nAsked for the restore: machines do it as soon as they see it",
         false => "\nRestored; `kops validate cluster --wait 10m` says when the cluster is healthy again",

@@ -2,15 +2,15 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use kops_aws::resource::AwsResource;
-use kops_core::operation::{Access, Pass, Run};
+use kops_core::operation::{Access, Pass, ReconcileOptions, Run};
 use kops_core::plan::Plan;
 
 use super::rolling_update::options_of;
-use super::update::{BreakingArgs, carry_out, preview, warn};
+use super::update::{BreakingArgs, preview, warn};
 use crate::cli::Output;
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
-use crate::roll_progress::RollProgress;
+use crate::run::{EventsArgs, carry_out};
 
 /// Update a cluster and replace its machines, in the order that Kubernetes wants. Without --yes, show what would change.
 ///
@@ -25,6 +25,8 @@ pub(crate) struct ReconcileArgs {
     yes: bool,
     #[command(flatten)]
     breaking: BreakingArgs,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
@@ -43,14 +45,14 @@ pub(crate) async fn run(args: ReconcileArgs, context: &Context<'_>) -> Result<Ex
         }
         return Ok(ExitStatus::Done);
     }
-    let progress = RollProgress::new(context.terminal);
     let warnings: Mutex<Vec<String>> = Mutex::default();
     let review = |plan: &Plan<AwsResource>| {
         warn(plan.warnings(), context);
         *warnings.lock().unwrap_or_else(PoisonError::into_inner) = plan.warnings().to_vec();
     };
-    let work = async |run: Run<'_>| kops.reconcile(&name, &options, run, &progress, review).await;
-    let passes = carry_out(context, &context.run_options(), work).await?;
+    let options = ReconcileOptions { run: context.run_options(), roll: options };
+    let work = async |run: Run<'_>| kops.reconcile(&name, &options, run, review).await;
+    let passes = carry_out(context, &args.events, work).await?;
     kops.remember(&name).await?;
     // The run's own lines have scrolled them away.
     warn(&warnings.into_inner().unwrap_or_else(PoisonError::into_inner), context);

@@ -4,12 +4,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use kops_core::clock::{Clock, SystemClock};
 use kops_core::manifest::Role;
-use kops_core::operation::{Access, Kops};
+use kops_core::operation::{Access, Kops, Run};
 use kops_core::resource::Handle;
 use kops_core::rolling::{
     GroupPreview, Pauses, Policy, Preview, Replace, RollOptions, RollReport, StuckDrain,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::Output;
 use crate::context::{AnyProvider, Context, SIMULATED_POLL};
@@ -17,8 +16,7 @@ use crate::duration;
 use crate::error::{CliError, ExitStatus};
 use crate::question::ask;
 use crate::role::RoleArg;
-use crate::roll_progress::RollProgress;
-use crate::signal::until_ended;
+use crate::run::{EventsArgs, carry_out};
 use crate::table::table;
 
 /// Replace the machines that are not as their group's template says. Without --yes, show which and why.
@@ -91,6 +89,8 @@ pub(crate) struct RollingUpdateArgs {
         value_name = "table|json"
     )]
     output: Output,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 /// What to do with a node that cannot be drained in time.
@@ -194,7 +194,7 @@ pub(crate) async fn run(args: RollingUpdateArgs, context: &Context<'_>) -> Resul
     if args.interactive {
         return one_by_one(&kops, &name, options, &args, &preview, context).await;
     }
-    let report = carry_out(&kops, &name, &options, args.access(), context).await?;
+    let report = roll(&kops, &name, &options, &args, context).await?;
     finish(&report, context)
 }
 
@@ -211,18 +211,15 @@ pub(super) async fn options_of(
     Ok(options)
 }
 
-async fn carry_out(
+async fn roll(
     kops: &Kops<AnyProvider>,
     name: &str,
     options: &RollOptions,
-    access: Access,
+    args: &RollingUpdateArgs,
     context: &Context<'_>,
 ) -> Result<RollReport, CliError> {
-    let progress = RollProgress::new(context.terminal);
-    let work = async |cancel: &CancellationToken| {
-        kops.rolling_update(name, options, access, &progress, cancel).await
-    };
-    Ok(until_ended(work).await??)
+    let work = async |run: Run<'_>| kops.rolling_update(name, options, args.access(), run).await;
+    carry_out(context, &args.events, work).await
 }
 
 /// Says what became of it.
@@ -265,11 +262,11 @@ async fn one_by_one(
                     ..options.policy.clone()
                 };
                 let one = RollOptions { policy, ..options.clone() };
-                finish(&carry_out(kops, name, &one, args.access(), context).await?, context)?;
+                finish(&roll(kops, name, &one, args, context).await?, context)?;
             }
             Answer::No => return Ok(ExitStatus::Declined),
             Answer::Always => {
-                return finish(&carry_out(kops, name, &options, args.access(), context).await?, context);
+                return finish(&roll(kops, name, &options, args, context).await?, context);
             }
         }
     }

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use kops_aws::resource::AwsResource;
 use kops_core::apply::Report;
-use kops_core::operation::{BreakingChanges, Kops, OperationError, Run, RunOptions, Updated};
+use kops_core::operation::{BreakingChanges, Kops, RunOptions, Updated};
 use kops_core::plan::{Plan, Purpose, Verb};
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::Output;
 use crate::context::{AnyProvider, Context, read_file};
 use crate::error::{CliError, ExitStatus};
-use crate::progress::Progress;
-use crate::signal::until_ended;
+use crate::run::{EventsArgs, carry_out};
 
 /// How many lines people see at once.
 const SCREEN: usize = 20;
@@ -49,6 +47,8 @@ pub(crate) struct UpdateArgs {
     /// Exit with status 2 when the preview shows changes
     #[arg(long)]
     detailed_exitcode: bool,
+    #[command(flatten)]
+    events: EventsArgs,
 }
 
 /// What is done about changes that break a running cluster.
@@ -103,7 +103,7 @@ pub(crate) async fn run(args: UpdateArgs, context: &Context<'_>) -> Result<ExitS
         if args.cloudonly {
             options.drain = None;
         }
-        return apply(&kops, &name, saved, &options, args.output, context).await;
+        return apply(&kops, &name, saved, &options, &args.events, args.output, context).await;
     }
     let plan = match saved {
         // Shown is what was planned now: the file says what it was to be, and may have been changed.
@@ -148,6 +148,7 @@ pub(crate) async fn apply(
     cluster: &str,
     saved: Option<Plan<AwsResource>>,
     options: &RunOptions,
+    events: &EventsArgs,
     form: Output,
     context: &Context<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -157,12 +158,12 @@ pub(crate) async fn apply(
             context.terminal.status("No changes need to be applied");
         }
     };
-    let Updated { plan, report } = carry_out(context, options, async |run| match saved {
-        None => kops.update(cluster, run, review).await,
+    let Updated { plan, report } = carry_out(context, events, async |run| match saved {
+        None => kops.update(cluster, options, run, review).await,
         Some(saved) => {
             let plan = kops.check_saved(&saved).await?;
             review(&plan);
-            let report = kops.apply(&plan, run).await?;
+            let report = kops.apply(&plan, options, run).await?;
             Ok(Updated { plan, report })
         }
     })
@@ -205,17 +206,6 @@ fn what_next(plan: &Plan<AwsResource>) -> String {
         );
     }
     applied.to_owned()
-}
-
-/// Runs something that can be stopped: the first signal lets it finish what it began, the second ends it at once.
-pub(crate) async fn carry_out<T>(
-    context: &Context<'_>,
-    options: &RunOptions,
-    work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
-) -> Result<T, CliError> {
-    let progress = Progress::new(context.terminal);
-    let work = async |cancel: &CancellationToken| work(Run { options, observer: &progress, cancel }).await;
-    Ok(until_ended(work).await??)
 }
 
 fn as_json(plan: &Plan<AwsResource>, report: &Report) -> String {

@@ -2,6 +2,7 @@
 
 mod day_two;
 mod etcd;
+mod events;
 mod keypairs;
 mod kubeconfig;
 mod living;

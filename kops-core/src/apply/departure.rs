@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures::future::{Either, FutureExt, select};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Observer, RetryPolicy};
+use super::{PlanEvent, RetryPolicy};
 use crate::clock::{Clock, Timestamp};
 use crate::cloud::{Cloud, CloudError, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::inventory::Observed;
+use crate::observer::Observer;
 use crate::resource::{Handle, Resource};
 
 /// Everything of one run that was told to go and is not known to be gone.
@@ -20,7 +21,7 @@ pub(super) struct Departures<'a, C: Cloud + ?Sized> {
     pub(super) scope: &'a Scope,
     pub(super) retry: &'a RetryPolicy,
     pub(super) clock: &'a dyn Clock,
-    pub(super) observer: &'a dyn Observer,
+    pub(super) observer: &'a dyn Observer<PlanEvent>,
     pub(super) cancel: &'a CancellationToken,
     waiting: Mutex<BTreeMap<Handle, Observed<C::Resource>>>,
     /// The last read. The first step that needs a newer one reads for all, and the others wait for it.
@@ -45,7 +46,7 @@ impl<'a, C: Cloud + ?Sized> Departures<'a, C> {
         scope: &'a Scope,
         retry: &'a RetryPolicy,
         clock: &'a dyn Clock,
-        observer: &'a dyn Observer,
+        observer: &'a dyn Observer<PlanEvent>,
         cancel: &'a CancellationToken,
     ) -> Self {
         let (waiting, last) = Default::default();
@@ -93,7 +94,7 @@ impl<'a, C: Cloud + ?Sized> Departures<'a, C> {
             }
             if !told {
                 told = true;
-                let event = Event::StepWaiting {
+                let event = PlanEvent::StepWaiting {
                     id: id.clone(),
                     within: self.retry.gone_within,
                     reason: doing.clone(),

@@ -8,11 +8,12 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::departure::Departures;
-use super::{ApplyOptions, Done, Event, Failed, Observer, Report, Skipped};
+use super::{ApplyOptions, Done, Failed, PlanEvent, Report, Skipped};
 use crate::clock::Clock;
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Outcome};
 use crate::error::{ErrorClass, Retry};
 use crate::inventory::Observed;
+use crate::observer::Observer;
 use crate::plan::{Action, Plan, Step, Verb};
 use crate::resource::{Handle, Resource, ResourceId};
 
@@ -25,7 +26,7 @@ pub async fn apply<C: Cloud + ?Sized>(
     plan: &Plan<C::Resource>,
     options: &ApplyOptions,
     clock: &dyn Clock,
-    observer: &dyn Observer,
+    observer: &dyn Observer<PlanEvent>,
     cancel: &CancellationToken,
 ) -> Report {
     let deletes = plan.steps().iter().filter(|step| step.action.verb() == Verb::Delete);
@@ -34,9 +35,9 @@ pub async fn apply<C: Cloud + ?Sized>(
     let bindings = Bindings::new(plan.handles().clone()).deleting(going);
     let departures = Departures::new(cloud, plan.scope(), &options.retry, clock, observer, cancel);
     let run = Run { cloud, plan, options, clock, observer, cancel, bindings, departures };
-    observer.on_event(&Event::Started { summary: plan.summary() });
+    observer.on_event(&PlanEvent::Started { summary: plan.summary() });
     let report = run.walk().await;
-    observer.on_event(&Event::Finished {
+    observer.on_event(&PlanEvent::Finished {
         done: report.done.len(),
         failed: report.failed.len(),
         skipped: report.skipped.len(),
@@ -49,7 +50,7 @@ struct Run<'a, C: Cloud + ?Sized> {
     plan: &'a Plan<C::Resource>,
     options: &'a ApplyOptions,
     clock: &'a dyn Clock,
-    observer: &'a dyn Observer,
+    observer: &'a dyn Observer<PlanEvent>,
     cancel: &'a CancellationToken,
     bindings: Bindings,
     departures: Departures<'a, C>,
@@ -83,7 +84,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             // What waits ends with the run: that may be heard before the cancellation itself.
             if self.cancel.is_cancelled() && !report.cancelled {
                 report.cancelled = true;
-                self.observer.on_event(&Event::Cancelling);
+                self.observer.on_event(&PlanEvent::Cancelling);
             }
             while !report.cancelled && running.len() - going.len() < self.options.concurrency.get() {
                 let Some(next) = ready.pop_first() else { break };
@@ -154,7 +155,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
 
     async fn run_step(&self, step: &Step<C::Resource>) -> Progress {
         let id = &step.id;
-        self.observer.on_event(&Event::StepStarted { id: id.clone(), verb: step.action.verb() });
+        self.observer.on_event(&PlanEvent::StepStarted { id: id.clone(), verb: step.action.verb() });
         let result = match &step.action {
             Action::Create { desired } | Action::Replace { desired, .. } => {
                 self.ensure(id, desired, None).await
@@ -190,12 +191,12 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
         Progress::Ended(match result {
             Ok((handle, outcome)) => {
                 let done = Done { id: id.clone(), verb, outcome, handle: handle.clone() };
-                self.observer.on_event(&Event::StepDone { id: id.clone(), verb, outcome, handle });
+                self.observer.on_event(&PlanEvent::StepDone { id: id.clone(), verb, outcome, handle });
                 Ok(done)
             }
             Err(error) => {
                 let (class, reason) = (error.class, error.message.to_string());
-                self.observer.on_event(&Event::StepFailed { id: id.clone(), verb, class, reason });
+                self.observer.on_event(&PlanEvent::StepFailed { id: id.clone(), verb, class, reason });
                 Err(error)
             }
         })
@@ -244,7 +245,7 @@ impl<C: Cloud + ?Sized> Run<'_, C> {
             let Some(pause) = self.options.retry.pause(id, &error, attempt, waited) else {
                 return Err(given_up(error, attempt, waited));
             };
-            self.observer.on_event(&Event::StepRetrying {
+            self.observer.on_event(&PlanEvent::StepRetrying {
                 id: id.clone(),
                 attempt,
                 pause,

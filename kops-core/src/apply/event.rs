@@ -1,4 +1,4 @@
-//! What an embedder or a terminal is told while a plan is carried out.
+//! What is told while a plan is carried out.
 
 use std::time::Duration;
 
@@ -6,22 +6,13 @@ use serde::Serialize;
 
 use crate::cloud::Outcome;
 use crate::error::ErrorClass;
-use crate::lease::LeaseRecord;
 use crate::plan::{Summary, Verb};
 use crate::resource::{Handle, ResourceId};
-use crate::rolling::RollEvent;
 
-/// Something that happened. Holds no secret (law C13).
+/// Something that happened while a plan was carried out. Holds no secret (law C13).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// Another run holds the cluster's lease. Whether it is alive is being watched.
-    LeaseWatched {
-        /// Its lease.
-        lease: LeaseRecord,
-        /// When it counts as dead if it gives no sign of life.
-        within: Duration,
-    },
+pub enum PlanEvent {
     /// The run begins.
     Started {
         /// What is ahead.
@@ -33,13 +24,6 @@ pub enum Event {
         id: ResourceId,
         /// What is done to it.
         verb: Verb,
-    },
-    /// Machines are being drained that the step takes away.
-    StepDraining {
-        /// The resource.
-        id: ResourceId,
-        /// How far that is.
-        draining: Box<RollEvent>,
     },
     /// A call failed in a way that can pass, and will be repeated.
     StepRetrying {
@@ -96,24 +80,4 @@ pub enum Event {
         /// Steps not started.
         skipped: usize,
     },
-}
-
-/// Is told every [`Event`] in the order in which it happens. Called between steps: it should not block.
-pub trait Observer: Send + Sync {
-    /// Takes note of an event.
-    fn on_event(&self, event: &Event);
-}
-
-impl<F: Fn(&Event) + Send + Sync> Observer for F {
-    fn on_event(&self, event: &Event) {
-        self(event);
-    }
-}
-
-/// An observer that takes no note.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Quiet;
-
-impl Observer for Quiet {
-    fn on_event(&self, _: &Event) {}
 }

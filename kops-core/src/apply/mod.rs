@@ -11,7 +11,7 @@ mod retry;
 use std::num::NonZeroUsize;
 
 pub use engine::apply;
-pub use event::{Event, Observer, Quiet};
+pub use event::PlanEvent;
 pub use retry::RetryPolicy;
 use serde::Serialize;
 

@@ -8,11 +8,12 @@ use std::task::Poll;
 use tokio_util::sync::CancellationToken;
 
 use super::{Broken, law};
-use crate::apply::{ApplyOptions, Quiet, Report, apply};
+use crate::apply::{ApplyOptions, Report, apply};
 use crate::clock::Clock;
 use crate::cloud::{Bindings, Cloud, CloudError, Ensure, Outcome, Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::inventory::{Inventory, Observed};
+use crate::observer::Quiet;
 use crate::plan::{Plan, Purpose, plan};
 use crate::resource::{Handle, Kind, Ownership, Resource, Tie};
 

@@ -6,7 +6,6 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::etcd::MemberId;
 use crate::fleet::{GroupSpec, Scaling};
 use crate::resource::{FieldRule, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
 use crate::sim::{Member, Simulated};
@@ -123,10 +122,6 @@ impl Resource for Toy {
 
     fn holds_data(&self) -> Option<&'static str> {
         self.holds_data.then_some("all it holds")
-    }
-
-    fn etcd_member(&self) -> Option<MemberId> {
-        None
     }
 }
 

@@ -24,17 +24,16 @@ mod record;
 mod stamp;
 #[cfg(test)]
 mod tests;
-mod version;
 
 use serde::{Deserialize, Serialize};
 
 pub use backups::{Backup, BackupInfo, Backups, ClusterSpec, Listing};
 pub use commands::{Command, Commands, Task, outdated};
 pub use error::EtcdError;
-pub use policy::BackupPolicy;
 pub use record::{Attendance, Life, Wanted};
 pub use stamp::{InvalidStamp, Stamp};
-pub use version::EtcdVersion;
+
+use crate::resource::Resource;
 
 /// A member of an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +45,11 @@ pub struct MemberId {
     pub name: String,
     /// How many members the etcd cluster has.
     pub of: usize,
+}
+
+/// A resource that may hold the data of a member of etcd.
+pub trait EtcdBacked: Resource {
+    /// Returns the member that keeps its data on this resource, if one does. A resource that is made again makes that
+    /// member start empty.
+    fn etcd_member(&self) -> Option<MemberId>;
 }

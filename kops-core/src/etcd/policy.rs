@@ -1,35 +1,15 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::SignedDuration;
-use serde::{Deserialize, Serialize};
 
 use super::Stamp;
 use crate::clock::{Timestamp, later};
+use crate::manifest::BackupPolicy;
 
 /// How long every backup is kept.
 const ALL: SignedDuration = SignedDuration::from_hours(1);
 /// How long the first of each hour is kept.
 const HOURLY: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// When backups are taken, and which are kept. The defaults are those of kops and its etcd-manager (`cmd/etcd-manager`,
-/// `--backup-interval`; kops's `create cluster`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BackupPolicy {
-    /// The time from one backup to the next.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub interval: Duration,
-    /// For how many days backups are kept: all for an hour, then the first of each hour for a week, then the first of
-    /// each day.
-    pub retention_days: u32,
-}
-
-impl Default for BackupPolicy {
-    fn default() -> Self {
-        Self { interval: Duration::from_mins(15), retention_days: 90 }
-    }
-}
 
 impl BackupPolicy {
     /// Whether it is time for a backup.

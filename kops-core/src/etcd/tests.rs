@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Timestamp, later};
+use crate::manifest::BackupPolicy;
 use crate::state::{MemoryStore, Prefix, Put, StateStore, layout};
 
 const CLUSTER: &str = "demo.k8s.local";

@@ -2,8 +2,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::etcd::BackupPolicy;
-
 /// One etcd cluster: `main` holds the Kubernetes objects, `events` the events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -36,6 +34,25 @@ impl EtcdCluster {
             interval: manager.backup_interval.unwrap_or(default.interval),
             retention_days: manager.backup_retention_days.unwrap_or(default.retention_days),
         }
+    }
+}
+
+/// When backups are taken, and which are kept. The defaults are those of kops and its etcd-manager (`cmd/etcd-manager`,
+/// `--backup-interval`; kops's `create cluster`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupPolicy {
+    /// The time from one backup to the next.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub interval: Duration,
+    /// For how many days backups are kept: all for an hour, then the first of each hour for a week, then the first of
+    /// each day.
+    pub retention_days: u32,
+}
+
+impl Default for BackupPolicy {
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(15), retention_days: 90 }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asset, additions, labels};
 use crate::digest::sha256_hex;
-use crate::etcd::BackupPolicy;
+use crate::manifest::BackupPolicy;
 use crate::manifest::{CompletedCluster, FileAsset, Hook, InstanceGroup, Networking, Role, Settings};
 use crate::state::{InvalidKey, layout};
 use crate::state_object::StateObject;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::update::meant_for;
 use super::{Kops, OperationError, Run, scope};
-use crate::apply::{Done, apply};
+use crate::apply::{ApplyOptions, Done, apply};
 use crate::cloud::{Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::lease;
@@ -107,7 +107,12 @@ impl<P: Provider> Kops<P> {
     /// [`OperationError::Purpose`] if `plan` is for an update; [`OperationError::Stale`] if more would be deleted than it
     /// shows, or the cluster of that name is another one by now. Something could not be deleted, or it cannot be told whether anything is left, or the run was cancelled. The
     /// cluster's state is kept then, and the same call goes on from there.
-    pub async fn delete(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Deleted, OperationError> {
+    pub async fn delete(
+        &self,
+        plan: &Plan<P::Resource>,
+        options: &ApplyOptions,
+        run: Run<'_>,
+    ) -> Result<Deleted, OperationError> {
         meant_for(plan, Purpose::Delete)?;
         let cluster = &plan.scope().cluster;
         // Better to hear now than after the machines are gone.
@@ -115,7 +120,7 @@ impl<P: Provider> Kops<P> {
             Ok(_) | Err(RegistryError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        self.deleting(cluster, run, async |run| self.delete_resources(plan, run).await).await
+        self.deleting(cluster, run, async |run| self.delete_resources(plan, options, run).await).await
     }
 
     /// Does `work` under the cluster's lease, then removes the cluster's state, the lease included.
@@ -141,22 +146,17 @@ impl<P: Provider> Kops<P> {
     async fn delete_resources(
         &self,
         plan: &Plan<P::Resource>,
+        options: &ApplyOptions,
         run: Run<'_>,
     ) -> Result<Deleted, OperationError> {
         let scope = plan.scope().clone();
         let mut resources = Vec::new();
         let mut cause = None;
+        let voice = self.voice(&scope.cluster, run);
         let mut plan = self.deletion_as_shown(plan).await?;
         for rounds in 1..=ROUNDS {
-            let report = apply(
-                self.provider.cloud(),
-                &plan,
-                &run.options.apply,
-                &*self.clock,
-                run.observer,
-                run.cancel,
-            )
-            .await;
+            let cloud = self.provider.cloud();
+            let report = apply(cloud, &plan, options, &*self.clock, &voice, run.cancel).await;
             resources.extend(report.done);
             if report.cancelled {
                 return Err(OperationError::Cancelled);

@@ -7,8 +7,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::leaving::holds_members;
-use super::{Access, Drain, Kops, OperationError, Run};
-use crate::apply::Event;
+use super::{Access, Drain, EventKind, Kops, OperationError, Run, RunOptions};
 use crate::cloud::{Bindings, Cloud, CloudError, Deletion, Ensure, Ensured, Reach, Scope};
 use crate::error::{ErrorClass, Retry};
 use crate::fleet::{GroupSpec, Scaling, ScalingGroup};
@@ -67,6 +66,7 @@ fn surplus(groups: &[ScalingGroup], group: &GroupSpec, to: u32) -> u32 {
 pub(super) struct Draining<'a, P, C> {
     kops: &'a Kops<P>,
     cloud: C,
+    drain: Option<Drain>,
     run: Run<'a>,
 }
 
@@ -92,8 +92,8 @@ impl<P: Provider> Kops<P> {
 
 impl<'a, P: Provider, C> Draining<'a, P, C> {
     /// Passes on to `cloud` what has no machines to lose.
-    pub(super) fn new(kops: &'a Kops<P>, cloud: C, run: Run<'a>) -> Self {
-        Self { kops, cloud, run }
+    pub(super) fn new(kops: &'a Kops<P>, cloud: C, options: &RunOptions, run: Run<'a>) -> Self {
+        Self { kops, cloud, drain: options.drain, run }
     }
 
     /// Takes away from a group what is more than `to`.
@@ -104,7 +104,7 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         group: GroupSpec,
         to: u32,
     ) -> Result<(), CloudError> {
-        let (Some(fleet), Some(drain)) = (self.kops.provider.fleet(), self.run.options.drain) else {
+        let (Some(fleet), Some(drain)) = (self.kops.provider.fleet(), self.drain) else {
             return Ok(());
         };
         if surplus(&fleet.groups(scope).await?, &group, to) == 0 {
@@ -124,7 +124,7 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         handle: &Handle,
     ) -> Result<(), CloudError> {
         let Some(fleet) = self.kops.provider.fleet() else { return Ok(()) };
-        let Some(drain) = self.run.options.drain else { return fleet.free_zones(scope, handle).await };
+        let Some(drain) = self.drain else { return fleet.free_zones(scope, handle).await };
         let policy = GroupPolicy::new(group.instance_group, group.role);
         self.take_away(scope, id, policy, Replace::Misplaced, drain).await
     }
@@ -150,9 +150,8 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
 
     /// Returns once etcd can do without what is deleted.
     async fn let_members_go(&self, scope: &Scope, id: &ResourceId) -> Result<(), CloudError> {
-        let Some(drain) = self.run.options.drain else { return Ok(()) };
-        let Run { observer, cancel, .. } = self.run;
-        let gone = self.kops.wait_for_members_to_go(scope, id, drain, observer, cancel).await;
+        let Some(drain) = self.drain else { return Ok(()) };
+        let gone = self.kops.wait_for_members_to_go(scope, id, drain, self.run).await;
         gone.map_err(|error| {
             let hint = match &error {
                 OperationError::Etcd(error) => error.hint(),
@@ -179,9 +178,9 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
     ) -> Result<bool, OperationError> {
         let policy = Policy { replace, stuck: drain.stuck, ..Policy::new(vec![policy]) };
         let options = RollOptions { poll: drain.poll, ..RollOptions::new(policy) };
+        let voice = self.kops.voice(&scope.cluster, self.run);
         let observer = |event: &RollEvent| {
-            let draining = Box::new(event.clone());
-            self.run.observer.on_event(&Event::StepDraining { id: id.clone(), draining });
+            voice.say(EventKind::Draining { id: id.clone(), roll: event.clone() });
         };
         let running = self.kops.running(&scope.cluster, Access::Kubernetes).await?;
         let clock = &*self.kops.clock;
@@ -240,7 +239,7 @@ impl<P: Provider, C: Cloud<Resource = P::Resource>> Cloud for Draining<'_, P, C>
             self.spread(scope, &id, group, &handle).await?;
             return self.cloud.ensure(scope, request).await;
         }
-        if let Some(fleet) = self.kops.provider.fleet().filter(|_| self.run.options.drain.is_some()) {
+        if let Some(fleet) = self.kops.provider.fleet().filter(|_| self.drain.is_some()) {
             fleet.hold_zones(scope, &handle).await?;
         }
         let ensured = self.cloud.ensure(scope, request).await?;

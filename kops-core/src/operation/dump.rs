@@ -9,9 +9,9 @@ use crate::cloud::{Cloud, Reach};
 use crate::cluster_api::{Condition, Node};
 use crate::inventory::{Gap, Observed};
 use crate::manifest::{Cluster, InstanceGroup};
+use crate::observation::ClusterView;
 use crate::provider::Provider;
 use crate::resource::{Handle, Ownership, Resource, ResourceId};
-use crate::rolling::ClusterView;
 
 /// All that is known of a cluster, for whoever looks for what is wrong with it. Holds no secret.
 #[derive(Clone, Debug, Serialize)]

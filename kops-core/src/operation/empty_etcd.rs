@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use super::skew::is_record;
 use super::{Kops, OperationError};
-use crate::etcd::{Backups, MemberId, Stamp, Wanted};
+use crate::etcd::{Backups, EtcdBacked, MemberId, Stamp, Wanted};
 use crate::inventory::Inventory;
 use crate::plan::Plan;
 use crate::provider::Provider;
-use crate::resource::Resource;
 use crate::state_object::StateBacked;
 
 impl<P: Provider> Kops<P> {

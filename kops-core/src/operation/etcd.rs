@@ -5,9 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Kops, OperationError, Run, scope};
 use crate::clock::{Timestamp, later};
-use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, EtcdVersion, Stamp, Task, Wanted};
+use crate::etcd::{Backup, BackupInfo, Backups, Commands, EtcdError, Stamp, Task, Wanted};
 use crate::lease;
-use crate::manifest::EtcdCluster;
+use crate::manifest::{EtcdCluster, EtcdVersion};
 use crate::provider::Provider;
 use crate::state::{LoadedCluster, RegistryError};
 

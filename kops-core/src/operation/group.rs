@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::skew::is_record;
 use super::update::{meant_for, same};
-use super::{Kops, OperationError, Run};
+use super::{Kops, OperationError, Run, RunOptions};
 use crate::apply::Report;
 use crate::lease;
 use crate::manifest::CompletedCluster;
@@ -55,6 +55,7 @@ impl<P: Provider> Kops<P> {
         &self,
         plan: &Plan<P::Resource>,
         groups: &[String],
+        options: &RunOptions,
         run: Run<'_>,
     ) -> Result<Report, OperationError> {
         let cluster = &plan.scope().cluster;
@@ -62,7 +63,7 @@ impl<P: Provider> Kops<P> {
             meant_for(plan, Purpose::Update)?;
             let now = self.plan_delete_groups(cluster, groups).await?;
             same(plan, &now)?;
-            let report = self.carry_out(&now, run).await?;
+            let report = self.carry_out(&now, options, run).await?;
             if report.is_complete() {
                 self.registry.delete_groups(cluster, groups).await?;
             }

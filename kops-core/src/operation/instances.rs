@@ -1,16 +1,16 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
 use super::running::Running;
-use super::{Access, Kops, OperationError};
+use super::{Access, Kops, OperationError, Run};
 use crate::fleet::{InstanceState, Membership};
 use crate::lease::Purpose;
 use crate::manifest::Role;
+use crate::observation::{ClusterView, Observation};
 use crate::provider::Provider;
 use crate::resource::Handle;
-use crate::rolling::{ClusterView, Observation, Replace, RollObserver, RollOptions, RollReport};
+use crate::rolling::{Replace, RollOptions, RollReport};
 
 /// One machine of a cluster, as the cloud and Kubernetes see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,11 +77,10 @@ impl<P: Provider> Kops<P> {
         instance: &Handle,
         mut options: RollOptions,
         access: Access,
-        observer: &dyn RollObserver,
-        cancel: &CancellationToken,
+        run: Run<'_>,
     ) -> Result<RollReport, OperationError> {
         options.policy.replace = Replace::Only(BTreeSet::from([instance.clone()]));
-        self.roll_as(Purpose::DeleteInstance, cluster, &options, access, observer, cancel).await
+        self.roll_as(Purpose::DeleteInstance, cluster, &options, access, run).await
     }
 }
 

@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::{Drain, Kops, OperationError};
-use crate::apply::{Event, Observer};
+use super::{Drain, EventKind, Kops, OperationError, Run};
+use crate::apply::PlanEvent;
 use crate::clock::later;
 use crate::cloud::Scope;
-use crate::etcd::{EtcdError, Life, Wanted};
+use crate::etcd::{EtcdBacked, EtcdError, Life, Wanted};
 use crate::fleet::Scaling;
 use crate::manifest::Role;
 use crate::plan::{Action, Step};
@@ -18,12 +16,12 @@ use crate::provider::Provider;
 use crate::resource::ResourceId;
 
 /// Returns whether members of etcd run on a resource, or have their data there.
-pub(super) fn holds_members<R: Scaling>(resource: &R) -> bool {
+pub(super) fn holds_members<R: Scaling + EtcdBacked>(resource: &R) -> bool {
     resource.etcd_member().is_some() || resource.group().is_some_and(|group| group.role == Role::ControlPlane)
 }
 
 /// Returns whether a step takes members of etcd away.
-pub(super) fn takes_members<R: Scaling>(step: &Step<R>) -> bool {
+pub(super) fn takes_members<R: Scaling + EtcdBacked>(step: &Step<R>) -> bool {
     matches!(&step.action, Action::Delete { current } if holds_members(&current.resource))
 }
 
@@ -41,8 +39,7 @@ impl<P: Provider> Kops<P> {
         scope: &Scope,
         id: &ResourceId,
         drain: Drain,
-        observer: &dyn Observer,
-        cancel: &CancellationToken,
+        run: Run<'_>,
     ) -> Result<(), OperationError> {
         // Simulated machines run no etcd.
         if self.provider.own_cluster(scope).is_some() {
@@ -60,12 +57,13 @@ impl<P: Provider> Kops<P> {
             let reason = format!("etcd {etcd}: {reason}");
             if reason != told {
                 let within = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
-                observer.on_event(&Event::StepWaiting { id: id.clone(), within, reason: reason.clone() });
+                let waiting = PlanEvent::StepWaiting { id: id.clone(), within, reason: reason.clone() };
+                self.voice(&scope.cluster, run).say(EventKind::Plan(waiting));
                 told = reason;
             }
             tokio::select! {
                 () = self.clock.sleep(drain.poll) => {}
-                () = cancel.cancelled() => return Err(OperationError::Cancelled),
+                () = run.cancel.cancelled() => return Err(OperationError::Cancelled),
             }
         }
     }

@@ -10,6 +10,7 @@ mod dump;
 mod empty_etcd;
 mod error;
 mod etcd;
+mod event;
 mod group;
 mod instances;
 mod kubeconfig;
@@ -33,19 +34,22 @@ use draining::Draining;
 pub use dump::{Dump, DumpedNode, DumpedResource};
 pub use error::OperationError;
 pub use etcd::EtcdRestore;
+use event::Voice;
+pub use event::{Event, EventKind};
 pub use instances::{ClusterInstance, InstanceStatus};
 pub use options::{Drain, RunOptions};
-pub use reconcile::Pass;
+pub use reconcile::{Pass, ReconcileOptions};
 pub use running::Access;
 use tokio_util::sync::CancellationToken;
 pub use update::Updated;
 pub use validate::Validation;
 
-use crate::apply::{Event, Observer, Report, apply};
+use crate::apply::{Report, apply};
 use crate::clock::{Clock, SystemClock};
 use crate::cloud::Scope;
 use crate::lease::{self, Holder, Lease, LeaseRecord, Leases};
 use crate::manifest::Cluster;
+use crate::observer::Observer;
 use crate::pki::Keystore;
 use crate::plan::{Plan, Purpose};
 use crate::provider::Provider;
@@ -74,13 +78,11 @@ pub enum BreakingChanges {
     Allow,
 }
 
-/// How a plan is carried out: under which limits, who is told, and what stops it.
+/// One run of an operation: who is told what happens, and what stops it.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// Limits, retries and drains.
-    pub options: &'a RunOptions,
     /// Who is told what happens.
-    pub observer: &'a dyn Observer,
+    pub observer: &'a dyn Observer<Event>,
     /// Triggered to stop: what is under way is finished, nothing new starts.
     pub cancel: &'a CancellationToken,
 }
@@ -136,6 +138,11 @@ impl<P: Provider> Kops<P> {
         WithStateObjects::new(self.provider.cloud(), self.registry.store().as_ref(), self.keystore())
     }
 
+    /// Tells the run's observer of what happens to `cluster`.
+    fn voice<'a>(&'a self, cluster: &'a str, run: Run<'a>) -> Voice<'a> {
+        Voice { cluster, clock: &*self.clock, run }
+    }
+
     /// Does `work` as the only run that changes the cluster: under its [lease], which is released at the
     /// end. `work` has to go by the [`Run`] it is given: that is cancelled, too, when the lease is lost.
     ///
@@ -168,7 +175,8 @@ impl<P: Provider> Kops<P> {
             self.registry.maker(cluster).await?.check(cluster).map_err(RegistryError::from)?;
         }
         let watching = |lease: &LeaseRecord| {
-            run.observer.on_event(&Event::LeaseWatched { lease: lease.clone(), within: lease.expiry() });
+            let watched = EventKind::Lease { lease: lease.clone(), within: lease.expiry() };
+            self.voice(cluster, run).say(watched);
         };
         let lease = self.leases.acquire(cluster, purpose, run.cancel, watching).await?;
         Ok((lease, run.cancel.child_token()))
@@ -178,18 +186,19 @@ impl<P: Provider> Kops<P> {
     pub(crate) async fn carry_out(
         &self,
         plan: &Plan<P::Resource>,
+        options: &RunOptions,
         run: Run<'_>,
     ) -> Result<Report, OperationError> {
-        let Run { options, observer, cancel } = run;
+        let voice = self.voice(&plan.scope().cluster, run);
         let report = match plan.purpose() {
             Purpose::Update => {
                 self.before_update(plan).await?;
-                let cloud = Draining::new(self, self.cloud(), run);
-                apply(&cloud, plan, &options.apply, &*self.clock, observer, cancel).await
+                let cloud = Draining::new(self, self.cloud(), options, run);
+                apply(&cloud, plan, &options.apply, &*self.clock, &voice, run.cancel).await
             }
             // Pods of a cluster that goes as a whole have nowhere to go.
             Purpose::Delete => {
-                apply(&self.cloud(), plan, &options.apply, &*self.clock, observer, cancel).await
+                apply(&self.cloud(), plan, &options.apply, &*self.clock, &voice, run.cancel).await
             }
         };
         Ok(report)
@@ -207,16 +216,20 @@ fn scope(cluster: &Cluster) -> Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rolling::{RollObserver, RollOptions};
 
     /// Compiles: a service can run each operation as a task of its own.
     #[expect(dead_code, reason = "it is enough that it compiles")]
-    fn operations_can_be_spawned<P: Provider>(kops: &Kops<P>, plan: &Plan<P::Resource>, run: Run<'_>) {
+    fn operations_can_be_spawned<P: Provider>(
+        kops: &Kops<P>,
+        plan: &Plan<P::Resource>,
+        options: &RunOptions,
+        run: Run<'_>,
+    ) {
         fn is_send(_: impl Send) {}
-        is_send(kops.update("demo", run, |_| {}));
-        is_send(kops.apply(plan, run));
-        is_send(kops.delete(plan, run));
-        is_send(kops.delete_groups(plan, &["nodes".to_owned()], run));
+        is_send(kops.update("demo", options, run, |_| {}));
+        is_send(kops.apply(plan, options, run));
+        is_send(kops.delete(plan, &options.apply, run));
+        is_send(kops.delete_groups(plan, &["nodes".to_owned()], options, run));
         is_send(kops.unregister("demo", run));
         is_send(kops.validate("demo", Validation::default(), &|_, _| {}, run.cancel));
         is_send(kops.back_up_etcd("demo", "main", std::time::Duration::ZERO, run.cancel));
@@ -226,13 +239,11 @@ mod tests {
     #[expect(dead_code, reason = "it is enough that it compiles")]
     fn a_rolling_update_can_be_spawned<P: Provider>(
         kops: &Kops<P>,
-        options: &RollOptions,
-        observer: &dyn RollObserver,
-        cancel: &CancellationToken,
+        options: &ReconcileOptions,
+        run: Run<'_>,
     ) {
         fn is_send(_: impl Send) {}
-        is_send(kops.rolling_update("demo", options, Access::Kubernetes, observer, cancel));
-        let run = Run { options: &RunOptions::default(), observer: &crate::apply::Quiet, cancel };
-        is_send(kops.reconcile("demo", options, run, observer, |_| {}));
+        is_send(kops.rolling_update("demo", &options.roll, Access::Kubernetes, run));
+        is_send(kops.reconcile("demo", options, run, |_| {}));
     }
 }

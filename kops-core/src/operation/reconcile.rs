@@ -1,4 +1,4 @@
-use super::{Access, Kops, OperationError, Run};
+use super::{Access, Kops, OperationError, Run, RunOptions};
 use crate::apply::Done;
 use crate::clock::later;
 use crate::lease::Purpose;
@@ -6,7 +6,16 @@ use crate::manifest::Role;
 use crate::manifest::versions::KubernetesVersion;
 use crate::plan::Plan;
 use crate::provider::Provider;
-use crate::rolling::{RollObserver, RollOptions, RollReport};
+use crate::rolling::{RollOptions, RollReport};
+
+/// How a cluster is reconciled.
+#[derive(Clone, Debug)]
+pub struct ReconcileOptions {
+    /// How the plans of its updates are carried out.
+    pub run: RunOptions,
+    /// How its machines are replaced.
+    pub roll: RollOptions,
+}
 
 /// One pass of a reconciliation: an update, and the machines that it makes out of date replaced.
 #[derive(Debug)]
@@ -34,9 +43,8 @@ impl<P: Provider> Kops<P> {
     pub async fn reconcile(
         &self,
         cluster: &str,
-        options: &RollOptions,
+        options: &ReconcileOptions,
         run: Run<'_>,
-        observer: &dyn RollObserver,
         review: impl Fn(&Plan<P::Resource>),
     ) -> Result<Vec<Pass>, OperationError> {
         self.exclusively(cluster, Purpose::Reconcile, run, async |run| {
@@ -44,19 +52,19 @@ impl<P: Provider> Kops<P> {
             loop {
                 let (plan, held) = self.plan_holding(&self.registry.load(cluster).await?).await?;
                 review(&plan);
-                let updated = self.carry_out(&plan, run).await?.into_result()?;
-                let mut options = options.clone();
+                let updated = self.carry_out(&plan, &options.run, run).await?.into_result()?;
+                let mut roll = options.roll.clone();
                 if held.is_some() {
-                    options.policy = options.policy.only(|group| group.role != Role::Node);
+                    roll.policy = roll.policy.only(|group| group.role != Role::Node);
                 }
-                let rolled = self.roll(cluster, &options, Access::Kubernetes, observer, run.cancel).await?;
+                let rolled = self.roll(cluster, &roll, Access::Kubernetes, run).await?;
                 if rolled.cancelled {
                     return Err(OperationError::Cancelled);
                 }
                 passes.push(Pass { held, updated, rolled });
                 match held {
                     None => return Ok(passes),
-                    Some(version) => self.wait_until_free(cluster, version, &options, run).await?,
+                    Some(version) => self.wait_until_free(cluster, version, &roll, run).await?,
                 }
             }
         })

@@ -1,13 +1,9 @@
-use tokio_util::sync::CancellationToken;
-
-use super::{Access, Kops, OperationError, Run, RunOptions};
-use crate::apply::Event;
+use super::{Access, Kops, OperationError, Run};
 use crate::lease::Purpose;
 use crate::manifest::InstanceGroup;
 use crate::provider::Provider;
 use crate::rolling::{
-    Assumptions, Policy, Preview, RollEvent, RollObserver, RollOptions, RollReport, RollTarget, Simulation,
-    preview, roll, simulate,
+    Assumptions, Policy, Preview, RollOptions, RollReport, RollTarget, Simulation, preview, roll, simulate,
 };
 
 impl<P: Provider> Kops<P> {
@@ -64,10 +60,9 @@ impl<P: Provider> Kops<P> {
         cluster: &str,
         options: &RollOptions,
         access: Access,
-        observer: &dyn RollObserver,
-        cancel: &CancellationToken,
+        run: Run<'_>,
     ) -> Result<RollReport, OperationError> {
-        self.roll_as(Purpose::RollingUpdate, cluster, options, access, observer, cancel).await
+        self.roll_as(Purpose::RollingUpdate, cluster, options, access, run).await
     }
 
     pub(super) async fn roll_as(
@@ -76,19 +71,10 @@ impl<P: Provider> Kops<P> {
         cluster: &str,
         options: &RollOptions,
         access: Access,
-        observer: &dyn RollObserver,
-        cancel: &CancellationToken,
+        run: Run<'_>,
     ) -> Result<RollReport, OperationError> {
-        let watch = |event: &Event| {
-            if let Event::LeaseWatched { lease, within } = event {
-                observer.on_event(&RollEvent::LeaseWatched { lease: lease.clone(), within: *within });
-            }
-        };
-        let run = Run { options: &RunOptions::default(), observer: &watch, cancel };
-        self.exclusively(cluster, purpose, run, async |run| {
-            self.roll(cluster, options, access, observer, run.cancel).await
-        })
-        .await
+        self.exclusively(cluster, purpose, run, async |run| self.roll(cluster, options, access, run).await)
+            .await
     }
 
     /// Replaces machines under a lease that is held already.
@@ -97,13 +83,12 @@ impl<P: Provider> Kops<P> {
         cluster: &str,
         options: &RollOptions,
         access: Access,
-        observer: &dyn RollObserver,
-        cancel: &CancellationToken,
+        run: Run<'_>,
     ) -> Result<RollReport, OperationError> {
         self.completed(&self.registry.load(cluster).await?)?;
         let running = self.running(cluster, access).await?;
-        let clock = &*self.clock;
-        let roll = async |target: RollTarget<'_>| roll(target, options, clock, observer, cancel).await;
+        let (clock, voice) = (&*self.clock, self.voice(cluster, run));
+        let roll = async |target: RollTarget<'_>| roll(target, options, clock, &voice, run.cancel).await;
         self.with(&running, roll).await
     }
 }

@@ -4,8 +4,9 @@ use super::{Kops, OperationError, scope};
 use crate::cloud::Scope;
 use crate::cluster_api::{ClusterApi, Server};
 use crate::manifest::CompletedCluster;
+use crate::observation::Observation;
 use crate::provider::Provider;
-use crate::rolling::{Observation, RollTarget, observe};
+use crate::rolling::{RollTarget, observe};
 
 /// What is asked about a running cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

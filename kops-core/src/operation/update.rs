@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::leaving::takes_members;
 use super::skew::is_record;
-use super::{BreakingChanges, Kops, OperationError, Run, applied, made_by_kops, scope};
+use super::{BreakingChanges, Kops, OperationError, Run, RunOptions, applied, made_by_kops, scope};
 use crate::apply::Report;
 use crate::cloud::{Cloud, Reach};
 use crate::lease;
@@ -113,13 +113,14 @@ impl<P: Provider> Kops<P> {
     pub async fn update(
         &self,
         cluster: &str,
+        options: &RunOptions,
         run: Run<'_>,
         review: impl FnOnce(&Plan<P::Resource>),
     ) -> Result<Updated<P::Resource>, OperationError> {
         self.exclusively(cluster, lease::Purpose::Update, run, async |run| {
             let plan = self.plan_update(cluster).await?;
             review(&plan);
-            let report = self.carry_out(&plan, run).await?;
+            let report = self.carry_out(&plan, options, run).await?;
             Ok(Updated { plan, report })
         })
         .await
@@ -132,10 +133,15 @@ impl<P: Provider> Kops<P> {
     /// # Errors
     /// Another run is changing the cluster; [`OperationError::Purpose`]; [`OperationError::Stale`]; whatever planning can
     /// fail with. What failed in the cloud or was cancelled is in the report; planning again shows what is left.
-    pub async fn apply(&self, plan: &Plan<P::Resource>, run: Run<'_>) -> Result<Report, OperationError> {
+    pub async fn apply(
+        &self,
+        plan: &Plan<P::Resource>,
+        options: &RunOptions,
+        run: Run<'_>,
+    ) -> Result<Report, OperationError> {
         self.exclusively(&plan.scope().cluster, lease::Purpose::Update, run, async |run| {
             let now = self.check_saved(plan).await?;
-            self.carry_out(&now, run).await
+            self.carry_out(&now, options, run).await
         })
         .await
     }

@@ -7,8 +7,8 @@ use super::running::Running;
 use super::{Access, Kops, OperationError};
 use crate::clock::later;
 use crate::error::Retry;
+use crate::observation::Observation;
 use crate::provider::Provider;
-use crate::rolling::Observation;
 use crate::validation::{Health, Streak, ValidateOptions, Verdict, explain, machines_to_ask, validate};
 
 /// How a cluster is validated. The defaults are those of the command line.

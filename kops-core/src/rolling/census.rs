@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::mark::{Mark, NEEDS_UPDATE};
-use super::{ClusterView, GroupPolicy, Limits, Observation, Policy, Replace, State};
+use super::{GroupPolicy, Limits, Policy, Replace, State};
 use crate::clock::{Timestamp, later};
 use crate::cluster_api::{Node, Pod};
 use crate::fleet::{Instance, InstanceState, Membership, ScalingGroup};
 use crate::manifest::Role;
+use crate::observation::{ClusterView, Observation};
 use crate::resource::Handle;
 
 /// For how long the provider's lists may not show what this run has done. Lists of instances are usually right

@@ -5,14 +5,13 @@ use std::time::Duration;
 use super::census::{self, Census, Fate, Group, Member, to_usize};
 use super::drain::Evictions;
 use super::mark::{Mark, is_tainted};
-use super::observation::Reached;
-use super::{
-    Action, ClusterView, Decision, Failure, Observation, Outcome, Policy, State, StuckDrain, WhyWaiting,
-};
+use super::state::Reached;
+use super::{Action, Decision, Failure, Outcome, Policy, State, StuckDrain, WhyWaiting};
 use crate::clock::{Timestamp, later};
 use crate::cluster_api::Node;
 use crate::fleet::{Balancing, Capacity, ScalingGroup};
 use crate::manifest::Role;
+use crate::observation::{ClusterView, Observation};
 
 /// In this order roles are updated: each only when all before it are done and serve. Nodes must not run newer
 /// software than the control plane, and bastions are the way in when something goes wrong.

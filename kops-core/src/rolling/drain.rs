@@ -6,9 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::census::{self, Fate};
-use super::{ClusterView, Observation, Policy, State};
+use super::{Policy, State};
 use crate::clock::Timestamp;
 use crate::cluster_api::{DisruptionBudget, Pod};
+use crate::observation::{ClusterView, Observation};
 
 /// What budgets allow, less what this decision has asked for already. The server has the last word.
 pub(super) struct Evictions<'a> {

@@ -11,15 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::census;
 use super::decide::{decide, release};
 use super::mark;
-use super::{
-    Action, ClusterView, Failure, Observation, Outcome, Policy, RollEvent, RollObserver, RollReport,
-    Snapshot, State, WhyWaiting, preview,
-};
+use super::{Action, Failure, Outcome, Policy, RollEvent, RollReport, State, WhyWaiting, preview};
 use crate::clock::{Clock, Timestamp};
 use crate::cloud::{CloudError, Scope};
 use crate::cluster_api::{ClusterApi, ClusterApiError, Eviction};
 use crate::error::{ErrorClass, Retry};
 use crate::fleet::{Balancing, Fleet, ScalingGroup};
+use crate::observation::{ClusterView, Observation, Snapshot};
+use crate::observer::Observer;
 
 /// How soon it looks again after something was done: that may have made way for more.
 const SOON: Duration = Duration::from_secs(1);
@@ -137,7 +136,7 @@ pub async fn roll(
     target: RollTarget<'_>,
     options: &RollOptions,
     clock: &dyn Clock,
-    observer: &dyn RollObserver,
+    observer: &dyn Observer<RollEvent>,
     cancel: &CancellationToken,
 ) -> Result<RollReport, RollError> {
     let began = clock.now();
@@ -156,7 +155,7 @@ struct Driver<'a> {
     target: RollTarget<'a>,
     options: &'a RollOptions,
     clock: &'a dyn Clock,
-    observer: &'a dyn RollObserver,
+    observer: &'a dyn Observer<RollEvent>,
     cancel: &'a CancellationToken,
 }
 

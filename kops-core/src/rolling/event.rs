@@ -4,20 +4,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Action, Preview, WhyWaiting};
-use crate::lease::LeaseRecord;
 use crate::resource::Handle;
 
-/// What an embedder or a terminal is told during a rolling update. Holds no secret.
+/// Something that happened in a rolling update. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RollEvent {
-    /// Another run holds the cluster's lease. Whether it is alive is being watched.
-    LeaseWatched {
-        /// Its lease.
-        lease: LeaseRecord,
-        /// When it counts as dead if it gives no sign of life.
-        within: Duration,
-    },
     /// The update begins, or goes on where an earlier one stopped.
     Started {
         /// What is ahead.
@@ -52,18 +44,6 @@ pub enum RollEvent {
         /// What came of it.
         report: RollReport,
     },
-}
-
-/// Is told every [`RollEvent`] in the order in which it happens. Called between steps: it should not block.
-pub trait RollObserver: Send + Sync {
-    /// Takes note of an event.
-    fn on_event(&self, event: &RollEvent);
-}
-
-impl<F: Fn(&RollEvent) + Send + Sync> RollObserver for F {
-    fn on_event(&self, event: &RollEvent) {
-        self(event);
-    }
 }
 
 /// What a rolling update has done.

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::census::{self, Fate, Group, Member};
 use super::mark::NEEDS_UPDATE;
-use super::{NeverMet, Observation, Policy, Replace, State, never_met};
+use super::{NeverMet, Policy, Replace, State, never_met};
 use crate::clock::Timestamp;
 use crate::manifest::Role;
+use crate::observation::Observation;
 use crate::resource::Handle;
 
 /// What a rolling update would do: group by group, why, and what is in its way.

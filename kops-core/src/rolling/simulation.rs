@@ -7,10 +7,11 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::driver::{RollOptions, RollTarget, observe, roll};
-use super::{Action, ClusterView, NeverMet, Observation, RollError, RollEvent, WhyWaiting};
+use super::{Action, NeverMet, RollError, RollEvent, WhyWaiting};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::cloud::Scope;
 use crate::manifest::Role;
+use crate::observation::{ClusterView, Observation};
 use crate::sim::{PodTimes, SimCloud, SimOptions};
 
 /// How long things take in a simulation.
@@ -208,8 +209,7 @@ impl Told {
                     _ => None,
                 }));
             }
-            RollEvent::LeaseWatched { .. }
-            | RollEvent::NotDone { .. }
+            RollEvent::NotDone { .. }
             | RollEvent::NotSeen { .. }
             | RollEvent::Cancelling
             | RollEvent::Finished { .. } => {}

@@ -12,11 +12,10 @@ use super::group::Member;
 use super::kubernetes::Kubernetes;
 use super::world::Adopted;
 use super::{SimOptions, Simulated};
-use crate::etcd::MemberId;
 use crate::fleet::{Balancing, GroupSpec, InstanceState, Membership, Scaling, ScalingGroup};
 use crate::manifest::Role;
+use crate::observation::{ClusterView, Observation};
 use crate::resource::{FieldRule, Handle, Kind, NewIds, Ownership, Relation, Resource, ResourceId, Tie};
-use crate::rolling::{ClusterView, Observation};
 
 /// The version of a template that outdated instances were made from, and the current one.
 const VERSIONS: [u64; 2] = [1, 2];
@@ -162,10 +161,6 @@ impl Resource for Copied {
     }
 
     fn holds_data(&self) -> Option<&'static str> {
-        None
-    }
-
-    fn etcd_member(&self) -> Option<MemberId> {
         None
     }
 }

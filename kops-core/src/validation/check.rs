@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use crate::cluster_api::{Condition, ConditionStatus, Node, Phase, Pod};
 use crate::fleet::{Instance, InstanceState, ScalingGroup};
 use crate::manifest::{InstanceGroup, Role};
+use crate::observation::{ClusterView, Observation, Snapshot};
 use crate::resource::Handle;
-use crate::rolling::{ClusterView, Observation, Snapshot};
 
 /// A machine that has not joined after this time most likely never will: images are up in two minutes and nodes
 /// registered a minute later.

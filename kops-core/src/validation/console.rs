@@ -4,8 +4,8 @@ use super::{Failure, FailureKind, Health};
 use crate::fleet::{InstanceState, ScalingGroup};
 use crate::manifest::{InstanceGroup, Role};
 use crate::node::console::last_words;
+use crate::observation::{ClusterView, Observation};
 use crate::resource::Handle;
-use crate::rolling::{ClusterView, Observation};
 
 /// How many machines are asked: their reasons are mostly the same.
 const MACHINES: usize = 5;

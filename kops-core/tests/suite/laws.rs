@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kops_core::apply::{ApplyOptions, Event, Quiet, RetryPolicy, apply};
+use kops_core::apply::{ApplyOptions, PlanEvent, RetryPolicy, apply};
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::{Cloud, Reach, Scope};
 use kops_core::contract::{self, CloudCase, Toy};
 use kops_core::error::ErrorClass;
 use kops_core::inventory::{Gap, Inventory};
+use kops_core::observer::Quiet;
 use kops_core::plan::{Plan, PlanError, Purpose, Verb, plan};
 use kops_core::resource::{Handle, Kind, NewIds, Ownership, Resource, ResourceId};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
@@ -157,8 +158,8 @@ proptest! {
             settle(&cloud, &clock, Purpose::Update, &world).await;
             let gone: Mutex<Vec<ResourceId>> = Mutex::default();
             let plan = plan_now(&cloud, Purpose::Delete, &[]).await;
-            let observer = |event: &Event| {
-                if let Event::StepDone { id, verb: Verb::Delete, .. } = event {
+            let observer = |event: &PlanEvent| {
+                if let PlanEvent::StepDone { id, verb: Verb::Delete, .. } = event {
                     gone.lock().unwrap().push(id.clone());
                 }
             };
@@ -215,8 +216,8 @@ proptest! {
             cloud.set_faults(Faults::none());
             let update = plan_now(&cloud, Purpose::Update, &after).await;
             let touched: Mutex<[BTreeSet<Handle>; 2]> = Mutex::default();
-            let observer = |event: &Event| {
-                if let Event::StepDone { verb, handle, .. } = event {
+            let observer = |event: &PlanEvent| {
+                if let PlanEvent::StepDone { verb, handle, .. } = event {
                     touched.lock().unwrap()[usize::from(*verb == Verb::Delete)].insert(handle.clone());
                 }
             };
@@ -423,8 +424,8 @@ fn a_cancelled_run_ends_what_it_began_and_names_the_rest() {
         let world = small_world(1);
         let plan = plan_now(&cloud, Purpose::Update, &world).await;
         let cancel = CancellationToken::new();
-        let observer = |event: &Event| {
-            if matches!(event, Event::StepStarted { .. }) {
+        let observer = |event: &PlanEvent| {
+            if matches!(event, PlanEvent::StepStarted { .. }) {
                 cancel.cancel();
             }
         };

@@ -8,3 +8,4 @@ mod named;
 mod races;
 mod rolling;
 mod waits;
+mod walls;

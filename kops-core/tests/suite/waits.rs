@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kops_core::apply::{ApplyOptions, Event, Quiet, Report, apply};
+use kops_core::apply::{ApplyOptions, PlanEvent, Report, apply};
 use kops_core::clock::{Clock, ManualClock, Timestamp};
 use kops_core::cloud::{Cloud, Reach, Scope};
 use kops_core::contract::Toy;
 use kops_core::error::ErrorClass;
 use kops_core::fleet::GroupSpec;
 use kops_core::manifest::Role;
+use kops_core::observer::Quiet;
 use kops_core::plan::{Plan, Purpose, plan};
 use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use tokio_util::sync::CancellationToken;
@@ -95,8 +96,8 @@ async fn nothing_counts_as_gone_that_was_not_asked_for() {
     let bench = Bench::slow(Duration::from_secs(300), Duration::from_secs(3)).with_instances(60).await;
     let plan = bench.plan(Purpose::Delete, &[]).await;
     let too_early = Mutex::new(Vec::new());
-    let observer = |event: &Event| {
-        if let Event::StepDone { id, .. } = event
+    let observer = |event: &PlanEvent| {
+        if let PlanEvent::StepDone { id, .. } = event
             && bench.cloud.members().iter().any(|(member, _)| member.handle.as_str() == id.name)
         {
             too_early.lock().unwrap().push(id.clone());
@@ -113,8 +114,8 @@ async fn what_never_goes_ends_in_an_error_that_names_it() {
     let bench = Bench::new(Duration::from_secs(24 * 3600)).with_instances(2).await;
     let plan = bench.plan(Purpose::Delete, &[]).await;
     let (began, waits) = (bench.clock.now(), Mutex::new(Vec::new()));
-    let observer = |event: &Event| {
-        if let Event::StepWaiting { reason, within, .. } = event {
+    let observer = |event: &PlanEvent| {
+        if let PlanEvent::StepWaiting { reason, within, .. } = event {
             waits.lock().unwrap().push((reason.clone(), *within));
         }
     };
@@ -140,8 +141,8 @@ async fn a_wait_ends_when_the_run_is_cancelled() {
     let bench = Bench::new(Duration::from_secs(24 * 3600)).with_instances(2).await;
     let plan = bench.plan(Purpose::Delete, &[]).await;
     let (cancel, began) = (CancellationToken::new(), bench.clock.now());
-    let observer = |event: &Event| {
-        if matches!(event, Event::StepWaiting { .. }) {
+    let observer = |event: &PlanEvent| {
+        if matches!(event, PlanEvent::StepWaiting { .. }) {
             cancel.cancel();
         }
     };
@@ -156,8 +157,8 @@ async fn an_api_that_stays_unreachable_while_something_goes_ends_in_an_error() {
     let bench = Bench::new(Duration::from_secs(24 * 3600)).with_instances(2).await;
     let plan = bench.plan(Purpose::Delete, &[]).await;
     let began = bench.clock.now();
-    let observer = |event: &Event| {
-        if matches!(event, Event::StepWaiting { .. }) {
+    let observer = |event: &PlanEvent| {
+        if matches!(event, PlanEvent::StepWaiting { .. }) {
             let down = Fault::Fail(ErrorClass::Unavailable);
             bench.cloud.set_faults(Faults::random(1, 1, vec![down]));
         }
@@ -177,8 +178,8 @@ async fn what_is_not_visible_yet_is_waited_for_by_the_clock() {
     let limit = ApplyOptions::default().retry.visible_within;
     for hidden in [limit / 2, limit * 2] {
         let began = bench.clock.now();
-        let observer = |event: &Event| {
-            if matches!(event, Event::StepRetrying { .. }) && bench.passed(began) >= hidden {
+        let observer = |event: &PlanEvent| {
+            if matches!(event, PlanEvent::StepRetrying { .. }) && bench.passed(began) >= hidden {
                 bench.cloud.set_faults(Faults::none());
             }
         };

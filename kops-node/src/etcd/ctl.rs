@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kops_core::etcd::EtcdVersion;
+use kops_core::manifest::EtcdVersion;
 use kops_core::node::render::{Etcd, PROGRAMS};
 use serde::Deserialize;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::AwsResource;
-use kops_core::apply::Quiet;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::Scope;
 use kops_core::create::{self, Options};
 use kops_core::fleet::Fleet;
+use kops_core::observer::Quiet;
 use kops_core::operation::{Kops, OperationError, Run, RunOptions, Updated};
 use kops_core::sim::{BudgetLimit, SimCloud, SimOptions, Workload};
 use kops_core::state::MemoryStore;
@@ -59,7 +59,7 @@ impl World {
 
     pub(crate) async fn update(&self, options: &RunOptions) -> Result<Updated<AwsResource>, OperationError> {
         let cancel = CancellationToken::new();
-        let run = Run { options, observer: &Quiet, cancel: &cancel };
-        self.kops.update(CLUSTER, run, |_| {}).await
+        let run = Run { observer: &Quiet, cancel: &cancel };
+        self.kops.update(CLUSTER, options, run, |_| {}).await
     }
 }

@@ -1,5 +1,5 @@
 use super::{TAKE_BACK, change};
-use crate::etcd::EtcdVersion;
+use crate::manifest::EtcdVersion;
 use crate::manifest::{Cluster, CompletedCluster, EtcdCluster, EtcdMember, Violation};
 
 /// Members that come and go are no matter of this: only what becomes of those that stay.

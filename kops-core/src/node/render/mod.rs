@@ -20,8 +20,8 @@ use serde::{Serialize, Serializer};
 
 use super::release::NodeRelease;
 use super::{Machine, NodeConfig};
-use crate::etcd::BackupPolicy;
 use crate::flags::SettingError;
+use crate::manifest::BackupPolicy;
 use crate::manifest::Role;
 use crate::manifest::versions::{KubernetesVersion, VersionError};
 use crate::pki::Leaf;

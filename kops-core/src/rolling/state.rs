@@ -1,40 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Timestamp;
-use crate::cluster_api::{DisruptionBudget, Node, Pod};
-use crate::fleet::ScalingGroup;
 use crate::resource::Handle;
-
-/// What is known of a running cluster at one moment: partial, and already a little stale.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observation {
-    /// The scaling groups with their instances.
-    pub groups: Vec<ScalingGroup>,
-    /// What the Kubernetes API says.
-    pub cluster: ClusterView,
-}
-
-/// What the Kubernetes API says of a cluster.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClusterView {
-    /// It was not asked: instances are replaced without draining, and count as soon as they run.
-    CloudOnly,
-    /// It does not answer, for this reason. Nothing is taken down then.
-    Unreachable(String),
-    /// This.
-    Seen(Snapshot),
-}
-
-/// The Kubernetes objects that decisions are made from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
-    /// All nodes.
-    pub nodes: Vec<Node>,
-    /// All pods.
-    pub pods: Vec<Pod>,
-    /// All disruption budgets.
-    pub budgets: Vec<DisruptionBudget>,
-}
 
 /// What a run remembers from one decision to the next. All that a later run must know is in the cluster; this is
 /// lost with the process, and nothing depends on it but patience and not asking twice.
