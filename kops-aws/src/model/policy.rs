@@ -5,6 +5,7 @@ use kops_core::state::layout;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::addons::cluster_autoscaler;
 use crate::facts::StateLocation;
 use crate::{partition, store_key, tags};
 
@@ -101,6 +102,21 @@ const MAKE: [&str; 6] = [
     "elasticloadbalancing:CreateTargetGroup",
 ];
 
+/// What the cluster autoscaler looks at (`cluster-autoscaler/cloudprovider/aws/README.md`).
+const LOOK_OF_AUTOSCALER: [&str; 7] = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLaunchConfigurations",
+    "autoscaling:DescribeScalingActivities",
+    "ec2:DescribeImages",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:GetInstanceTypesFromInstanceRequirements",
+];
+
+/// What it changes of the cluster's own.
+const CHANGE_OF_AUTOSCALER: [&str; 2] =
+    ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"];
+
 /// What workers need to join: written by the control plane, read by workers (`kops_core::state::layout::node_join`).
 const JOIN: &str = "secrets/node-join";
 
@@ -158,12 +174,16 @@ fn control_plane(context: &Context<'_>) -> Vec<Value> {
         // Where the load balancer is, for those who join.
         look.push("ec2:DescribeNetworkInterfaces");
     }
-    look.sort_unstable();
     let mut change = CHANGE.to_vec();
+    if cluster_autoscaler::settings(context).is_some() {
+        look.extend(LOOK_OF_AUTOSCALER);
+        change.extend(CHANGE_OF_AUTOSCALER);
+    }
+    look.sort_unstable();
     if matches!(context.spec.networking, None | Some(Networking::Kubenet(_))) {
         change.extend(ROUTES);
-        change.sort_unstable();
     }
+    change.sort_unstable();
     let mut change = allow(&change, "*");
     change["Condition"] = json!({ "StringEquals": { own(tags::CLUSTER): cluster } });
     let mut make = allow(&MAKE, "*");

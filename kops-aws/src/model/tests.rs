@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kops_core::inventory::Inventory;
-use kops_core::manifest::{self, Manifest, Recommendations, Role};
+use kops_core::manifest::{self, ClusterAutoscaler, Manifest, Recommendations, Role};
 use kops_core::node::NodeProgram;
 use kops_core::plan::{Purpose, plan};
 use kops_core::resource::FieldRule;
@@ -485,4 +485,30 @@ fn only_who_publishes_the_load_balancer_may_look_for_it() {
         allowed(completed, role).iter().any(|line| line.starts_with("ec2:DescribeNetworkInterfaces "))
     };
     assert!(looks(&dns_none(), "masters") && !looks(&dns_none(), "nodes") && !looks(&gossip(), "masters"));
+}
+
+#[test]
+fn the_control_plane_may_change_sizes_only_for_the_cluster_autoscaler() {
+    let mut completed = gossip();
+    let before = allowed(&completed, "masters");
+    let settings = ClusterAutoscaler { enabled: Some(true), ..Default::default() };
+    completed.cluster.spec.cluster_autoscaler = Some(settings);
+    let after = allowed(&completed, "masters");
+    let more: Vec<_> = after.iter().filter(|line| !before.contains(line)).map(String::as_str).collect();
+    insta::assert_snapshot!(more.join("\n"), @r#"
+    autoscaling:DescribeAutoScalingGroups "*"
+    autoscaling:DescribeAutoScalingInstances "*"
+    autoscaling:DescribeLaunchConfigurations "*"
+    autoscaling:DescribeScalingActivities "*"
+    ec2:DescribeImages "*"
+    ec2:DescribeLaunchTemplateVersions "*"
+    ec2:GetInstanceTypesFromInstanceRequirements "*"
+    autoscaling:SetDesiredCapacity "*"
+    autoscaling:TerminateInstanceInAutoScalingGroup "*"
+    "#);
+    let policy = find(&model_of(&completed), "IAMRolePolicy/masters.demo.k8s.local").fields();
+    let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+    let change =
+        statements.iter().find(|statement| statement["Action"].to_string().contains("SetDesired")).unwrap();
+    assert_eq!(change["Condition"]["StringEquals"]["aws:ResourceTag/KubernetesCluster"], "demo.k8s.local");
 }

@@ -9,13 +9,16 @@ mod changes;
 mod channel;
 mod coredns;
 mod flannel;
+mod metrics_server;
+mod node_local_dns;
+mod node_problem_detector;
 mod object;
 pub mod parts;
 mod rbac;
 mod read;
 mod release;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde_json::{Value, json};
 
@@ -94,12 +97,19 @@ fn label(object: &mut Value, addon: &str) {
     labels.entry(key).or_insert_with(|| json!(value));
 }
 
-/// What a cluster needs first on any cloud: that machines can join it, that pods find services, and that they reach
-/// each other.
+/// What a cluster has on any cloud: first what it needs so that machines can join it, that pods find services, and that they
+/// reach each other; then what its manifest asks for.
 ///
 /// # Errors
 /// The manifests lack what the add-ons are made from, which validation says too.
 pub fn essential(completed: &CompletedCluster) -> Result<Vec<Addon>, AddonError> {
-    let all = [Some(rbac::addon()), coredns::addon(completed)?, flannel::addon(completed)?];
+    let all = [
+        Some(rbac::addon()),
+        coredns::addon(completed)?,
+        node_local_dns::addon(completed)?,
+        flannel::addon(completed)?,
+        metrics_server::addon(completed)?,
+        node_problem_detector::addon(completed),
+    ];
     Ok(all.into_iter().flatten().collect())
 }

@@ -52,6 +52,11 @@ impl Account<'_> {
         self.binding(metadata(name, Some(self.namespace)), "Role", role)
     }
 
+    /// Gives the account a role in all namespaces that somebody else makes.
+    pub fn given_cluster_role(self, name: &str, role: &str) -> Value {
+        self.binding(metadata(name, None), "ClusterRole", role)
+    }
+
     fn binding(self, metadata: Value, kind: &str, role: &str) -> Value {
         let of = if metadata["namespace"].is_null() { "ClusterRoleBinding" } else { "RoleBinding" };
         json!({
@@ -64,6 +69,20 @@ impl Account<'_> {
     }
 }
 
-fn role(kind: &str, metadata: Value, rules: &[Value]) -> Value {
+/// Keeps some of the pods with these labels running while nodes are drained. `policy` is the version of the group `policy`,
+/// `limit` is `minAvailable` or `maxUnavailable`.
+pub fn disruption_budget(policy: &str, name: &str, limit: Value, labels: &Value) -> Value {
+    let mut spec = limit;
+    spec["selector"] = json!({ "matchLabels": labels });
+    json!({
+        "apiVersion": format!("policy/{policy}"),
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, Some(super::SYSTEM)),
+        "spec": spec,
+    })
+}
+
+/// A role, of the kind `Role` or `ClusterRole`.
+pub fn role(kind: &str, metadata: Value, rules: &[Value]) -> Value {
     json!({ "apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": metadata, "rules": rules })
 }

@@ -9,19 +9,28 @@ pub(super) struct AddonRelease {
     minor: u32,
     /// The image of CoreDNS (`cmd/kubeadm/app/constants`, `CoreDNSVersion`).
     pub(super) coredns: &'static str,
+    /// The version of the metrics server (its README, "Compatibility Matrix").
+    pub(super) metrics_server: &'static str,
+    /// The version of the group `policy` that has disruption budgets.
+    pub(super) policy: &'static str,
 }
 
 /// In ascending order.
 const RELEASES: [AddonRelease; 8] = [
-    AddonRelease { minor: 20, coredns: "coredns:1.7.0" },
-    AddonRelease { minor: 30, coredns: "coredns/coredns:v1.11.1" },
-    AddonRelease { minor: 31, coredns: "coredns/coredns:v1.11.3" },
-    AddonRelease { minor: 32, coredns: "coredns/coredns:v1.11.3" },
-    AddonRelease { minor: 33, coredns: "coredns/coredns:v1.12.0" },
-    AddonRelease { minor: 34, coredns: "coredns/coredns:v1.12.1" },
-    AddonRelease { minor: 35, coredns: "coredns/coredns:v1.12.1" },
-    AddonRelease { minor: 36, coredns: "coredns/coredns:v1.12.1" },
+    release(20, "coredns:1.7.0", "v0.7.2"),
+    release(30, "coredns/coredns:v1.11.1", "v0.7.2"),
+    release(31, "coredns/coredns:v1.11.3", "v0.8.0"),
+    release(32, "coredns/coredns:v1.11.3", "v0.8.0"),
+    release(33, "coredns/coredns:v1.12.0", "v0.8.0"),
+    release(34, "coredns/coredns:v1.12.1", "v0.8.0"),
+    release(35, "coredns/coredns:v1.12.1", "v0.8.0"),
+    release(36, "coredns/coredns:v1.12.1", "v0.8.0"),
 ];
+
+const fn release(minor: u32, coredns: &'static str, metrics_server: &'static str) -> AddonRelease {
+    let policy = if minor < 21 { "v1beta1" } else { "v1" };
+    AddonRelease { minor, coredns, metrics_server, policy }
+}
 
 impl AddonRelease {
     /// The row of a version.

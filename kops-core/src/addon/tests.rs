@@ -31,6 +31,84 @@ fn text(addons: &[Addon]) -> String {
     texts.collect()
 }
 
+/// What a manifest can ask for beside it.
+const ASKED_FOR: &str = "
+  networking: {flannel: {backend: vxlan}}
+  kubeDNS: {nodeLocalDNS: {enabled: true}}
+  metricsServer: {enabled: true}
+  nodeProblemDetector: {enabled: true}";
+
+/// All add-ons that are made here, but for those that a version cannot have.
+pub(crate) fn all_of_core(version: &str) -> Vec<Addon> {
+    let completed = completed(version, ASKED_FOR);
+    let has_metrics = !crate::manifest::validate(&completed).iter().any(|v| v.path.contains("metricsServer"));
+    let mut addons = essential(&completed).unwrap();
+    addons.retain(|addon| has_metrics || !addon.name.starts_with("metrics-server"));
+    addons
+}
+
+#[test]
+fn what_a_manifest_asks_for() {
+    let asked_for = ["metrics-server", "node-problem-detector", "nodelocaldns"];
+    let mut addons = all_of_core("1.36.3");
+    addons.retain(|addon| asked_for.iter().any(|name| addon.name.starts_with(name)));
+    assert_eq!(addons.len(), asked_for.len());
+    insta::assert_snapshot!(text(&addons));
+    let without =
+        essential(&completed("1.36.3", "  metricsServer: {enabled: false}\n  nodeProblemDetector: {}"))
+            .unwrap();
+    assert_eq!(without.len(), 2, "rbac and CoreDNS");
+}
+
+#[test]
+fn settings_of_add_ons_are_carried_out() {
+    let settings = r#"
+  kubeDNS:
+    affinity: {nodeAffinity: {}}
+    cpaImage: example.com/cpa:1
+    podAnnotations: {team: blue}
+    stubDomains: {corp.example.com: [10.9.9.9, "10.9.9.10:5353"]}
+    tolerations: [{key: dns, operator: Exists}]
+    upstreamNameservers: [10.8.8.8]
+    nodeLocalDNS:
+      enabled: true
+      additionalConfig: "extra.example.com:53 { whoami }"
+      cpuRequest: 26m
+      forwardToKubeDNS: true
+      image: example.com/cache:1
+      localIP: 169.254.20.11
+      memoryRequest: 6Mi
+      podAnnotations: {cache: local}
+  metricsServer: {enabled: true, image: "example.com/metrics:1"}
+  nodeProblemDetector: {enabled: true, image: "example.com/npd:1", cpuLimit: 1, cpuRequest: 21m, memoryLimit: 101Mi, memoryRequest: 102Mi}"#;
+    let found = text(&essential(&completed("1.35.7", settings)).unwrap());
+    for expected in [
+        "nodeAffinity: {}",
+        "example.com/cpa:1",
+        "team: blue",
+        "corp.example.com:53 {",
+        "forward . 10.9.9.9 10.9.9.10:5353",
+        "key: dns",
+        "forward . 10.8.8.8 {",
+        "extra.example.com:53 { whoami }",
+        "cpu: 26m",
+        "example.com/cache:1",
+        "- -localip=169.254.20.11",
+        "bind 169.254.20.11",
+        "memory: 6Mi",
+        "cache: local",
+        "example.com/metrics:1",
+        "example.com/npd:1",
+        "cpu: \"1\"",
+        "cpu: 21m",
+        "memory: 101Mi",
+        "memory: 102Mi",
+    ] {
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+    assert!(!found.contains("__PILLAR__"), "names outside the cluster are asked of CoreDNS");
+}
+
 #[test]
 fn what_a_cluster_needs_first() {
     let flannel = "  networking: {flannel: {backend: vxlan}}";

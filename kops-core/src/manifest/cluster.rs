@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::instance_group::RollingUpdate;
 use super::{
-    AccessSource, Api, EtcdCluster, FileAsset, Hook, LOCAL_SUFFIX, Metadata, Networking, Settings, Subnet,
-    Topology,
+    AccessSource, Api, ClusterAutoscaler, EtcdCluster, FileAsset, Hook, KubeDns, LOCAL_SUFFIX, Metadata,
+    MetricsServer, Networking, NodeProblemDetector, Settings, Subnet, Topology,
 };
 use crate::digest::in_place_of;
 
@@ -83,6 +83,9 @@ pub struct ClusterSpec {
     /// The cloud, such as `aws`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_provider: Option<String>,
+    /// Settings of the cluster autoscaler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_autoscaler: Option<ClusterAutoscaler>,
     /// The domain of services inside the cluster.
     #[serde(rename = "clusterDNSDomain", skip_serializing_if = "Option::is_none")]
     pub cluster_dns_domain: Option<String>,
@@ -118,7 +121,7 @@ pub struct ClusterSpec {
     pub kube_controller_manager: Option<Settings>,
     /// Settings of the cluster's DNS.
     #[serde(rename = "kubeDNS", skip_serializing_if = "Option::is_none")]
-    pub kube_dns: Option<Settings>,
+    pub kube_dns: Option<KubeDns>,
     /// Settings of the kube-proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kube_proxy: Option<Settings>,
@@ -140,6 +143,9 @@ pub struct ClusterSpec {
     /// The name of the API for clients. Completed manifests always say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_public_name: Option<String>,
+    /// Settings of the metrics server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_server: Option<MetricsServer>,
     /// The address range of the network.
     #[serde(rename = "networkCIDR", skip_serializing_if = "Option::is_none")]
     pub network_cidr: Option<Ipv4Net>,
@@ -149,6 +155,9 @@ pub struct ClusterSpec {
     /// The network of the pods. Absent: `kubenet`, as in kops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub networking: Option<Networking>,
+    /// Settings of the node problem detector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_problem_detector: Option<NodeProblemDetector>,
     /// Who may reach node ports of the machines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub node_port_access: Vec<AccessSource>,

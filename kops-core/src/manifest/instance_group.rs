@@ -63,6 +63,12 @@ pub struct InstanceGroupSpec {
     /// Whether machines get a public address. Absent: as their subnets say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub associate_public_ip: Option<bool>,
+    /// Whether the cluster autoscaler changes the group's size. Absent: it does, if it is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<bool>,
+    /// The group's priority for the cluster autoscaler's expander `priority`: larger first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscale_priority: Option<i32>,
     /// Whether the scaling group replaces a spot machine as soon as the cloud says that it may take it away soon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_rebalance: Option<bool>,

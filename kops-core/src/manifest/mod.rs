@@ -4,12 +4,14 @@
 //! hold what a user wrote: an absent field is `None` (or an empty list), and what it then means is decided when the
 //! manifests are completed.
 
+mod addon_settings;
 mod api;
 mod breaking;
 mod cluster;
 mod complete;
 mod completed;
 mod count;
+mod dns;
 mod duration;
 mod etcd;
 mod etcd_version;
@@ -36,12 +38,14 @@ mod write;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+pub use addon_settings::{ClusterAutoscaler, MetricsServer, NodeProblemDetector};
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
 pub use breaking::{breaking, breaking_roles};
 pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
 pub use count::{CountOrPercent, CountOrPercentError};
+pub use dns::{KubeDns, NodeLocalDns};
 pub use duration::parse_duration;
 pub use etcd::{BackupPolicy, EtcdCluster, EtcdManager, EtcdMember};
 pub use etcd_version::EtcdVersion;

@@ -1,4 +1,4 @@
-//! The settings of the control plane's programs: which are none, and which nothing is done about (law L8).
+//! The settings of the control plane's programs and of DNS: which are none, and which nothing is done about (law L8).
 
 use super::{ClusterSpec, CompletedCluster, Settings, Warning};
 use crate::flags::{Program, Remark, remarks};
@@ -21,6 +21,13 @@ pub(super) fn of_programs(spec: &ClusterSpec) -> [(&'static str, Program, Option
 pub fn unheeded_settings(completed: &CompletedCluster) -> Vec<Warning> {
     let Ok(version) = completed.kubernetes_version() else { return Vec::new() };
     let mut warnings = Vec::new();
+    let provider = completed.cluster.spec.kube_dns.as_ref().and_then(|dns| dns.provider.as_deref());
+    warnings.extend(provider.filter(|provider| *provider == "KubeDNS").map(|_| Warning {
+        place: None,
+        path: "spec.kubeDNS.provider".to_owned(),
+        message: "CoreDNS is installed in its place".to_owned(),
+        hint: Some("write CoreDNS, or remove it".to_owned()),
+    }));
     for (field, program, settings) in of_programs(&completed.cluster.spec) {
         let found = settings.map(|settings| remarks(program, settings, version)).unwrap_or_default();
         warnings.extend(found.into_iter().filter_map(|(name, remark)| match remark {

@@ -175,6 +175,9 @@ impl NodeConfig {
     pub fn new(completed: &CompletedCluster, group: &InstanceGroup) -> Self {
         let spec = &completed.cluster.spec;
         let is_control_plane = group.role() == Role::ControlPlane;
+        // Pods ask the cache of their machine, where there is one.
+        let cache = spec.kube_dns.as_ref().and_then(|dns| dns.cache());
+        let dns = cache.map(|cache| Settings::from([("clusterDNS", cache.address().into())]));
         let of_role = spec.master_kubelet.as_ref().filter(|_| is_control_plane);
         let control_plane = [
             ("kubeAPIServer", &spec.kube_api_server),
@@ -200,7 +203,7 @@ impl NodeConfig {
                 services: spec.service_cluster_ip_range,
                 plugin: spec.networking.clone(),
             },
-            kubelet: overlay([spec.kubelet.as_ref(), of_role, group.spec.kubelet.as_ref()]),
+            kubelet: overlay([dns.as_ref(), spec.kubelet.as_ref(), of_role, group.spec.kubelet.as_ref()]),
             containerd: overlay([spec.containerd.as_ref(), group.spec.containerd.as_ref()]),
             kube_proxy: overlay([spec.kube_proxy.as_ref()]),
             control_plane: control_plane

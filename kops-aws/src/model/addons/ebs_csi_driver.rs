@@ -1,9 +1,8 @@
 //! The EBS CSI driver, which makes, attaches and mounts the volumes of pods: what kops installs, without snapshots.
 //! `spec.cloudConfig.awsEBSCSIDriver` changes it.
 
-use kops_core::addon::parts::{Account, metadata, rule};
+use kops_core::addon::parts::{Account, disruption_budget, metadata, rule};
 use kops_core::addon::{Addon, REGISTRY, SYSTEM};
-use kops_core::manifest::Role;
 use serde_json::{Value, json};
 
 use super::CONTROL_PLANE;
@@ -45,7 +44,9 @@ pub(super) fn addon(context: &Context<'_>, release: &AddonRelease) -> Option<Add
         release.ebs_csi_driver.filter(|_| is_enabled(context, release) && !is_off(context, "managed"))?;
     let mut objects = vec![CONTROLLER_ACCOUNT.object(), NODE_ACCOUNT.object()];
     objects.extend(roles());
-    objects.extend([driver(), controller(context, images), disruption_budget(), node(context, images)]);
+    let limit = json!({ "maxUnavailable": 1 });
+    let budget = disruption_budget(release.policy, CONTROLLER, limit, &labels(CONTROLLER));
+    objects.extend([driver(), controller(context, images), budget, node(context, images)]);
     Some(Addon::new(NAME, objects))
 }
 
@@ -98,15 +99,6 @@ fn driver() -> Value {
 
 fn labels(app: &str) -> Value {
     json!({ "app": app, "app.kubernetes.io/name": "aws-ebs-csi-driver" })
-}
-
-fn disruption_budget() -> Value {
-    json!({
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": metadata(CONTROLLER, Some(SYSTEM)),
-        "spec": { "maxUnavailable": 1, "selector": { "matchLabels": labels(CONTROLLER) } },
-    })
 }
 
 /// The tags of volumes: by that of the cluster the driver may change them, and they go with the cluster.
@@ -170,8 +162,6 @@ fn unprivileged() -> Value {
 
 fn controller(context: &Context<'_>, images: &EbsCsiDriver) -> Value {
     const CALLS: [&str; 4] = ["--leader-election=true", "--kube-api-qps=20", "--kube-api-burst=100", "--v=2"];
-    let machines = context.completed.groups_of(Role::ControlPlane);
-    let machines: u32 = machines.filter_map(|group| group.spec.max_size).sum();
     let args = [
         "controller".to_owned(),
         format!("--k8s-tag-cluster-id={}", context.cluster),
@@ -227,7 +217,7 @@ fn controller(context: &Context<'_>, images: &EbsCsiDriver) -> Value {
         "kind": "Deployment",
         "metadata": metadata(CONTROLLER, Some(SYSTEM)),
         "spec": {
-            "replicas": machines.clamp(1, 2),
+            "replicas": super::controllers(context),
             "selector": { "matchLabels": labels(CONTROLLER) },
             "strategy": { "rollingUpdate": { "maxUnavailable": 1 } },
             "template": { "metadata": template(context, CONTROLLER), "spec": pod },

@@ -11,6 +11,10 @@ pub(super) struct AddonRelease {
     pub(super) cloud_controller: &'static str,
     /// What the controller for services is called (aliases since `k8s.io/cloud-provider` 1.28).
     pub(super) service_controller: &'static str,
+    /// The version of the cluster autoscaler, which goes with that of Kubernetes.
+    pub(super) cluster_autoscaler: &'static str,
+    /// The version of the group `policy` that has disruption budgets.
+    pub(super) policy: &'static str,
     /// The images of the volume driver. There is none for 1.20: its objects and sidecars are of later versions.
     pub(super) ebs_csi_driver: Option<&'static EbsCsiDriver>,
 }
@@ -37,16 +41,17 @@ const EBS: EbsCsiDriver = EbsCsiDriver {
 };
 
 /// In ascending order; the newest release of <https://github.com/kubernetes/cloud-provider-aws> for each, of 1.20 the one
-/// that kops has had.
+/// that kops has had. Of the cluster autoscaler those of kops (`pkg/model/components/clusterautoscaler.go`), and the first of
+/// 1.20, 1.30 and 1.31, of which kops knows none.
 const RELEASES: [AddonRelease; 8] = [
-    release(20, "v1.20.1", "service", None),
-    release(30, "v1.30.10", LB, Some(&EBS)),
-    release(31, "v1.31.9", LB, Some(&EBS)),
-    release(32, "v1.32.8", LB, Some(&EBS)),
-    release(33, "v1.33.4", LB, Some(&EBS)),
-    release(34, "v1.34.3", LB, Some(&EBS)),
-    release(35, "v1.35.2", LB, Some(&EBS)),
-    release(36, "v1.36.1", LB, Some(&EBS)),
+    release(20, "v1.20.1", "v1.20.0", "service", None),
+    release(30, "v1.30.10", "v1.30.0", LB, Some(&EBS)),
+    release(31, "v1.31.9", "v1.31.0", LB, Some(&EBS)),
+    release(32, "v1.32.8", "v1.32.7", LB, Some(&EBS)),
+    release(33, "v1.33.4", "v1.33.5", LB, Some(&EBS)),
+    release(34, "v1.34.3", "v1.34.4", LB, Some(&EBS)),
+    release(35, "v1.35.2", "v1.35.1", LB, Some(&EBS)),
+    release(36, "v1.36.1", "v1.36.0", LB, Some(&EBS)),
 ];
 
 const LB: &str = "service-lb-controller";
@@ -54,10 +59,12 @@ const LB: &str = "service-lb-controller";
 const fn release(
     minor: u32,
     cloud_controller: &'static str,
+    cluster_autoscaler: &'static str,
     service_controller: &'static str,
     ebs_csi_driver: Option<&'static EbsCsiDriver>,
 ) -> AddonRelease {
-    AddonRelease { minor, cloud_controller, service_controller, ebs_csi_driver }
+    let policy = if minor < 21 { "v1beta1" } else { "v1" };
+    AddonRelease { minor, cloud_controller, cluster_autoscaler, service_controller, policy, ebs_csi_driver }
 }
 
 impl AddonRelease {
@@ -79,7 +86,9 @@ mod tests {
         let supported: Vec<_> = versions::RELEASES.iter().map(|row| row.recommended.minor).collect();
         assert_eq!(rows, supported);
         for row in RELEASES {
-            assert!(row.cloud_controller.starts_with(&format!("v1.{}.", row.minor)), "{row:?}");
+            for version in [row.cloud_controller, row.cluster_autoscaler] {
+                assert!(version.starts_with(&format!("v1.{}.", row.minor)), "{row:?}");
+            }
         }
     }
 }

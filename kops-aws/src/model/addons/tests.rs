@@ -118,16 +118,84 @@ fn settings_of_the_manifest_are_carried_out() {
     }
 }
 
+const AUTOSCALER: &str = r#"
+  clusterAutoscaler:
+    enabled: true
+    awsUseStaticInstanceList: true
+    balanceSimilarNodeGroups: true
+    cordonNodeBeforeTerminating: false
+    cpuRequest: 101m
+    emitPerNodegroupMetrics: true
+    expander: priority
+    ignoreDaemonSetsUtilization: true
+    image: example.com/autoscaler:1
+    maxNodeProvisionTime: 16m
+    memoryRequest: 301Mi
+    newPodScaleUpDelay: 1s
+    podAnnotations: {team: blue}
+    scaleDownDelayAfterAdd: 11m
+    scaleDownUnneededTime: 12m
+    scaleDownUnreadyTime: 21m
+    scaleDownUtilizationThreshold: "0.6"
+    skipNodesWithCustomControllerPods: false
+    skipNodesWithLocalStorage: false
+    skipNodesWithSystemPods: false"#;
+
+fn autoscaler(completed: &CompletedCluster) -> Addon {
+    addons_of(completed).into_iter().find(|addon| addon.name.starts_with("cluster-autoscaler")).unwrap()
+}
+
+#[test]
+fn the_cluster_autoscaler_as_a_manifest_asks_for_it() {
+    let mut completed = completed("1.36.3", AUTOSCALER);
+    let like = completed.groups_of(Role::Node).next().unwrap().clone();
+    for (name, autoscale, priority) in [("spot", None, Some(50)), ("fixed", Some(false), None)] {
+        let mut group = like.clone();
+        group.metadata.name = name.to_owned();
+        (group.spec.autoscale, group.spec.autoscale_priority) = (autoscale, priority);
+        completed.groups.push(group);
+    }
+    insta::assert_snapshot!(yaml::write_all(&autoscaler(&completed).objects).unwrap());
+    let own = "\n    customPriorityExpanderConfig: {\"10\": [.*spot.*], \"9\": [\"a: b\"]}";
+    let own = autoscaler(&self::completed("1.36.3", &format!("{AUTOSCALER}{own}")));
+    let config = own.objects.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+    assert_eq!(config["data"]["priorities"], "9:\n- \"a: b\"\n10:\n- \".*spot.*\"\n");
+}
+
+#[test]
+fn the_cluster_autoscaler_is_there_only_if_asked_for() {
+    for settings in ["", "  clusterAutoscaler: {}", "  clusterAutoscaler: {enabled: false, expander: random}"]
+    {
+        let addons = addons_of(&completed("1.36.3", settings));
+        assert!(!names(&addons).contains(&"cluster-autoscaler.addons.k8s.io"), "{settings}");
+    }
+    let random = autoscaler(&completed("1.36.3", "  clusterAutoscaler: {enabled: true}"));
+    assert!(
+        random.objects.iter().all(|object| object["kind"] != "ConfigMap"),
+        "priorities are for that expander alone"
+    );
+}
+
+const EVERYTHING: &str = "
+  clusterAutoscaler: {enabled: true}
+  kubeDNS: {nodeLocalDNS: {enabled: true}}
+  networking: {flannel: {}}";
+
 /// On one machine of the control plane both parts of the driver use the network of the machine.
 #[test]
 fn no_two_containers_of_a_machine_listen_on_one_port() {
     let mut ports = std::collections::BTreeMap::<u64, Vec<String>>::new();
-    for addon in addons_of(&completed("1.36.3", "  networking: {flannel: {}}")) {
+    for addon in addons_of(&completed("1.36.3", EVERYTHING)) {
         for object in &addon.objects {
             let pod = &object["spec"]["template"]["spec"];
             if pod["hostNetwork"] == true {
                 for container in pod["containers"].as_array().unwrap() {
-                    let probe = container["livenessProbe"]["httpGet"]["port"].as_u64();
+                    let ports_of = |name: &str| {
+                        container["ports"].as_array().into_iter().flatten().find(|port| port["name"] == name)
+                    };
+                    let probe = &container["livenessProbe"]["httpGet"]["port"];
+                    let named = probe.as_str().and_then(ports_of).map(|port| &port["containerPort"]);
+                    let probe = named.unwrap_or(probe).as_u64();
                     if let Some(port) = probe {
                         ports.entry(port).or_default().push(object["metadata"]["name"].to_string());
                     }
@@ -135,7 +203,7 @@ fn no_two_containers_of_a_machine_listen_on_one_port() {
             }
         }
     }
-    assert_eq!(ports.len(), 3, "{ports:?}");
+    assert_eq!(ports.len(), 5, "{ports:?}");
     assert!(ports.values().all(|users| users.len() == 1), "{ports:?}");
 }
 

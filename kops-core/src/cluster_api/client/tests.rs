@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -23,7 +24,10 @@ fn program(name: &str) -> Option<PathBuf> {
         return Some(Path::new(&directory).join(name)).filter(|program| program.exists());
     }
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../shared/lab/bin/{name}.xz"));
-    let unpacked = std::env::temp_dir().join(format!("kops-tests-{name}-{}", std::process::id()));
+    // Each test its own: a program that runs cannot be written.
+    static UNPACKED: AtomicUsize = AtomicUsize::new(0);
+    let number = UNPACKED.fetch_add(1, Ordering::Relaxed);
+    let unpacked = std::env::temp_dir().join(format!("kops-tests-{name}-{}-{number}", std::process::id()));
     let output = Command::new("xz").args(["--decompress", "--stdout"]).arg(packed).output().ok()?;
     if !output.status.success() {
         return None;
@@ -95,6 +99,12 @@ impl ApiServer {
         self.directory.path().join("log")
     }
 
+    /// The last lines of its log, the newest first.
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap();
+        log.lines().rev().take(20).collect::<Vec<_>>().join("\n")
+    }
+
     fn spawn(&mut self, mut command: Command) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         self.processes.push(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
@@ -140,6 +150,7 @@ impl ApiServer {
             format!("--service-account-key-file={accounts_pub}"),
             format!("--service-account-signing-key-file={accounts}"),
             "--service-account-issuer=https://api".to_owned(),
+            "--allow-privileged=true".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--service-cluster-ip-range=100.64.0.0/13".to_owned(),
@@ -168,9 +179,7 @@ impl ApiServer {
             match namespaces.get("default").await {
                 Ok(_) => return,
                 Err(error) if Instant::now() > deadline => {
-                    let log = std::fs::read_to_string(self.log()).unwrap();
-                    let last: Vec<&str> = log.lines().rev().take(20).collect();
-                    panic!("no API server: {error:?}\n{}", last.join("\n"));
+                    panic!("no API server: {error:?}\n{}", self.last_words());
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
             }
@@ -308,4 +317,36 @@ async fn a_real_api_server_is_understood() {
     let gone = client.nodes().await.unwrap_err();
     assert!(matches!(&gone, ClusterApiError::Unreachable { .. }), "{gone:?}");
     assert_eq!(gone.to_string(), format!("the Kubernetes API at {} cannot be reached", server.url));
+}
+
+/// Server-side apply refuses fields that the kind does not have.
+#[tokio::test]
+async fn a_real_api_server_accepts_every_object_of_the_add_ons() {
+    let Some(server) = ApiServer::start() else { return };
+    let client = server.client(&server.authority, &Leaf::admin("test", Duration::from_hours(1)));
+    server.ready(&client).await;
+    let addons = crate::addon::tests::all_of_core("1.20.15");
+    let mut applied = 0;
+    for object in addons.iter().flat_map(|addon| &addon.objects) {
+        if let Err(error) = apply(&client, object).await {
+            panic!("{error}: {object}\n{}", server.last_words());
+        }
+        applied += 1;
+    }
+    assert!(applied > 30, "{applied}");
+}
+
+async fn apply(client: &KubeClient, object: &serde_json::Value) -> kube::Result<()> {
+    let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+    let types = object.types.as_ref().unwrap();
+    let kind = kube::core::GroupVersionKind::try_from(types).unwrap();
+    let (resource, capabilities) = kube::discovery::pinned_kind(&client.client, &kind).await.unwrap();
+    let api: Api<DynamicObject> = match (capabilities.scope, &object.metadata.namespace) {
+        (kube::discovery::Scope::Namespaced, Some(namespace)) => {
+            Api::namespaced_with(client.client.clone(), namespace, &resource)
+        }
+        _ => Api::all_with(client.client.clone(), &resource),
+    };
+    let name = object.metadata.name.clone().unwrap();
+    api.patch(&name, &PatchParams::apply("kops").force(), &Patch::Apply(&object)).await.map(drop)
 }

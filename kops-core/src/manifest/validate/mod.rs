@@ -1,5 +1,6 @@
 //! What must hold of a completed cluster.
 
+mod addons;
 mod cluster;
 mod etcd;
 mod group;
@@ -30,6 +31,7 @@ pub fn validate(completed: &CompletedCluster) -> Vec<Violation> {
     network::check(&mut found, completed);
     etcd::check(&mut found, completed);
     settings::check(&mut found, completed);
+    addons::check(&mut found, completed);
     let mut names = BTreeSet::new();
     for group in &completed.groups {
         let mut found = found.below(format!("instanceGroup[{}]", group.name()));

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::create::{self, Options};
-use crate::manifest::{AddonSpec, CountOrPercent, EtcdManager, Networking, Role, RollingUpdate, Settings};
+use crate::manifest::{
+    AddonSpec, ClusterAutoscaler, CountOrPercent, EtcdManager, KubeDns, MetricsServer, Networking,
+    NodeLocalDns, NodeProblemDetector, Role, RollingUpdate, Settings,
+};
 
 fn valid() -> CompletedCluster {
     let zones = ["us-x-1a", "us-x-1b", "us-x-1c"].map(str::to_owned).to_vec();
@@ -570,4 +573,38 @@ fn groups_of_several_machine_types() {
         completed.groups[0].spec.max_instance_lifetime = Some("48h".into());
     }));
     insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn settings_of_add_ons_that_cannot_be() {
+    let told = found(|completed| {
+        let spec = &mut completed.cluster.spec;
+        spec.kube_dns = Some(KubeDns {
+            domain: Some("other.local".into()),
+            memory_limit: Some("1 Gi".into()),
+            node_local_dns: Some(NodeLocalDns {
+                cpu_request: Some("few".into()),
+                local_ip: Some("::1".into()),
+                ..Default::default()
+            }),
+            provider: Some("Unbound".into()),
+            server_ip: Some("100.64.0.11".into()),
+            stub_domains: [("corp example".to_owned(), vec!["10.0.0.2\n}".to_owned()])].into(),
+            upstream_nameservers: vec!["dns.example.com".into()],
+            ..Default::default()
+        });
+        spec.metrics_server =
+            Some(MetricsServer { enabled: Some(true), insecure: Some(false), ..Default::default() });
+        spec.cluster_autoscaler = Some(ClusterAutoscaler {
+            custom_priority_expander_config: [("high".to_owned(), Vec::new())].into(),
+            expander: Some("price,random".into()),
+            memory_request: Some("-1".into()),
+            scale_down_unneeded_time: Some("soon".into()),
+            scale_down_utilization_threshold: Some("50%".into()),
+            ..Default::default()
+        });
+        spec.node_problem_detector =
+            Some(NodeProblemDetector { memory_limit: Some("100MiB".into()), ..Default::default() });
+    });
+    insta::assert_snapshot!(told);
 }
