@@ -34,6 +34,9 @@ pub struct Facts {
     pub vpc: Option<SharedVpc>,
     /// The existing subnets that the manifest names, by their names there.
     pub subnets: BTreeMap<String, SharedSubnet>,
+    /// The roles in the instance profiles that the manifests name, by the profiles' names. One that may not be read is not among
+    /// them.
+    pub profile_roles: BTreeMap<String, String>,
     /// What else the manifests name and is not there, or not where the cluster is.
     pub missing: Vec<Violation>,
     /// Where the cluster's state is.
@@ -160,6 +163,7 @@ impl Facts {
             images: images.collect(),
             vpc,
             subnets: subnets.collect(),
+            profile_roles: BTreeMap::new(),
             missing: Vec::new(),
             state,
             ssh_public_key,

@@ -76,6 +76,32 @@ impl Root {
         }
     }
 
+    /// Makes sure that a path is a link to another file of its directory.
+    ///
+    /// # Errors
+    /// When it cannot be made; what was there is then still there.
+    pub fn link(&self, step: &str, path: &str, to: &str) -> Result<(), NodeError> {
+        let target = self.path(path);
+        self.try_link(&target, to).map_err(|error| NodeError::of_file(step, &target, error))
+    }
+
+    fn try_link(&self, target: &Path, to: &str) -> std::io::Result<()> {
+        if std::fs::read_link(target).is_ok_and(|found| found == Path::new(to)) {
+            return Ok(());
+        }
+        let unfinished = unfinished(target);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.step();
+        std::os::unix::fs::symlink(to, &unfinished)?;
+        self.step();
+        std::fs::rename(&unfinished, target)?;
+        self.step();
+        Ok(())
+    }
+
     fn try_write(&self, target: &Path, contents: &[u8], mode: u32) -> std::io::Result<bool> {
         if let Ok(found) = std::fs::read(target)
             && found == contents

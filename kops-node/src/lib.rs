@@ -6,6 +6,7 @@
 //! the others. [`Node`] knows the cloud, the state store and the machine's programs only as traits.
 
 mod addons;
+mod admission;
 mod api;
 mod certificates;
 mod clock;
@@ -15,6 +16,7 @@ mod etcd;
 mod files;
 mod gossip;
 mod host;
+mod https;
 mod invitation;
 mod join;
 mod looks;
@@ -25,6 +27,7 @@ mod pace;
 mod pod_routes;
 mod probe;
 mod program;
+mod requests;
 mod status;
 mod system;
 #[cfg(test)]
@@ -32,9 +35,11 @@ mod tests;
 mod unit;
 mod watch;
 
+pub use admission::Waiting;
 pub use error::{Done, NodeError};
 pub use files::Root;
 pub use gossip::{Network, Port, Rhythm, Udp};
+pub use https::{Answer, Call, Credentials, Https, Server, Tls};
 pub use looks::Looks;
 pub use names::Names;
 pub use node::Node;

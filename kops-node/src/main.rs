@@ -11,9 +11,10 @@ use kops_aws::api::{AwsMachine, AwsOptions, aws_config};
 use kops_aws::{S3Options, S3StateStore};
 use kops_core::clock::SystemClock;
 use kops_core::error::Retry;
+use kops_core::manifest::Role;
 use kops_core::node::NodeConfig;
 use kops_core::node::console::ALL_IS_WELL;
-use kops_node::{Lock, Looks, Names, Node, NodeError, Problem, Programs, Root, Status, System};
+use kops_node::{Lock, Looks, Names, Node, NodeError, Problem, Programs, Root, Status, System, Tls, Waiting};
 use tokio::sync::watch;
 
 /// Turns this machine into a node of its cluster, and keeps it one.
@@ -139,6 +140,8 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         root,
         names: Arc::new(Names::default()),
         looks: Arc::new(Looks::default()),
+        https: Arc::new(Tls),
+        waiting: Arc::new(Waiting::default()),
     })
 }
 
@@ -159,6 +162,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
     };
     let start = Instant::now();
     let upkeep = keep_etcd(&node);
+    let admission = admit(&node);
     let mut last: Option<Status> = None;
     let (mut settled, mut rounds) = (false, 0);
     let mut since = Instant::now();
@@ -180,6 +184,7 @@ async fn run(config: &std::path::Path, root: Root) -> Result<(), NodeError> {
         // First, for it may be the reason of everything else. Nobody has to look at all again because of it.
         let faults = node.watch().await;
         let problems = faults.iter().chain(&errors).map(Problem::from).chain(upkeep.borrow().clone());
+        let problems = problems.chain(admission.borrow().clone());
         let status = Status { problems: problems.collect() };
         status.save(&root)?;
         // Last words change all the time.
@@ -234,6 +239,23 @@ fn keep_etcd(node: &Node) -> watch::Receiver<Vec<Problem>> {
             tokio::time::sleep(if comes_by_itself(&errors) { ROUND } else { BACKUPS }).await;
         }
     });
+    problems
+}
+
+/// Answers the requests of nodes beside everything else: machines that join wait for it. What is received is what cannot be
+/// done.
+fn admit(node: &Node) -> watch::Receiver<Vec<Problem>> {
+    let (tell, problems) = watch::channel(Vec::new());
+    let node = node.clone();
+    if node.config.role == Role::ControlPlane {
+        tokio::spawn(async move {
+            loop {
+                let errors = node.answer_requests().await;
+                tell.send_replace(errors.iter().map(Problem::from).collect());
+                tokio::time::sleep(SOON).await;
+            }
+        });
+    }
     problems
 }
 

@@ -10,9 +10,11 @@ use kops_core::pki::Keystore;
 use kops_core::state::StateStore;
 
 use crate::addons::Addons;
+use crate::admission::Waiting;
 use crate::api::Api;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
+use crate::https::Https;
 use crate::invitation::Invitation;
 use crate::looks::{Looks, Seen};
 use crate::names::Names;
@@ -42,6 +44,10 @@ pub struct Node {
     pub names: Arc<Names>,
     /// What the cloud was seen to have.
     pub looks: Arc<Looks>,
+    /// How the API is asked where there is no kubectl.
+    pub https: Arc<dyn Https>,
+    /// Which requests of nodes wait.
+    pub waiting: Arc<Waiting>,
 }
 
 impl Node {
@@ -56,11 +62,10 @@ impl Node {
         // Before everything that takes long: the cloud's answer tells the time, too.
         let peers = self.peers().await;
         let known = peers.as_ref().map(Clone::clone).unwrap_or_default();
-        let (programs, network, kernel, credentials) = futures::join!(
+        let (programs, (network, credentials), kernel) = futures::join!(
             self.programs(&plan),
-            self.disks_and_names(&plan, &machine, peers),
+            self.names_and_credentials(&plan, &machine, peers),
             self.kernel(&plan),
-            self.credentials(&plan),
         );
         let files = plan
             .files
@@ -173,6 +178,22 @@ impl Node {
         }
     }
 
+    /// The control plane has all that its credentials need; a worker has to know where the API is.
+    async fn names_and_credentials(
+        &self,
+        plan: &NodePlan,
+        machine: &Machine,
+        peers: Result<Vec<Peer>, NodeError>,
+    ) -> (Vec<Done>, Vec<Done>) {
+        let network = self.disks_and_names(plan, machine, peers);
+        if self.config.role == Role::ControlPlane {
+            return futures::join!(network, self.credentials(plan, machine, true));
+        }
+        let network = network.await;
+        let knows_api = network.iter().all(Result::is_ok);
+        (network, self.credentials(plan, machine, knows_api).await)
+    }
+
     /// Disks first: where the members are is known only then.
     async fn disks_and_names(
         &self,
@@ -263,8 +284,8 @@ impl Node {
         Ok(())
     }
 
-    /// The control plane issues its own certificates; workers are told how to ask for theirs.
-    async fn credentials(&self, plan: &NodePlan) -> Vec<Done> {
+    /// The control plane issues its own certificates; workers ask for theirs.
+    async fn credentials(&self, plan: &NodePlan, machine: &Machine, knows_api: bool) -> Vec<Done> {
         let config = &self.config;
         if let Err(error) = clock::check(self.cloud.as_ref()) {
             return vec![Err(error)];
@@ -277,7 +298,7 @@ impl Node {
             }
             Role::Node => {
                 let trusted = plan.keysets.iter().filter_map(|keyset| keyset.trusted.as_deref());
-                join_all(trusted.map(|path| join::fetch(config, path, self.store.as_ref(), &self.root))).await
+                join_all(trusted.map(|path| join::join(self, &machine.id, path, knows_api))).await
             }
         }
     }

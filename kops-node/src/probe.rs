@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kops_core::node::render::API_PORT;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::https::config;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,22 +40,11 @@ impl Default for Handshake {
 impl Probe for Handshake {
     async fn proves(&self, address: Ipv4Addr, name: &str, authority: &[u8]) -> bool {
         let handshake = async {
-            let connector = TlsConnector::from(Arc::new(config(authority)?));
+            let connector = TlsConnector::from(Arc::new(config(authority, None)?));
             let name = ServerName::try_from(name.to_owned()).ok()?;
             let stream = TcpStream::connect((address, self.port)).await.ok()?;
             connector.connect(name, stream).await.ok()
         };
         tokio::time::timeout(TIMEOUT, handshake).await.is_ok_and(|stream| stream.is_some())
     }
-}
-
-/// Trusts these certificates and no other; none if they are no certificates.
-fn config(authority: &[u8]) -> Option<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authority) {
-        roots.add(certificate.ok()?).ok()?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
-    Some(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -12,6 +12,7 @@ use kops_core::cloud::CloudError;
 use kops_core::digest::sha256_hex;
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
+use kops_core::node::admission::{Instance, Prover};
 use kops_core::node::render::Volume;
 use kops_core::node::{
     Asset, Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, StateSource,
@@ -21,9 +22,11 @@ use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 use super::*;
 
 mod additions;
+mod admission;
 mod air;
 mod clock;
 mod control_plane;
+mod desk;
 mod etcd;
 mod etcdctl;
 mod gossip;
@@ -38,6 +41,7 @@ mod refusing;
 mod watch;
 
 use air::Air;
+use desk::Desk;
 pub(crate) use power::Power;
 
 #[derive(Debug)]
@@ -58,6 +62,11 @@ struct World {
     ways: Mutex<BTreeMap<Ipv4Net, String>>,
     /// How often routes were looked at.
     routed: Mutex<usize>,
+    /// Who has made every proof.
+    prover: Mutex<Option<Prover>>,
+    instances: Mutex<Vec<Instance>>,
+    /// How often an instance was looked up.
+    looked_up: Mutex<usize>,
 }
 
 impl Default for World {
@@ -76,6 +85,9 @@ impl Default for World {
             attached: Mutex::default(),
             ways: Mutex::default(),
             routed: Mutex::default(),
+            prover: Mutex::default(),
+            instances: Mutex::default(),
+            looked_up: Mutex::default(),
         }
     }
 }
@@ -155,6 +167,20 @@ impl MachineCloud for World {
         Ok(provider_ids.iter().filter_map(|id| Some((id.clone(), departure(id)?))).collect())
     }
 
+    async fn prove(&self, cluster: &str, key: &str) -> Result<String, CloudError> {
+        Ok(format!("{cluster} {key}"))
+    }
+
+    async fn prover(&self, cluster: &str, key: &str, proof: &str) -> Result<Option<Prover>, CloudError> {
+        let prover = self.prover.lock().unwrap().clone();
+        Ok(prover.filter(|_| proof == format!("{cluster} {key}")))
+    }
+
+    async fn instance(&self, id: &str) -> Result<Option<Instance>, CloudError> {
+        *self.looked_up.lock().unwrap() += 1;
+        Ok(self.instances.lock().unwrap().iter().find(|instance| instance.id == id).cloned())
+    }
+
     async fn route_pods(
         &self,
         _cluster: &str,
@@ -232,6 +258,7 @@ struct Bench {
     system: Arc<Recorder>,
     store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
+    desk: Arc<Desk>,
     node: Node,
 }
 
@@ -263,6 +290,7 @@ fn bench_of(config: &str) -> Bench {
     let state = StateSource { store: "s3://state".to_owned(), region: "r".to_owned() };
     let config = NodeConfig::read(config).unwrap().with_state(state, &assets);
     let clock = Arc::new(ManualClock::new("2026-01-15T12:00:00Z".parse().unwrap()));
+    let desk = Arc::new(Desk::default());
     let (air, answers) = (Air::default(), Arc::new(Answers::default()));
     let node = Node {
         config: Arc::new(config),
@@ -273,8 +301,10 @@ fn bench_of(config: &str) -> Bench {
         root: Root::new(directory.path()),
         names: Arc::new(Names::new(Arc::new(air.clone()), answers.clone(), RHYTHM)),
         looks: Arc::default(),
+        https: desk.clone(),
+        waiting: Arc::default(),
     };
-    Bench { _directory: directory, air, answers, world, system, store, clock, node }
+    Bench { _directory: directory, air, answers, world, system, store, clock, desk, node }
 }
 
 impl Bench {

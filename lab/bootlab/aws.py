@@ -100,6 +100,7 @@ class Aws:
             return boto3.client(service, endpoint_url=places.ENDPOINT, region_name=places.REGION, **keys)
 
         self.ec2, self.elb, self.elbv2, self.iam = (client(name) for name in ("ec2", "elb", "elbv2", "iam"))
+        self.s3 = client("s3")
         # Neither ever changes.
         self.user_data = cache(self._user_data)
         self.role = cache(self._role)

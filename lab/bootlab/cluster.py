@@ -1,5 +1,6 @@
 """A cluster under trial: the commands that people run, and what is looked at while they work."""
 
+import base64
 import json
 import re
 import subprocess
@@ -157,6 +158,37 @@ class Cluster:
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         return run("kubectl", "--request-timeout=10s", *arguments, text=text)
+
+    def ask_as(self, token: str, name: str, user: str, proof: str) -> None:
+        """Asks for a node's certificate with a bootstrap token."""
+        key = run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        key_file = places.RUN / "intruder.key"
+        key_file.write_text(key)
+        pem = run("openssl", "req", "-new", "-key", key_file, "-subj", f"/O=system:nodes/CN={user}")
+        request = {
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": "CertificateSigningRequest",
+            "metadata": {"name": name, "annotations": {"node.kops.k8s.io/proof": proof}},
+            "spec": {
+                "request": base64.b64encode(pem.encode()).decode(),
+                "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+                "usages": ["digital signature", "key encipherment", "client auth"],
+            },
+        }
+        # Of two ways to prove who one is, a certificate comes first.
+        config = json.loads(self.kubectl("config", "view", "--minify", "--raw", "-o", "json"))
+        config["users"][0]["user"] = {"token": token}
+        kubeconfig = places.RUN / "intruder.kubeconfig"
+        kubeconfig.write_text(json.dumps(config))
+        self.kubectl("--kubeconfig", str(kubeconfig), "create", "-f", "-", text=json.dumps(request))
+
+    def requests(self) -> list[dict]:
+        """All requests for certificates."""
+        return json.loads(self.kubectl("get", "csr", "-o", "json"))["items"]
+
+    def csr(self, name: str) -> dict:
+        """What became of a request."""
+        return json.loads(self.kubectl("get", "csr", name, "-o", "json")).get("status", {})
 
     def api_is_ready(self) -> bool:
         return self.kubectl("get", "--raw", "/readyz") == "ok"

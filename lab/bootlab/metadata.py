@@ -48,8 +48,9 @@ def _tree(instance: Instance, role: str | None) -> dict:
             "Code": "Success",
             "LastUpdated": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             "Type": "AWS-HMAC",
-            "AccessKeyId": f"ASIA{role.upper()[:12]}",
-            "SecretAccessKey": "lab",
+            "AccessKeyId": f"ASIA{''.join(filter(str.isalnum, role)).upper():X<16.16}",
+            # What the testbed checks signatures of sessions with.
+            "SecretAccessKey": "secret",
             # By it the testbed knows the role, and judges what the machine does by the role's policies.
             "Token": f"role/{role}/{instance.id}",
             "Expiration": f"{now + datetime.timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}",

@@ -1,5 +1,6 @@
 """The life of a cluster, with nothing faked but AWS: it is made, used, updated, hurt and deleted."""
 
+import json
 import os
 import signal
 import sys
@@ -121,6 +122,7 @@ def live(cluster: Cluster) -> None:
     if cluster.options.balancer == "classic":
         mend_the_check(cluster)
     use(cluster)
+    intrude(cluster)
     break_a_kubelet(cluster)
     update(cluster)
     resize(cluster)
@@ -172,6 +174,31 @@ def use(cluster: Cluster) -> None:
             return len(answers) > 1
 
         eventually("the service", 60, asked)
+    with step("the API reads logs, from kubelets that prove which machines they are"):
+        pods = json.loads(cluster.kubectl("get", "pods", "-l", "app=app", "-o", "json"))["items"]
+        for pod in pods:
+            eventually("a log", 30, lambda: cluster.kubectl("logs", pod["metadata"]["name"]) or True)
+
+
+PROOF = "node.kops.k8s.io/proof"
+
+
+def intrude(cluster: Cluster) -> None:
+    """What every worker can read, the token, makes nobody a node: neither a master, nor a machine that there is not."""
+    store = places.STATE_STORE.removeprefix("s3://")
+    join = cluster.aws.s3.get_object(Bucket=store, Key=f"{cluster.name}/secrets/node-join")["Body"].read()
+    token = json.loads(join)["token"]
+    worker, master = min(cluster.instances("node")), min(cluster.instances("master"))
+    with step("who has the workers' token gets no certificate, whatever it asks for"):
+        annotations = [request["metadata"].get("annotations", {}) for request in cluster.requests()]
+        proof = next((found[PROOF] for found in annotations if PROOF in found), "")
+        expect("signature" in proof, f"no worker's proof: {annotations}")
+        for name in (master, worker, "i-00000000000000000"):
+            request = "kops-intruder-" + name
+            cluster.ask_as(token, request, f"system:node:{name}", proof)
+            eventually("the answer", 60, lambda: cluster.csr(request).get("conditions"))
+            status = cluster.csr(request)
+            expect(status["conditions"][0]["type"] == "Denied" and "certificate" not in status, f"{name}: {status}")
 
 
 BROKEN = "/etc/systemd/system/kubelet.service.d/broken.conf"

@@ -28,7 +28,7 @@ mod upstream;
 mod xml;
 
 pub use fault::{Fault, Lag, Rule};
-pub use iam::session_token;
+pub use iam::{SESSION_SECRET, session_token};
 pub use journal::{Call, Gap};
 pub use moto::Image;
 pub use plain::PlainMoto;

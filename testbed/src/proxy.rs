@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::call::{AwsCall, Protocol, is_form};
 use crate::envelope::{ApiError, Body, throttled};
 use crate::fault::{Fault, Faults, Lag};
-use crate::iam::{Permissions, changes_permissions};
+use crate::iam::{Permissions, changes_permissions, identity};
 use crate::journal::Journal;
 use crate::moto::{Moto, Tail};
 use crate::params::Params;
@@ -185,9 +185,11 @@ impl Proxy {
             Some(Fault::DelayVisibility(lag)) => Some(*lag),
             _ => None,
         };
-        let answer = match call.protocol {
-            Protocol::Ec2 | Protocol::Query => self.serve(call, lag).await,
-            Protocol::S3 | Protocol::RestXml | Protocol::Json => {
+        let session = call.caller.as_ref().filter(|_| identity::is_asked(call));
+        let answer = match (call.protocol, session) {
+            (_, Some(session)) => identity::answer(call, session, &parts, &body),
+            (Protocol::Ec2 | Protocol::Query, None) => self.serve(call, lag).await,
+            (Protocol::S3 | Protocol::RestXml | Protocol::Json, None) => {
                 match self.pass_on(call, parts, body).await {
                     // Passed on as it comes in. The answer to HEAD has no body to read an error from.
                     Ok(response) if response.status().is_success() || call.action.starts_with("Head") => {

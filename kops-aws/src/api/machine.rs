@@ -15,14 +15,17 @@ use kops_core::clock::{SignedDuration, Timestamp};
 use kops_core::cloud::CloudError;
 use kops_core::error::{ErrorClass, Retry};
 use kops_core::manifest::Role;
+use kops_core::node::admission::{Instance as Known, InstanceState, Prover};
 use kops_core::node::{Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, Peer};
 
 use tokio::sync::OnceCell;
 
 use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
+use super::proof::Identities;
 use super::tag;
 use super::told_time::ToldTime;
+use crate::resource::Tags;
 use crate::{names, tags};
 
 /// A machine on EC2, with the credentials of its own role.
@@ -34,6 +37,8 @@ pub struct AwsMachine {
     metadata: imds::Client,
     config: SdkConfig,
     ec2: OnceCell<aws_sdk_ec2::Client>,
+    identities: OnceCell<Identities>,
+    account: OnceCell<String>,
     turns: Turns,
     told: ToldTime,
 }
@@ -73,6 +78,8 @@ impl AwsMachine {
             metadata,
             config: config.clone(),
             ec2: OnceCell::new(),
+            identities: OnceCell::new(),
+            account: OnceCell::new(),
             turns: Turns::default(),
             told: ToldTime::default(),
         }
@@ -86,6 +93,15 @@ impl AwsMachine {
             Ok(aws_sdk_ec2::Client::from_conf(config.interceptor(self.told.clone()).build()))
         };
         self.ec2.get_or_try_init(connect).await
+    }
+
+    /// STS in the machine's region.
+    async fn identities(&self) -> Result<&Identities, CloudError> {
+        let connect = || async {
+            let region = Region::new(self.datum(REGION).await?);
+            Ok(Identities::new(&self.config, region))
+        };
+        self.identities.get_or_try_init(connect).await
     }
 
     async fn datum(&self, path: &str) -> Result<String, CloudError> {
@@ -241,6 +257,24 @@ impl MachineCloud for AwsMachine {
         Ok(ids.into_iter().filter_map(|(id, whole)| Some((whole.clone(), departure(id)?))).collect())
     }
 
+    async fn prove(&self, cluster: &str, key: &str) -> Result<String, CloudError> {
+        self.identities().await?.prove(cluster, key).await
+    }
+
+    async fn prover(&self, cluster: &str, key: &str, proof: &str) -> Result<Option<Prover>, CloudError> {
+        let identities = self.identities().await?;
+        let account = self.account.get_or_try_init(|| identities.account()).await?;
+        identities.prover(cluster, key, proof, account).await
+    }
+
+    async fn instance(&self, id: &str) -> Result<Option<Known>, CloudError> {
+        // Unlike an argument, a filter may name what is not known.
+        let call = self.ec2().await?.describe_instances().filters(tag::filter("instance-id", id)).send();
+        let found = self.turns.send(Purpose::OBSERVE, "ec2:DescribeInstances", call).await?;
+        let mut found = found.reservations().iter().flat_map(|reservation| reservation.instances());
+        Ok(found.find(|instance| instance.instance_id() == Some(id)).and_then(known))
+    }
+
     async fn route_pods(
         &self,
         cluster: &str,
@@ -282,10 +316,35 @@ fn member_volume(volume: &Volume) -> Option<MemberVolume> {
     })
 }
 
+/// The role that an instance's tags name.
+fn role(tags: &Tags) -> Option<Role> {
+    let has = |role: Role| tags::roles(role).iter().any(|key| tags.contains_key(*key));
+    [Role::ControlPlane, Role::Node].into_iter().find(|role| has(*role))
+}
+
+fn known(instance: &Instance) -> Option<Known> {
+    let tags = tag::from_ec2(instance.tags());
+    let state = match instance.state().and_then(|state| state.name()) {
+        Some(InstanceStateName::Pending) => InstanceState::Pending,
+        Some(InstanceStateName::Running) => InstanceState::Running,
+        _ => InstanceState::Ended,
+    };
+    let addresses = [instance.private_ip_address(), instance.public_ip_address()];
+    let names = [instance.private_dns_name(), instance.public_dns_name()];
+    Some(Known {
+        id: instance.instance_id()?.to_owned(),
+        cluster: tags.get(tags::CLUSTER).cloned().unwrap_or_default(),
+        role: role(&tags),
+        state,
+        launched: Timestamp::from_second(instance.launch_time()?.secs()).ok()?,
+        addresses: addresses.into_iter().flatten().filter_map(|address| address.parse().ok()).collect(),
+        names: names.into_iter().flatten().filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
 fn peer(instance: &Instance) -> Option<Peer> {
     let tags = tag::from_ec2(instance.tags());
-    let has = |role: Role| tags::roles(role).iter().any(|key| tags.contains_key(*key));
-    let role = [Role::ControlPlane, Role::Node].into_iter().find(|role| has(*role))?;
+    let role = role(&tags)?;
     let labels = tags.iter().filter_map(|(key, value)| {
         Some((key.strip_prefix(tags::AUTOSCALER_LABEL_PREFIX)?.to_owned(), value.clone()))
     });

@@ -26,6 +26,7 @@ mod network_interface;
 mod network_load_balancer;
 mod observe;
 mod pod_routes;
+mod proof;
 mod route_table;
 mod scaling_group;
 mod security_group;

@@ -45,7 +45,10 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
 }
 
 fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
-    let config = NodeConfig::new(context.completed, group);
+    let mut config = NodeConfig::new(context.completed, group);
+    if group.role() == Role::ControlPlane {
+        config.worker_roles = iam::worker_roles(context);
+    }
     let StateLocation::S3 { bucket, region, prefix, .. } = &context.facts.state else { return config };
     let slash = if prefix.is_empty() { "" } else { "/" };
     let state = StateSource { store: format!("s3://{bucket}{slash}{prefix}"), region: region.clone() };

@@ -1,5 +1,7 @@
 //! Roles of machines, what they may do, and the profiles that give roles to machines.
 
+use std::collections::BTreeSet;
+
 use kops_core::manifest::{InstanceGroup, Role};
 use kops_core::resource::{Ownership, ResourceId};
 use serde_json::{Value, json};
@@ -23,6 +25,16 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
 /// The profile of a group's machines: a given one, or that of their role.
 pub(super) fn profile(context: &Context<'_>, group: &InstanceGroup) -> String {
     named::profile(group).unwrap_or_else(|| names::iam_role(group.role(), context.cluster))
+}
+
+/// The roles that workers have: that of the cluster, and those in given profiles. Of a profile that may not be read, the role is taken to
+/// be called as the profile is.
+pub(super) fn worker_roles(context: &Context<'_>) -> BTreeSet<String> {
+    let role = |group: &InstanceGroup| match named::profile(group) {
+        Some(profile) => context.facts.profile_roles.get(&profile).cloned().unwrap_or(profile),
+        None => names::iam_role(Role::Node, context.cluster),
+    };
+    context.completed.groups_of(Role::Node).map(role).collect()
 }
 
 /// What has to be in place for the machines of a group to have their permissions.

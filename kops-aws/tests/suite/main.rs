@@ -19,6 +19,7 @@ mod network;
 mod permissions;
 mod plain_moto;
 mod plans_made_earlier;
+mod proof;
 mod reconcile;
 mod s3_state_store;
 mod shrinking;

@@ -8,14 +8,12 @@ use crate::node::render::TOKEN_GROUP;
 
 const NAME: &str = "rbac.addons.k8s.io";
 
-/// Who holds a token may ask for a node's certificate, which is signed at once; nodes may renew theirs, and read what a
-/// service proxy reads; the API server may call kubelets.
+/// Who holds a token may hand in a request for a node's certificate, which kops-node approves for the machine that proves to be
+/// that node, and for nobody else; nodes may read what a service proxy reads; the API server may call kubelets. No group
+/// gets a certificate because it is one.
 pub(super) fn addon() -> Addon {
-    let approved = "system:certificates.k8s.io:certificatesigningrequests";
     let objects = [
         binding("kops:node-bootstrap", "system:node-bootstrapper", "Group", TOKEN_GROUP),
-        binding("kops:node-first-certificate", &format!("{approved}:nodeclient"), "Group", TOKEN_GROUP),
-        binding("kops:node-next-certificate", &format!("{approved}:selfnodeclient"), "Group", "system:nodes"),
         binding("kops:node-proxier", "system:node-proxier", "Group", "system:nodes"),
         binding("kops:kubelet-api", "system:kubelet-api-admin", "User", "kubelet-api"),
     ];

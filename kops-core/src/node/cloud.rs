@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 
+use super::admission::{Instance, Prover};
 use super::{Host, Machine};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::cloud::CloudError;
@@ -58,6 +59,25 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
         &self,
         provider_ids: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, Departure>, CloudError>;
+
+    /// Makes a proof that this machine, of this cluster, has the key with this hash: what the cloud confirms to
+    /// [`prover`](Self::prover) and to nobody for another key or cluster.
+    ///
+    /// # Errors
+    /// When the machine has no credentials of the cloud.
+    async fn prove(&self, cluster: &str, key: &str) -> Result<String, CloudError>;
+
+    /// Who made a proof for this cluster and this key, as the cloud says; nobody if it does not confirm the proof.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn prover(&self, cluster: &str, key: &str, proof: &str) -> Result<Option<Prover>, CloudError>;
+
+    /// A machine, of any cluster; none if the cloud does not know it, or not yet.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked.
+    async fn instance(&self, id: &str) -> Result<Option<Instance>, CloudError>;
 
     /// Makes the network send what is for a range of pods to its machine, and lets these machines receive what is not
     /// for themselves. Other ways to machines within `pods` are removed.

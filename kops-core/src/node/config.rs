@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,10 @@ pub struct NodeConfig {
     /// How machines learn where the API is.
     #[serde(default, skip_serializing_if = "Discovery::is_gossip")]
     pub discovery: Discovery,
+    /// The roles of the cloud that the cluster's workers have, by which they prove themselves; only for the control plane, which
+    /// lets them in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub worker_roles: BTreeSet<String>,
     /// Where the cluster's state is, if machines can reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSource>,
@@ -217,6 +221,7 @@ impl NodeConfig {
                 true => Discovery::LoadBalancer,
                 false => Discovery::Gossip,
             },
+            worker_roles: BTreeSet::new(),
             state: None,
             assets: Vec::new(),
         }

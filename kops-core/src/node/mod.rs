@@ -4,6 +4,7 @@
 //! which the machines' user data names: another configuration is another template version, and so "needs update".
 
 mod additions;
+pub mod admission;
 mod api_addresses;
 mod catalog;
 mod changes;

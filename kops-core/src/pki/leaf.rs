@@ -88,14 +88,18 @@ fn alternatives<'a>(x509: &'a X509Certificate<'_>) -> (BTreeSet<&'a str>, BTreeS
         GeneralName::DNSName(name) => Some(*name),
         _ => None,
     };
-    let address = |name: &GeneralName<'_>| match name {
+    (all.iter().filter_map(name).collect(), all.iter().filter_map(address).collect())
+}
+
+/// An address among alternative names.
+pub(super) fn address(name: &GeneralName<'_>) -> Option<IpAddr> {
+    match name {
         GeneralName::IPAddress(bytes) => match bytes.len() {
             4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| Ipv4Addr::from(bytes).into()),
             _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| Ipv6Addr::from(bytes).into()),
         },
         _ => None,
-    };
-    (all.iter().filter_map(name).collect(), all.iter().filter_map(address).collect())
+    }
 }
 
 fn usage(x509: &X509Certificate<'_>) -> Option<Usage> {

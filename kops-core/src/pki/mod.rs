@@ -9,6 +9,7 @@ mod keyset;
 mod keystore;
 mod leaf;
 mod private_key;
+mod request;
 mod rotation;
 mod stored;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use keyset::{KeyId, Keyset, Pair};
 pub use keystore::{Keystore, StoredKeyset};
 pub use leaf::{Leaf, Usage};
 pub use private_key::PrivateKey;
+pub use request::CertificateRequest;
 pub use rotation::{KeypairSummary, Material, Standing, is_rotatable};
 pub use token::BootstrapToken;
 

@@ -4,6 +4,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use zeroize::Zeroizing;
 
 use super::{Certificate, PkiError};
+use crate::digest::sha256_hex;
 
 /// A private key in PEM: PKCS #8, or PKCS #1 and SEC 1 where others made it. Wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +49,14 @@ impl PrivateKey {
     /// As [`from_pem`](Self::from_pem).
     pub fn public_pem(&self) -> Result<String, PkiError> {
         Ok(self.pair()?.public_key_pem())
+    }
+
+    /// The SHA-256 of its public half (`SubjectPublicKeyInfo`) in lower-case hexadecimal.
+    ///
+    /// # Errors
+    /// As [`from_pem`](Self::from_pem).
+    pub fn public_hash(&self) -> Result<String, PkiError> {
+        Ok(sha256_hex(&self.pair()?.subject_public_key_info()))
     }
 
     /// Whether it is the one whose public half `certificate` certifies.

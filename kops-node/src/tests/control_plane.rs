@@ -143,6 +143,8 @@ async fn certificates_are_issued_once_and_their_keys_are_private() {
     kube-scheduler.key
     kubelet-api.crt
     kubelet-api.key
+    kubelet-server.crt
+    kubelet-server.key
     kubelet.crt
     kubelet.key
     kubernetes-ca-signing.crt

@@ -20,6 +20,9 @@ pub(crate) struct Power {
     cut_at: AtomicUsize,
 }
 
+/// Where a worker has its certificate.
+const KUBELET: &str = "/var/lib/kubelet/pki/";
+
 struct Cut;
 
 impl Power {
@@ -136,6 +139,18 @@ impl MachineCloud for Powered<World> {
         self.call(self.inner.departed(ids)).await
     }
 
+    async fn prove(&self, cluster: &str, key: &str) -> Result<String, CloudError> {
+        self.call(self.inner.prove(cluster, key)).await
+    }
+
+    async fn prover(&self, cluster: &str, key: &str, proof: &str) -> Result<Option<Prover>, CloudError> {
+        self.call(self.inner.prover(cluster, key, proof)).await
+    }
+
+    async fn instance(&self, id: &str) -> Result<Option<Instance>, CloudError> {
+        self.call(self.inner.instance(id)).await
+    }
+
     async fn route_pods(
         &self,
         cluster: &str,
@@ -143,6 +158,13 @@ impl MachineCloud for Powered<World> {
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError> {
         self.call(self.inner.route_pods(cluster, pods, ways)).await
+    }
+}
+
+#[async_trait]
+impl Https for Powered<Desk> {
+    async fn send(&self, server: &Server, call: Call) -> std::io::Result<Answer> {
+        self.call(self.inner.send(server, call)).await
     }
 }
 
@@ -212,6 +234,7 @@ impl Switched {
             system: Arc::new(Powered { inner: system.clone(), power: power.clone() }),
             root: root.clone().powered(&power),
             looks: Arc::default(),
+            https: Arc::new(Powered { inner: bench.desk.clone(), power: power.clone() }),
             ..bench.node.clone()
         };
         Self { bench, power, system, node }
@@ -301,7 +324,9 @@ async fn cut_at_every_step(model: &Bench, config: &str, disks: usize) {
     let by_chance: BTreeSet<String> = whole.iter().filter_map(differ).collect();
     for path in &by_chance {
         assert!(
-            [PKI, "/var/lib/kops/started", "/var/lib/kops/programs"].iter().any(|at| path.starts_with(at)),
+            [PKI, KUBELET, "/var/lib/kops/started", "/var/lib/kops/programs"]
+                .iter()
+                .any(|at| path.starts_with(at)),
             "{path}"
         );
     }
@@ -313,11 +338,9 @@ async fn cut_at_every_step(model: &Bench, config: &str, disks: usize) {
         assert!(machine.finish_or_lose_power().await, "step {step} of {steps}");
         for (path, file) in without(machine.tree(), &by_chance) {
             let is_whole = path == "/etc/hosts" || path.ends_with(".part") || whole.get(&path) == Some(&file);
-            // Only while a disk is formatted.
-            assert!(
-                is_whole || path.starts_with("/var/lib/kops/formatting/"),
-                "step {step}: {path} is half written"
-            );
+            // Only while a disk is formatted, or a certificate asked for.
+            let is_under_way = ["/var/lib/kops/formatting/", KUBELET].iter().any(|at| path.starts_with(at));
+            assert!(is_whole || is_under_way, "step {step}: {path} is half written");
         }
         let credentials = machine.credentials();
         machine.reboot();

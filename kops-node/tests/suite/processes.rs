@@ -21,22 +21,25 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ipnet::Ipv4Net;
 use kops_aws::facts::{Facts, StateLocation};
 use kops_aws::model::model;
 use kops_core::addon::{self, Addon};
-use kops_core::clock::{SignedDuration, SystemClock};
+use kops_core::clock::{Clock, SignedDuration, SystemClock};
 use kops_core::cloud::CloudError;
 use kops_core::etcd::{Backups, Commands};
 use kops_core::manifest::{self, Manifest, Recommendations, Role};
+use kops_core::node::admission::{Instance, InstanceState, Prover};
 use kops_core::node::{
     Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, render,
 };
-use kops_core::pki::{Keystore, keyset_names};
+use kops_core::pki::{CertificateRequest, Keystore, Leaf, PrivateKey, Usage, keyset_names};
 use kops_core::state::registry::Secret;
 use kops_core::state::{MemoryStore, Put, StateStore, layout};
 use kops_core::state_object::{StateBacked, StateObject};
-use kops_node::{Handshake, Names, Node, Output, Probe, Programs, Root, System};
+use kops_node::{Handshake, Names, Node, Output, Probe, Programs, Root, System, Tls};
 
 const CONFIG: &str = "
 cluster: demo.k8s.local
@@ -44,6 +47,7 @@ group: master-a
 role: Master
 kubernetesVersion: 1.20.2
 apiName: api.demo.k8s.local
+workerRoles: [nodes.demo.k8s.local]
 networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11, nonMasquerade: 100.64.0.0/10}
 etcd: [{cluster: main, member: a, members: [a], version: 3.4.23}]
 ";
@@ -56,6 +60,7 @@ kubernetesVersion: 1.20.2
 apiName: api.demo.k8s.local
 networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
 ";
+const WORKER_ROLE: &str = "nodes.demo.k8s.local";
 /// A label that no node may give itself.
 const ROLE: &str = "node-role.kubernetes.io/control-plane";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 20, 32, 10);
@@ -136,6 +141,33 @@ impl MachineCloud for Cloud {
         _provider_ids: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, Departure>, CloudError> {
         Ok(BTreeMap::new())
+    }
+
+    async fn prove(&self, cluster: &str, key: &str) -> Result<String, CloudError> {
+        Ok(format!("{} {cluster} {key}", self.id))
+    }
+
+    /// Whoever it was: the cloud's part is tried elsewhere.
+    async fn prover(&self, cluster: &str, key: &str, proof: &str) -> Result<Option<Prover>, CloudError> {
+        let machine = proof.strip_suffix(&format!(" {cluster} {key}"));
+        Ok(machine.map(|machine| Prover {
+            machine: machine.to_owned(),
+            role: WORKER_ROLE.to_owned(),
+            is_of_account: true,
+            at: SystemClock.now(),
+        }))
+    }
+
+    async fn instance(&self, id: &str) -> Result<Option<Instance>, CloudError> {
+        Ok(Some(Instance {
+            id: id.to_owned(),
+            cluster: "demo.k8s.local".to_owned(),
+            role: Some(Role::Node),
+            state: InstanceState::Running,
+            launched: SystemClock.now(),
+            addresses: BTreeSet::from([WORKER_ADDRESS.into()]),
+            names: BTreeSet::new(),
+        }))
     }
 
     async fn route_pods(
@@ -264,7 +296,7 @@ for program in "$@"; do
     esac
 done
 chmod +x /mnt/root/opt/kops/bin/*
-exec chroot /mnt/root "$TEST" --exact a_control_plane_of_real_programs_comes_up --nocapture"#;
+exec chroot /mnt/root "$TEST" --exact processes::a_control_plane_of_real_programs_comes_up --nocapture"#;
 
 #[test]
 fn a_control_plane_of_real_programs_comes_up() {
@@ -370,6 +402,8 @@ async fn inside() {
         root: Root::new("/"),
         names: Arc::new(Names::default()),
         looks: Arc::default(),
+        https: Arc::new(Tls),
+        waiting: Arc::default(),
     };
     let master = node(CONFIG, &cloud);
     update(&store, addons("1.20.2", "  networking: {flannel: {}}", &[driver()])).await;
@@ -385,7 +419,8 @@ async fn inside() {
     add_ons_are_applied_and_taken_back(&master, &store).await;
     a_node_gets_labels_and_routes(&master, &cloud).await;
     what_is_restored_is_as_it_was(&master).await;
-    a_worker_gets_its_certificate(&node(WORKER, &Cloud::of("i-2", WORKER_ADDRESS)), &system).await;
+    let worker = node(WORKER, &Cloud::of("i-2", WORKER_ADDRESS));
+    a_worker_gets_its_certificates(&master, &worker, &system).await;
 }
 
 async fn add_ons_are_applied_and_taken_back(master: &Node, store: &MemoryStore) {
@@ -478,13 +513,55 @@ async fn what_is_restored_is_as_it_was(master: &Node) {
 }
 
 /// The kubelet gets no further than that without containers.
-async fn a_worker_gets_its_certificate(worker: &Node, system: &Machines) {
+async fn a_worker_gets_its_certificates(master: &Node, worker: &Node, system: &Machines) {
+    let answering = master.clone();
+    tokio::spawn(async move {
+        loop {
+            let errors = answering.answer_requests().await;
+            errors.iter().for_each(|error| eprintln!("  {error}"));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
     done(worker).await;
     system.restart("kubelet.service");
-    let nodes = ["get", "nodes", "--kubeconfig", "/var/lib/kubelet/kubeconfig"];
+    let nodes = ["get", "nodes", "--kubeconfig", "/etc/kubernetes/kubelet.kubeconfig"];
     until("the kubelet has its certificate", async || {
         let output = Programs.run("/opt/kops/bin/kubectl", &nodes, "").await.unwrap();
         (output.code == Some(0)).then_some(())
     })
     .await;
+    // A kubelet that does not run asks for nothing to serve with: the test does so with its certificate.
+    for (name, address, becomes) in [("own", WORKER_ADDRESS, "Approved"), ("other", ADDRESS, "Denied")] {
+        let leaf = Leaf {
+            names: vec!["i-2".to_owned()],
+            addresses: vec![address.into()],
+            usage: Usage::Server,
+            ..Leaf::client("system:node:i-2", Some("system:nodes"), Duration::ZERO)
+        };
+        let pem = CertificateRequest::write(&leaf, &PrivateKey::generate().unwrap()).unwrap();
+        let request = serde_json::json!({
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": "CertificateSigningRequest",
+            "metadata": { "name": name },
+            "spec": {
+                "request": STANDARD.encode(pem),
+                "signerName": "kubernetes.io/kubelet-serving",
+                "usages": ["digital signature", "key encipherment", "server auth"],
+            },
+        });
+        std::fs::write("/run/request.json", request.to_string()).unwrap();
+        let create =
+            ["create", "-f", "/run/request.json", "--kubeconfig", "/etc/kubernetes/kubelet.kubeconfig"];
+        let created = Programs.run("/opt/kops/bin/kubectl", &create, "").await.unwrap();
+        assert_eq!(created.code, Some(0), "{}", created.stderr);
+        until(&format!("the request for its {name} address is {becomes}"), async || {
+            kubectl(&["get", "csr", name, "-o", "jsonpath={.status.conditions[0].type}"])
+                .await
+                .filter(|found| found == becomes)
+        })
+        .await;
+    }
+    // Whatever the group of who asks, nothing is approved without a proof.
+    let named = |name: &str| format!("clusterrolebinding/kops:node-{name}-certificate");
+    assert!(kubectl(&["get", &named("first"), &named("next")]).await.is_none());
 }

@@ -3,6 +3,7 @@
 //! A call with the session token of a role ([`session_token`]) is judged by the role's inline and attached policies. A call
 //! without one is an administrator's, who may do everything.
 
+pub(crate) mod identity;
 mod needs;
 mod objects;
 mod policy;
@@ -23,6 +24,8 @@ use crate::upstream::Upstream;
 use crate::xml;
 use needs::Need;
 use policy::{Policies, Verdict};
+
+pub use identity::SESSION_SECRET;
 
 /// The account of everything that is emulated.
 pub(crate) const ACCOUNT: &str = "123456789012";

@@ -45,6 +45,7 @@ pub(super) async fn facts(
         images: BTreeMap::new(),
         vpc: None,
         subnets: BTreeMap::new(),
+        profile_roles: BTreeMap::new(),
         missing: Vec::new(),
         state,
         ssh_public_key,
@@ -59,12 +60,23 @@ pub(super) async fn facts(
             return Ok(Facts { regions, ..nothing });
         }
     }
-    let (offers, images, (vpc, subnets), missing) = futures::try_join!(
+    let (offers, images, (vpc, subnets), named) = futures::try_join!(
         machines::offers(api, completed),
         images::images(api, completed),
         network::network(api, completed),
-        named::missing(api, completed)
+        named::named(api, completed)
     )?;
     let machines::Offers { zones, machine_types, other_machine_types } = offers;
-    Ok(Facts { zones, machine_types, other_machine_types, images, vpc, subnets, missing, ..nothing })
+    let named::Named { profile_roles, missing } = named;
+    Ok(Facts {
+        profile_roles,
+        zones,
+        machine_types,
+        other_machine_types,
+        images,
+        vpc,
+        subnets,
+        missing,
+        ..nothing
+    })
 }

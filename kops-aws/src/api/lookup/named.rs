@@ -16,32 +16,44 @@ use crate::model::profile;
 
 /// Finds what is not there, or not where the cluster is: one call for a key pair that is named, one for security groups, and one
 /// for each instance profile.
-pub(super) async fn missing(api: &Api, completed: &CompletedCluster) -> Result<Vec<Violation>, CloudError> {
+pub(super) async fn named(api: &Api, completed: &CompletedCluster) -> Result<Named, CloudError> {
     let (key_pair, groups, profiles) = futures::try_join!(
         key_pair(api, completed),
         security_groups(api, completed),
         instance_profiles(api, completed)
     )?;
-    Ok(key_pair.into_iter().chain(groups).chain(profiles).collect())
+    let missing = key_pair.into_iter().chain(groups).chain(profiles.missing).collect();
+    Ok(Named { missing, ..profiles })
 }
 
-async fn instance_profiles(api: &Api, completed: &CompletedCluster) -> Result<Vec<Violation>, CloudError> {
+/// What was found of it.
+pub(super) struct Named {
+    /// The role in each instance profile.
+    pub(super) profile_roles: BTreeMap<String, String>,
+    /// What is not there, or not where the cluster is.
+    pub(super) missing: Vec<Violation>,
+}
+
+async fn instance_profiles(api: &Api, completed: &CompletedCluster) -> Result<Named, CloudError> {
     let names: BTreeSet<String> = completed.groups.iter().filter_map(profile).collect();
     let reads = names.into_iter().map(async |name| {
         let call = api.iam.get_instance_profile().instance_profile_name(&name).send();
         match absent_is_fine(api.iam(PLAN, "iam:GetInstanceProfile", call).await) {
-            Ok(Some(found)) => {
-                Ok((name, found.instance_profile.is_some_and(|profile| !profile.roles().is_empty())))
+            Ok(found) => {
+                let found = found.and_then(|found| found.instance_profile);
+                let role = found.and_then(|profile| Some(profile.roles().first()?.role_name().to_owned()));
+                Ok((name, role.is_some(), role))
             }
-            Ok(None) => Ok((name, false)),
             // Who may not read it may still use it.
-            Err(error) if error.class == ErrorClass::Denied => Ok((name, true)),
+            Err(error) if error.class == ErrorClass::Denied => Ok((name, true, None)),
             Err(error) => Err(error),
         }
     });
-    let is_usable: BTreeMap<String, bool> = try_join_all(reads).await?.into_iter().collect();
+    let found = try_join_all(reads).await?;
+    let is_usable: BTreeMap<&str, bool> =
+        found.iter().map(|(name, is_usable, _)| (name.as_str(), *is_usable)).collect();
     let unusable = |group: &InstanceGroup| {
-        let name = profile(group).filter(|name| is_usable.get(name) == Some(&false))?;
+        let name = profile(group).filter(|name| is_usable.get(name.as_str()) == Some(&false))?;
         let hint =
             "give it a role with the permissions of the group's machines, or remove the field".to_owned();
         Some(Violation {
@@ -50,7 +62,9 @@ async fn instance_profiles(api: &Api, completed: &CompletedCluster) -> Result<Ve
             hint: Some(hint),
         })
     };
-    Ok(completed.groups.iter().filter_map(unusable).collect())
+    let missing = completed.groups.iter().filter_map(unusable).collect();
+    let profile_roles = found.iter().filter_map(|(name, _, role)| Some((name.clone(), role.clone()?)));
+    Ok(Named { profile_roles: profile_roles.collect(), missing })
 }
 
 async fn key_pair(api: &Api, completed: &CompletedCluster) -> Result<Option<Violation>, CloudError> {

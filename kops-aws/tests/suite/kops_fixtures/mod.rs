@@ -88,6 +88,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
             foreign_subnets: BTreeMap::new(),
         }),
         subnets: subnets.collect(),
+        profile_roles: BTreeMap::new(),
         missing: Vec::new(),
         state: StateLocation::S3 {
             bucket: "placeholder-bucket".to_owned(),

@@ -20,13 +20,11 @@ const UNITS: [&str; 10] = [
 ];
 
 /// Files that are the machine's own; a directory's, where it ends in a slash.
-const FILES: [&str; 24] = [
+const FILES: [&str; 21] = [
     "/etc/containerd/cni.template",
     "/etc/containerd/config.toml",
     "/etc/hosts",
     "/etc/kubernetes/admin.kubeconfig",
-    "/etc/kubernetes/bootstrap-token",
-    "/etc/kubernetes/bootstrap.kubeconfig",
     "/etc/kubernetes/kube-controller-manager.kubeconfig",
     "/etc/kubernetes/kube-proxy.yaml",
     "/etc/kubernetes/kube-scheduler.kubeconfig",
@@ -43,7 +41,6 @@ const FILES: [&str; 24] = [
     "/opt/kops/",
     "/run/kops-node/",
     "/var/lib/kops/",
-    "/var/lib/kubelet/kubeconfig",
     "/var/lib/kubelet/pki/",
 ];
 

@@ -14,6 +14,12 @@ pub(super) const PKI: &str = "/etc/kubernetes/pki";
 /// The authority of everything but etcd and the aggregation layer.
 pub(super) const CA: &str = pki::KUBERNETES_CA;
 
+/// The administrator on the machine.
+const ADMIN: &str = "kops";
+
+/// What the control plane's kubelets serve with.
+pub(super) const KUBELET_SERVER: &str = "kubelet-server";
+
 /// How long a certificate holds at least. As in kops (`pkg/bootstrap`, 455 days).
 const LIFETIME: Duration = Duration::from_hours(455 * 24);
 /// By how many days machines differ: those that were made together do not restart everything together.
@@ -27,6 +33,16 @@ pub(super) fn crt(name: &str) -> String {
 /// A key file.
 pub(super) fn key(name: &str) -> String {
     format!("{PKI}/{name}.key")
+}
+
+/// The administrator's certificate on machines of the control plane.
+pub fn admin_certificate() -> String {
+    crt(ADMIN)
+}
+
+/// The key of the administrator's certificate.
+pub fn admin_key() -> String {
+    key(ADMIN)
 }
 
 /// The authority that every machine knows.
@@ -89,13 +105,25 @@ pub(super) fn control_plane(context: &Context<'_>, plan: &mut NodePlan) -> Resul
         },
     });
     let node = format!("system:node:{}", context.machine.id);
+    plan.certificates.push(Certificate {
+        path: format!("{PKI}/{KUBELET_SERVER}"),
+        authority: CA.to_owned(),
+        leaf: Leaf {
+            common_name: node.clone(),
+            organization: Some("system:nodes".to_owned()),
+            names: vec![context.machine.id.clone()],
+            addresses: vec![context.machine.address.into()],
+            usage: Usage::Server,
+            lifetime,
+        },
+    });
     let clients = [
         ("kubelet-api", CA, "kubelet-api", None),
         ("apiserver-aggregator", pki::AGGREGATOR_CA, "aggregator", None),
         ("kube-apiserver-etcd", pki::ETCD_CLIENTS_CA, "kube-apiserver", None),
         ("kube-controller-manager", CA, "system:kube-controller-manager", None),
         ("kube-scheduler", CA, "system:kube-scheduler", None),
-        ("kops", CA, "kops", Some("system:masters")),
+        (ADMIN, CA, "kops", Some("system:masters")),
         ("kubelet", CA, node.as_str(), Some("system:nodes")),
     ];
     plan.certificates.extend(clients.map(|(name, authority, common_name, organization)| Certificate {

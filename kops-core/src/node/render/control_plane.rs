@@ -6,6 +6,8 @@ use crate::pki;
 
 /// The admission plug-ins that are not on by default.
 const ADMISSION: &str = "NodeRestriction";
+/// How long the certificates of nodes hold: four weeks, of which kubelets renew them after about three.
+const SIGNED_FOR: &str = "672h";
 /// Where those programs listen that nobody asks from elsewhere.
 const LOOPBACK: &str = "127.0.0.1";
 
@@ -33,11 +35,7 @@ fn kubeconfig_path(name: &str) -> String {
 
 /// A kubeconfig that names its certificate and key as files.
 pub(super) fn kubeconfig(context: &Context<'_>, crt: &str, key: &str) -> Result<String, RenderError> {
-    kubeconfig_of(context, &serde_json::json!({ "client-certificate": crt, "client-key": key }))
-}
-
-/// A kubeconfig for a user with these credentials.
-pub(super) fn kubeconfig_of(context: &Context<'_>, user: &serde_json::Value) -> Result<String, RenderError> {
+    let user = serde_json::json!({ "client-certificate": crt, "client-key": key });
     let cluster = serde_json::json!({
         "server": context.api(),
         "certificate-authority": certificates::crt(certificates::CA),
@@ -72,6 +70,7 @@ fn api_server(context: &Context<'_>) -> Result<Service<'static>, RenderError> {
             ("etcd-certfile", crt("kube-apiserver-etcd")),
             ("etcd-keyfile", key("kube-apiserver-etcd")),
             ("etcd-servers", etcd::endpoint("main")),
+            ("kubelet-certificate-authority", crt(certificates::CA)),
             ("kubelet-client-certificate", crt("kubelet-api")),
             ("kubelet-client-key", key("kubelet-api")),
             ("kubelet-preferred-address-types", "InternalIP,Hostname,ExternalIP".to_owned()),
@@ -125,6 +124,7 @@ fn controller_manager(context: &Context<'_>) -> Result<Service<'static>, RenderE
             ("bind-address", LOOPBACK.to_owned()),
             ("cluster-name", context.config.cluster.clone()),
             ("cluster-signing-cert-file", crt("kubernetes-ca-signing")),
+            ("cluster-signing-duration", SIGNED_FOR.to_owned()),
             ("cluster-signing-key-file", key("kubernetes-ca-signing")),
             ("configure-cloud-routes", "false".to_owned()),
             ("controllers", "*,bootstrapsigner,tokencleaner".to_owned()),

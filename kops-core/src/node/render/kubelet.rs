@@ -3,17 +3,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::certificates::{self, PKI, crt, key};
-use super::control_plane::{kubeconfig, kubeconfig_of};
+use super::control_plane::kubeconfig;
 use super::unit::Service;
-use super::{BOOTSTRAP_TOKEN, Context, File, NodePlan, RenderError, Start, program};
+use super::{Context, File, KUBELET_CREDENTIAL, NodePlan, RenderError, Start, program};
 use crate::flags::{Flags, SettingError};
 use crate::manifest::Settings;
 use crate::manifest::ranges::{CLUSTER_DNS, nth};
 
+const KUBECONFIG: &str = "/etc/kubernetes/kubelet.kubeconfig";
 const CONFIG: &str = "/etc/kubernetes/kubelet.yaml";
-/// Where workers' kubelets keep the certificate that they renew by themselves.
-const KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
-const BOOTSTRAP_KUBECONFIG: &str = "/etc/kubernetes/bootstrap.kubeconfig";
 const SOCKET: &str = "unix:///run/containerd/containerd.sock";
 const PROXY_CONFIG: &str = "/etc/kubernetes/kube-proxy.yaml";
 
@@ -54,28 +52,20 @@ pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) -> Result<(), R
     plan.programs.push("kubelet".to_owned());
     certificates::authority(plan);
     plan.files.push(File::public(CONFIG, crate::yaml::write(&configuration(context)?)?));
-    let kubeconfig_file = if context.is_control_plane() {
-        let contents = kubeconfig(context, &crt("kubelet"), &key("kubelet"))?.into_bytes();
-        let path = "/etc/kubernetes/kubelet.kubeconfig".to_owned();
-        plan.files.push(File { path: path.clone(), mode: 0o600, contents });
-        path
-    } else {
-        let user = json!({ "tokenFile": BOOTSTRAP_TOKEN });
-        plan.files.push(File {
-            path: BOOTSTRAP_KUBECONFIG.to_owned(),
-            mode: 0o600,
-            contents: kubeconfig_of(context, &user)?.into_bytes(),
-        });
-        KUBECONFIG.to_owned()
+    let (crt, key) = match context.is_control_plane() {
+        true => (crt("kubelet"), key("kubelet")),
+        false => (KUBELET_CREDENTIAL.to_owned(), KUBELET_CREDENTIAL.to_owned()),
     };
-    plan.units.push(service(context, &kubeconfig_file).into());
+    let contents = kubeconfig(context, &crt, &key)?.into_bytes();
+    plan.files.push(File { path: KUBECONFIG.to_owned(), mode: 0o600, contents });
+    plan.units.push(service(context).into());
     // Some network plugins stand in for the kube-proxy.
     if context.config.kube_proxy.get("enabled") == Some(&Value::Bool(false)) {
         return Ok(());
     }
     plan.programs.push("kube-proxy".to_owned());
-    plan.files.push(File::public(PROXY_CONFIG, crate::yaml::write(&proxy(context, &kubeconfig_file)?)?));
-    plan.units.push(proxy_service(context, kubeconfig_file).into());
+    plan.files.push(File::public(PROXY_CONFIG, crate::yaml::write(&proxy(context)?)?));
+    plan.units.push(proxy_service(context).into());
     Ok(())
 }
 
@@ -106,7 +96,7 @@ fn own_labels(context: &Context<'_>) -> BTreeMap<String, String> {
     labels
 }
 
-fn service(context: &Context<'_>, kubeconfig: &str) -> Service<'static> {
+fn service(context: &Context<'_>) -> Service<'static> {
     let machine = context.machine;
     let labels: Vec<String> =
         own_labels(context).iter().map(|(label, value)| format!("{label}={value}")).collect();
@@ -115,17 +105,17 @@ fn service(context: &Context<'_>, kubeconfig: &str) -> Service<'static> {
         [
             ("config", CONFIG.to_owned()),
             ("hostname-override", machine.id.clone()),
-            ("kubeconfig", kubeconfig.to_owned()),
+            ("kubeconfig", KUBECONFIG.to_owned()),
             ("node-ip", machine.address.to_string()),
             ("node-labels", labels.join(",")),
             ("v", text(context.config.kubelet.get("logLevel")).unwrap_or_else(|| "2".to_owned())),
         ],
     );
-    let mut inputs = vec![CONFIG.to_owned(), crt(certificates::CA)];
+    let mut inputs = vec![CONFIG.to_owned(), KUBECONFIG.to_owned(), crt(certificates::CA)];
     if context.is_control_plane() {
-        inputs.extend([kubeconfig.to_owned(), crt("kubelet"), key("kubelet")]);
+        let pairs = ["kubelet", certificates::KUBELET_SERVER];
+        inputs.extend(pairs.iter().flat_map(|name| [crt(name), key(name)]));
     } else {
-        flags.set("bootstrap-kubeconfig", BOOTSTRAP_KUBECONFIG);
         flags.set("cert-dir", "/var/lib/kubelet/pki");
     }
     if !context.release.kubelet_file_is_complete {
@@ -182,6 +172,13 @@ fn configuration(context: &Context<'_>) -> Result<Value, RenderError> {
         // The control plane's is renewed where it was issued.
         "rotateCertificates": !context.is_control_plane(),
     });
+    // The API server checks what kubelets serve with: workers' are asked for, and approved for their own addresses.
+    if context.is_control_plane() {
+        tree["tlsCertFile"] = json!(crt(certificates::KUBELET_SERVER));
+        tree["tlsPrivateKeyFile"] = json!(key(certificates::KUBELET_SERVER));
+    } else {
+        tree["serverTLSBootstrap"] = json!(true);
+    }
     if !host.may_lower_oom_score {
         tree["oomScoreAdj"] = json!(0);
     }
@@ -280,11 +277,11 @@ const NOT_PROXY_CONFIGURATION: [&str; 9] = [
 
 /// The kube-proxy calls the API with the kubelet's certificate: nodes are allowed to (see `objects`), and it needs no
 /// secret of its own.
-fn proxy(context: &Context<'_>, kubeconfig: &str) -> Result<Value, RenderError> {
+fn proxy(context: &Context<'_>) -> Result<Value, RenderError> {
     let mut tree = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "clientConnection": { "kubeconfig": kubeconfig },
+        "clientConnection": { "kubeconfig": KUBECONFIG },
         "conntrack": { "maxPerCore": 131_072 },
         "hostnameOverride": context.machine.id,
         "mode": "iptables",
@@ -297,18 +294,14 @@ fn proxy(context: &Context<'_>, kubeconfig: &str) -> Result<Value, RenderError> 
     Ok(tree)
 }
 
-fn proxy_service(context: &Context<'_>, kubeconfig: String) -> Service<'static> {
+fn proxy_service(context: &Context<'_>) -> Service<'static> {
     let level = text(context.config.kube_proxy.get("logLevel")).unwrap_or_else(|| "2".to_owned());
     let flags = Flags::new("kube-proxy", [("config", PROXY_CONFIG.to_owned()), ("v", level)]);
     Service {
         name: "kube-proxy",
         description: "Kubernetes service proxy",
         command: flags.command(&program("kube-proxy")),
-        // A worker has a certificate only when the control plane has signed one.
-        service: vec![
-            format!("ExecStartPre=/bin/sh -c 'until [ -s {kubeconfig} ]; do sleep 0.2; done'"),
-            "TimeoutStartSec=infinity".to_owned(),
-        ],
+        service: Vec::new(),
         start: Start::AtBoot,
         inputs: vec![PROXY_CONFIG.to_owned(), format!("{PKI}/{}.crt", certificates::CA)],
     }

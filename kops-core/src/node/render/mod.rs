@@ -27,13 +27,14 @@ use crate::manifest::versions::{KubernetesVersion, VersionError};
 use crate::pki::Leaf;
 use crate::yaml::WriteError;
 
+pub use certificates::{admin_certificate, admin_key};
 pub use names::{Member, api_in_hosts, hosts_block, update_hosts};
 pub use token::{TOKEN_GROUP, bootstrap_token};
 
 /// Where programs from the state store are put.
 pub const PROGRAMS: &str = "/opt/kops/bin";
-/// Where the token lies with which a worker asks for its first certificate.
-pub const BOOTSTRAP_TOKEN: &str = "/etc/kubernetes/bootstrap-token";
+/// Where a worker's kubelet finds its certificate and its key, the first ones and those that it gets later.
+pub const KUBELET_CREDENTIAL: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 /// The administrator's kubeconfig on machines of the control plane.
 pub const ADMIN_KUBECONFIG: &str = "/etc/kubernetes/admin.kubeconfig";
 /// The settings of the kernel that users ask for.

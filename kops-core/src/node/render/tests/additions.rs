@@ -109,7 +109,7 @@ fn validation_knows_what_is_the_machines_own() {
             assert!(is_own_file(&format!("{}.key", certificate.path)), "{}", certificate.path);
         }
     }
-    assert!(is_own_file(&format!("{PROGRAMS}/kubelet")) && is_own_file(BOOTSTRAP_TOKEN));
+    assert!(is_own_file(&format!("{PROGRAMS}/kubelet")) && is_own_file(KUBELET_CREDENTIAL));
     assert!(is_own_file("/etc/systemd/system/kubelet.service"));
     assert!(
         !is_own_file("/etc/systemd/system/kubelet.service.d/20-mine.conf")
