@@ -20,9 +20,9 @@ use super::connect::{AwsOptions, aws_config};
 use super::count::Calls;
 use super::lock::Locks;
 use super::{
-    address, classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template, lookup,
-    network_interface, network_load_balancer, observe, route_table, scaling_group, security_group, subnet,
-    tag, target_group, volume, vpc,
+    address, classic_load_balancer, dhcp, elastic_ip, iam, instance, internet_gateway, key_pair,
+    launch_template, lookup, nat_gateway, network_interface, network_load_balancer, observe, route_table,
+    scaling_group, security_group, subnet, tag, target_group, volume, vpc,
 };
 use crate::facts::{Facts, StateLocation};
 use crate::model::named;
@@ -248,6 +248,12 @@ impl Cloud for AwsCloud {
             AwsResource::InternetGateway(desired) => {
                 boxed(|| internet_gateway::ensure(api, scope, desired, request)).await
             }
+            AwsResource::ElasticIp(desired) => {
+                boxed(|| elastic_ip::ensure(api, scope, desired, request)).await
+            }
+            AwsResource::NatGateway(desired) => {
+                boxed(|| nat_gateway::ensure(api, scope, desired, request)).await
+            }
             AwsResource::Subnet(desired) => boxed(|| subnet::ensure(api, scope, desired, request)).await,
             AwsResource::RouteTable(desired) => {
                 boxed(|| route_table::ensure(api, scope, desired, request)).await
@@ -317,6 +323,8 @@ impl Cloud for AwsCloud {
                 return boxed(|| scaling_group::delete(api, target)).await;
             }
             AwsResource::Instance(_) => return boxed(|| instance::delete(api, target)).await,
+            AwsResource::NatGateway(_) => return boxed(|| nat_gateway::delete(api, target)).await,
+            AwsResource::ElasticIp(_) => boxed(|| elastic_ip::delete(api, target)).await,
             AwsResource::Vpc(_) => boxed(|| vpc::delete(api, target)).await,
             AwsResource::DhcpOptions(_) => boxed(|| dhcp::delete(api, target)).await,
             AwsResource::VpcDhcpOptionsAssociation(_) => {
@@ -364,20 +372,23 @@ impl Cloud for AwsCloud {
         _: &Scope,
         targets: &[Observed<AwsResource>],
     ) -> Result<BTreeMap<Handle, String>, CloudError> {
-        let (mut instances, mut groups) = (Vec::new(), Vec::new());
+        let (mut instances, mut groups, mut gateways) = (Vec::new(), Vec::new(), Vec::new());
         for target in targets {
             match &target.resource {
                 AwsResource::Instance(_) => instances.push(&target.handle),
                 AwsResource::AutoscalingGroup(_) => groups.push(&target.handle),
+                AwsResource::NatGateway(_) => gateways.push(&target.handle),
                 // All others are gone when their delete returns.
                 _ => {}
             }
         }
-        let (mut there, groups) = futures::try_join!(
+        let (mut there, groups, gateways) = futures::try_join!(
             instance::going(&self.api, &instances),
-            scaling_group::going(&self.api, &groups)
+            scaling_group::going(&self.api, &groups),
+            nat_gateway::going(&self.api, &gateways)
         )?;
         there.extend(groups);
+        there.extend(gateways);
         Ok(there)
     }
 }

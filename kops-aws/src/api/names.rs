@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kops_core::cloud::Scope;
 use kops_core::resource::Ownership;
 
 /// What handles are called in the cluster.
@@ -38,6 +39,17 @@ impl Names {
     /// A resource of the cluster goes by its `Name` tag.
     pub(super) fn learn_tagged(&mut self, handle: &str, tags: &[aws_sdk_ec2::types::Tag]) {
         self.learn(handle, name_tag(tags).unwrap_or(handle));
+    }
+}
+
+impl Names {
+    /// A resource that is called `<part>.<cluster>` goes by that name, any other by its handle.
+    pub(super) fn learn_own(&mut self, handle: &str, tags: &[aws_sdk_ec2::types::Tag], scope: &Scope) {
+        let is_own = |name: &&str| {
+            name.strip_suffix(scope.cluster.as_str())
+                .is_some_and(|part| part.len() > 1 && part.ends_with('.'))
+        };
+        self.learn(handle, name_tag(tags).filter(is_own).unwrap_or(handle));
     }
 }
 

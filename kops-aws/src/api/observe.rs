@@ -10,9 +10,9 @@ use super::call::boxed;
 use super::cloud::Api;
 use super::names::Names;
 use super::{
-    classic_load_balancer, dhcp, iam, instance, internet_gateway, key_pair, launch_template,
-    network_interface, network_load_balancer, route_table, scaling_group, security_group, subnet,
-    target_group, volume, vpc,
+    classic_load_balancer, dhcp, elastic_ip, iam, instance, internet_gateway, key_pair, launch_template,
+    nat_gateway, network_interface, network_load_balancer, route_table, scaling_group, security_group,
+    subnet, target_group, volume, vpc,
 };
 use crate::resource::{AwsResource, kind};
 
@@ -30,6 +30,8 @@ pub(super) async fn observe(
             boxed(|| launch_template::read(api, scope)),
             boxed(|| scaling_group::read(api, scope)),
             boxed(|| only(reach, instance::read(api, scope))),
+            boxed(|| elastic_ip::read(api, scope)),
+            boxed(|| nat_gateway::read(api, scope)),
         )
     };
     let (others, vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
@@ -44,12 +46,14 @@ pub(super) async fn observe(
         boxed(|| volume::read(api, scope, reach)),
         boxed(|| only(reach, network_interface::read(api, scope))),
     );
-    let (roles, classic, balancers, targets, templates, scaling_groups, instances) = others;
+    let (roles, classic, balancers, targets, templates, scaling_groups, instances, addresses, nats) = others;
     let mut gaps = Gaps::default();
     let vpcs = gaps.or_gap(vpcs, &[kind::VPC, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
     let options = gaps.or_gap(options, &[kind::DHCP_OPTIONS, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
     let gateways = gaps.or_gap(gateways, &[kind::INTERNET_GATEWAY]);
     let subnets = gaps.or_gap(subnets, &[kind::SUBNET]);
+    let addresses = gaps.or_gap(addresses, &[kind::ELASTIC_IP]);
+    let nats = gaps.or_gap(nats, &[kind::NAT_GATEWAY]);
     let tables = gaps.or_gap(tables, &[kind::ROUTE_TABLE, kind::ROUTE, kind::ROUTE_TABLE_ASSOCIATION]);
     let groups = gaps.or_gap(groups, &[kind::SECURITY_GROUP, kind::SECURITY_GROUP_RULE]);
     let pairs = gaps.or_gap(pairs, &[kind::SSH_KEY]);
@@ -73,6 +77,8 @@ pub(super) async fn observe(
     dhcp::learn(&options, scope, &mut names);
     internet_gateway::learn(&gateways, scope, &mut names);
     subnet::learn(&subnets, scope, &mut names);
+    elastic_ip::learn(&addresses, scope, &mut names);
+    nat_gateway::learn(&nats, scope, &mut names);
     route_table::learn(&tables, scope, &mut names);
     security_group::learn(&groups, scope, &mut names);
     volume::learn(&volumes, &mut names);
@@ -87,6 +93,8 @@ pub(super) async fn observe(
     seen.extend(dhcp::associations(&vpcs, &names));
     seen.extend(internet_gateway::resources(&gateways, &names));
     seen.extend(subnet::resources(&subnets, scope, &names));
+    seen.extend(elastic_ip::resources(&addresses, &names));
+    seen.extend(nat_gateway::resources(&nats, &names));
     seen.extend(route_table::resources(&tables, &names));
     seen.extend(security_group::resources(&groups, scope, reach, &names));
     seen.extend(key_pair::resources(&pairs));

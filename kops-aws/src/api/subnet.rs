@@ -9,7 +9,7 @@ use kops_core::resource::{Handle, Resource, ResourceId};
 use super::blocker::deleted;
 use super::call::{Purpose, missing};
 use super::cloud::Api;
-use super::names::{Names, name_tag};
+use super::names::Names;
 use super::tag;
 use crate::resource::{AwsResource, Subnet, kind};
 
@@ -22,14 +22,8 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2Subnet>, Clo
 /// The cluster's own subnets go by their names, others by their handles.
 pub(super) fn learn(subnets: &[Ec2Subnet], scope: &Scope, names: &mut Names) {
     for subnet in subnets {
-        let handle = subnet.subnet_id().unwrap_or_default();
-        let name = name_tag(subnet.tags()).filter(|name| is_own(name, scope));
-        names.learn(handle, name.unwrap_or(handle));
+        names.learn_own(subnet.subnet_id().unwrap_or_default(), subnet.tags(), scope);
     }
-}
-
-fn is_own(name: &str, scope: &Scope) -> bool {
-    name.strip_suffix(scope.cluster.as_str()).is_some_and(|short| short.len() > 1 && short.ends_with('.'))
 }
 
 pub(super) fn resources(subnets: &[Ec2Subnet], scope: &Scope, names: &Names) -> Vec<Observed<AwsResource>> {

@@ -173,8 +173,7 @@ impl Context<'_> {
 
     /// The internet gateway, if the cluster makes or names it.
     pub(super) fn gateway_id(&self) -> Option<ResourceId> {
-        let has_own_subnets = self.spec.subnets.iter().any(|subnet| subnet.id.is_none());
-        let name = self.internet_gateway().filter(|_| has_own_subnets)?;
+        let name = self.internet_gateway().filter(|_| self.has_own_routes())?;
         Some(ResourceId::new(kind::INTERNET_GATEWAY, name))
     }
 }

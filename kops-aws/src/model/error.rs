@@ -30,6 +30,9 @@ pub enum ModelError {
         "{0} has no internet gateway, which public subnets need: attach one, or give existing subnets by their ids"
     )]
     NoInternetGateway(String),
+    /// A zone has no place for a gateway.
+    #[error("there is no utility or public subnet in {0}, in which a NAT gateway could stand")]
+    NoUtilitySubnet(String),
     /// A given subnet does not exist.
     #[error("there is no subnet {0} in the region")]
     UnknownSubnet(String),

@@ -16,9 +16,15 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
     let balancer = completed.load_balancer();
     let of_balancer = balancer.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
     let key = spec.ssh_key_name.iter().filter(|name| !name.is_empty());
-    let all: [(Kind, BTreeSet<String>); 7] = [
+    let egress = |kind: &str| {
+        let given = spec.subnets.iter().filter_map(|subnet| subnet.egress.clone());
+        given.filter(|egress| egress.split_once('-').is_some_and(|(of, _)| of == kind)).collect()
+    };
+    let all: [(Kind, BTreeSet<String>); 9] = [
         (kind::VPC, spec.network_id.iter().cloned().collect()),
         (kind::SUBNET, spec.subnets.iter().filter_map(|subnet| subnet.id.clone()).collect()),
+        (kind::NAT_GATEWAY, egress("nat")),
+        (kind::ELASTIC_IP, egress("eipalloc")),
         (kind::SECURITY_GROUP, of_machines.chain(of_balancer).cloned().collect()),
         (kind::IAM_INSTANCE_PROFILE, completed.groups.iter().filter_map(profile).collect()),
         (kind::CLASSIC_LOAD_BALANCER, balancers().filter_map(|b| b.load_balancer_name.clone()).collect()),

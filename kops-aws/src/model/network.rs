@@ -1,5 +1,7 @@
 //! Network, subnets and routes.
 
+mod egress;
+
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -8,11 +10,13 @@ use kops_core::resource::Ownership;
 
 use super::{Context, ModelError};
 use crate::resource::{
-    AwsResource, DhcpOptions, InternetGateway, Route, RouteTable, RouteTableAssociation, Shared, Subnet, Vpc,
-    VpcDhcpOptionsAssociation, kind,
+    AwsResource, DhcpOptions, InternetGateway, Route, RouteTable, RouteTableAssociation, RouteTarget, Shared,
+    Subnet, Vpc, VpcDhcpOptionsAssociation, kind,
 };
 use crate::tags;
 
+/// What stands for a way to the internet that somebody else sets up.
+const EXTERNAL: &str = "External";
 const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
 
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
@@ -20,39 +24,75 @@ pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelErro
     let subnets = context.spec.subnets.iter();
     let (shared, own): (Vec<_>, Vec<_>) = subnets.partition(|subnet| subnet.id.is_some());
     shared.into_iter().try_for_each(|subnet| check_shared_subnet(context, subnet))?;
-    if own.is_empty() {
-        return Ok(resources);
+    for subnet in &own {
+        resources.push(own_subnet(context, subnet, context.subnet(subnet))?);
     }
-    let cluster = context.cluster.to_owned();
-    let mut route_table_tags = context.tags(&cluster);
-    route_table_tags.insert(tags::ROUTE_TABLE_ROLE.to_owned(), "public".to_owned());
-    resources.extend([
-        gateway(context)?,
-        AwsResource::RouteTable(RouteTable {
-            name: cluster.clone(),
-            ownership: Ownership::Managed,
-            vpc: context.vpc(),
-            tags: route_table_tags,
-        }),
-        AwsResource::Route(Route {
-            name: ANYWHERE.to_string(),
-            ownership: Ownership::Managed,
-            route_table: cluster.clone(),
-            cidr: ANYWHERE,
-            internet_gateway: context.internet_gateway(),
-        }),
-    ]);
-    for subnet in own {
-        let name = context.subnet(subnet);
-        resources.push(own_subnet(context, subnet, name.clone())?);
-        resources.push(AwsResource::RouteTableAssociation(RouteTableAssociation {
-            name: name.clone(),
-            ownership: Ownership::Managed,
-            route_table: cluster.clone(),
-            subnet: name,
-        }));
+    // Of others somebody else sets up the routes.
+    let routed: Vec<_> = own.into_iter().filter(|subnet| !is_external(subnet)).collect();
+    let (private, public): (Vec<&SubnetSpec>, Vec<_>) =
+        routed.into_iter().partition(|subnet| is_private(subnet));
+    if !public.is_empty() || !private.is_empty() {
+        resources.push(gateway(context)?);
+        resources.extend(public_routes(context, &public));
     }
+    resources.extend(egress::build(context, &private)?);
     Ok(resources)
+}
+
+impl Context<'_> {
+    /// Whether the cluster makes subnets and sets up their routes.
+    pub(super) fn has_own_routes(&self) -> bool {
+        self.spec.subnets.iter().any(|subnet| subnet.id.is_none() && !is_external(subnet))
+    }
+}
+
+fn is_private(subnet: &SubnetSpec) -> bool {
+    matches!(subnet.type_, Some(SubnetType::Private | SubnetType::DualStack))
+}
+
+fn is_external(subnet: &SubnetSpec) -> bool {
+    subnet.egress.as_deref() == Some(EXTERNAL)
+}
+
+/// The routes of subnets with a direct way to the internet.
+fn public_routes(context: &Context<'_>, subnets: &[&SubnetSpec]) -> Vec<AwsResource> {
+    let target = context.internet_gateway().map(RouteTarget::InternetGateway);
+    let mut resources = Vec::from(table(context, context.cluster, "public", ANYWHERE.to_string(), target));
+    resources.extend(subnets.iter().map(|subnet| association(context, context.cluster, subnet)));
+    resources
+}
+
+/// A table of routes, with its route to everywhere.
+fn table(
+    context: &Context<'_>,
+    name: &str,
+    role: &str,
+    route: String,
+    target: Option<RouteTarget>,
+) -> [AwsResource; 2] {
+    let mut tags = context.tags(name);
+    tags.insert(tags::ROUTE_TABLE_ROLE.to_owned(), role.to_owned());
+    let ownership = Ownership::Managed;
+    [
+        AwsResource::RouteTable(RouteTable { name: name.to_owned(), ownership, vpc: context.vpc(), tags }),
+        AwsResource::Route(Route {
+            name: route,
+            ownership,
+            route_table: name.to_owned(),
+            cidr: ANYWHERE,
+            target,
+        }),
+    ]
+}
+
+fn association(context: &Context<'_>, table: &str, subnet: &SubnetSpec) -> AwsResource {
+    let name = context.subnet(subnet);
+    AwsResource::RouteTableAssociation(RouteTableAssociation {
+        name: name.clone(),
+        ownership: Ownership::Managed,
+        route_table: table.to_owned(),
+        subnet: name,
+    })
 }
 
 fn vpc(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
@@ -106,6 +146,11 @@ fn gateway(context: &Context<'_>) -> Result<AwsResource, ModelError> {
     Ok(AwsResource::InternetGateway(InternetGateway { name, ownership: Ownership::Managed, vpc, tags }))
 }
 
+fn has_dual_stack(context: &Context<'_>, zone: &str) -> bool {
+    let is_one = |subnet: &SubnetSpec| subnet.type_ == Some(SubnetType::DualStack) && subnet.zone() == zone;
+    context.spec.subnets.iter().any(is_one)
+}
+
 fn own_subnet(context: &Context<'_>, subnet: &SubnetSpec, name: String) -> Result<AwsResource, ModelError> {
     let mut tags = context.tags(&name);
     // In a topology without private subnets, internal load balancers go to the public ones.
@@ -114,6 +159,8 @@ fn own_subnet(context: &Context<'_>, subnet: &SubnetSpec, name: String) -> Resul
             &[tags::SUBNET_ELB, tags::SUBNET_INTERNAL_ELB]
         }
         Some(SubnetType::Public | SubnetType::Utility) => &[tags::SUBNET_ELB],
+        // Where a zone has subnets of both kinds, internal load balancers go to those with IPv6.
+        Some(SubnetType::Private) if has_dual_stack(context, subnet.zone()) => &[],
         Some(SubnetType::Private | SubnetType::DualStack) => &[tags::SUBNET_INTERNAL_ELB],
         None => &[],
     };

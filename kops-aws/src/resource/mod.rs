@@ -13,6 +13,7 @@ pub mod kind;
 mod launch_template;
 mod managed_file;
 mod mixed_instances;
+mod nat_gateway;
 mod network_load_balancer;
 mod secret;
 mod security_group;
@@ -44,6 +45,7 @@ pub use launch_template::LaunchTemplate;
 pub use managed_file::ManagedFile;
 pub(crate) use mixed_instances::Prices;
 pub use mixed_instances::{InstanceRequirements, MixedInstances};
+pub use nat_gateway::{ElasticIp, NatGateway};
 pub use network_load_balancer::{
     LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
 };
@@ -52,7 +54,7 @@ pub use security_group::SecurityGroup;
 pub use security_group_rule::{NODE_PORTS, Peer, Protocol, ProtocolError, SecurityGroupRule, Traffic};
 pub use shared::Shared;
 pub use ssh_key::SshKey;
-pub use subnet::{Route, RouteTable, RouteTableAssociation, Subnet};
+pub use subnet::{Route, RouteTable, RouteTableAssociation, RouteTarget, Subnet};
 pub use vpc::{DhcpOptions, InternetGateway, Vpc, VpcDhcpOptionsAssociation};
 
 /// Tags: key → value.
@@ -71,6 +73,9 @@ pub enum AwsResource {
     VpcDhcpOptionsAssociation(VpcDhcpOptionsAssociation),
     InternetGateway(InternetGateway),
     Subnet(Subnet),
+    #[serde(rename = "ElasticIP")]
+    ElasticIp(ElasticIp),
+    NatGateway(NatGateway),
     RouteTable(RouteTable),
     Route(Route),
     RouteTableAssociation(RouteTableAssociation),
@@ -202,6 +207,8 @@ impl AwsResource {
             Self::VpcDhcpOptionsAssociation(part) => part,
             Self::InternetGateway(part) => part,
             Self::Subnet(part) => part,
+            Self::ElasticIp(part) => part,
+            Self::NatGateway(part) => part,
             Self::RouteTable(part) => part,
             Self::Route(part) => part,
             Self::RouteTableAssociation(part) => part,
@@ -235,6 +242,8 @@ impl AwsResource {
             Self::VpcDhcpOptionsAssociation(part) => part,
             Self::InternetGateway(part) => part,
             Self::Subnet(part) => part,
+            Self::ElasticIp(part) => part,
+            Self::NatGateway(part) => part,
             Self::RouteTable(part) => part,
             Self::Route(part) => part,
             Self::RouteTableAssociation(part) => part,

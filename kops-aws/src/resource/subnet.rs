@@ -127,9 +127,40 @@ pub struct Route {
     /// The destination.
     #[serde(rename = "CIDR")]
     pub cidr: Ipv4Net,
-    /// The gateway that traffic is sent to; nothing when what it was sent to is gone (a black hole).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub internet_gateway: Option<String>,
+    /// Where traffic is sent to; nothing when what it was sent to is gone (a black hole).
+    #[serde(flatten)]
+    pub target: Option<RouteTarget>,
+}
+
+/// Where a route sends traffic to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouteTarget {
+    /// The network's way to the internet, for machines with public addresses.
+    InternetGateway(String),
+    /// A gateway that translates addresses.
+    NatGateway(String),
+    /// A machine that forwards, by its id.
+    Instance(String),
+    /// A hub between networks, by its id.
+    TransitGateway(String),
+    /// Another network, by the id of the connection.
+    VpcPeeringConnection(String),
+    /// An interface of a machine, by its id.
+    NetworkInterface(String),
+}
+
+impl RouteTarget {
+    /// The resource that it is, if the cluster makes or names it.
+    fn id(&self) -> Option<ResourceId> {
+        match self {
+            Self::InternetGateway(name) => Some(ResourceId::new(kind::INTERNET_GATEWAY, name)),
+            Self::NatGateway(name) => Some(ResourceId::new(kind::NAT_GATEWAY, name)),
+            Self::Instance(_)
+            | Self::TransitGateway(_)
+            | Self::VpcPeeringConnection(_)
+            | Self::NetworkInterface(_) => None,
+        }
+    }
 }
 
 impl Part for Route {
@@ -146,12 +177,16 @@ impl Part for Route {
     }
 
     fn requires(&self) -> Vec<ResourceId> {
-        let gateway = self.internet_gateway.iter().map(|name| ResourceId::new(kind::INTERNET_GATEWAY, name));
-        std::iter::once(ResourceId::new(kind::ROUTE_TABLE, &self.route_table)).chain(gateway).collect()
+        let target = self.target.as_ref().and_then(RouteTarget::id);
+        std::iter::once(ResourceId::new(kind::ROUTE_TABLE, &self.route_table)).chain(target).collect()
     }
 
     fn rules(&self) -> Rules {
-        Rules::replace(&[("InternetGateway", FieldRule::IN_PLACE)])
+        // Where it leads to changes in place; where it comes from does not.
+        Rules {
+            fields: &[("RouteTable", FieldRule::REPLACE), ("CIDR", FieldRule::REPLACE)],
+            otherwise: FieldRule::IN_PLACE,
+        }
     }
 
     fn relation(&self, to: &ResourceId) -> Relation {
@@ -159,13 +194,15 @@ impl Part for Route {
     }
 
     fn rename(&mut self, names: &NewNames<'_>) {
-        if let Some(gateway) = &mut self.internet_gateway {
-            names.of(&kind::INTERNET_GATEWAY, gateway);
+        match &mut self.target {
+            Some(RouteTarget::InternetGateway(gateway)) => names.of(&kind::INTERNET_GATEWAY, gateway),
+            Some(RouteTarget::NatGateway(gateway)) => names.of(&kind::NAT_GATEWAY, gateway),
+            _ => {}
         }
     }
 }
 
-/// That a subnet uses a route table. Named as the subnet, or `private-<zone>.<cluster>`.
+/// That a subnet uses a route table. Named as the subnet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RouteTableAssociation {

@@ -67,7 +67,7 @@ fn samples() -> Vec<AwsResource> {
             ownership,
             route_table: "table".into(),
             cidr,
-            internet_gateway: Some("gateway".into()),
+            target: Some(RouteTarget::InternetGateway("gateway".into())),
         }),
         AwsResource::RouteTableAssociation(RouteTableAssociation {
             name: name.clone(),

@@ -19,7 +19,7 @@ use kops_core::error::ErrorClass;
 use kops_core::manifest::{self, Manifest, Recommendations};
 use kops_core::observer::Quiet;
 use kops_core::plan::{Plan, Purpose, plan};
-use kops_core::resource::Resource;
+use kops_core::resource::{Kind, Resource};
 use kops_core::ssh::PublicKey;
 use kops_testbed::{Image, Options, Testbed, required_or_skip};
 use tokio_util::sync::CancellationToken;
@@ -32,12 +32,32 @@ const KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCtWu40XQo8dczLsCq0OWV+h
 
 /// A cluster with a control-plane group in each of the first `masters` zones, and one group of workers.
 fn desired(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
+    let subnet = |zone: &str| vec![format!("{{name: {zone}, zone: {zone}, type: Public}}")];
+    desired_in(&subnet, name, masters, more)
+}
+
+/// The same with machines in private subnets, and a gateway in each zone.
+fn private(name: &str, masters: usize, more: &str) -> Vec<AwsResource> {
+    let subnets = |zone: &str| {
+        vec![
+            format!("{{name: {zone}, zone: {zone}, type: Private}}"),
+            format!("{{name: utility-{zone}, zone: {zone}, type: Utility}}"),
+        ]
+    };
+    desired_in(&subnets, name, masters, more)
+}
+
+fn desired_in(
+    subnets: &dyn Fn(&str) -> Vec<String>,
+    name: &str,
+    masters: usize,
+    more: &str,
+) -> Vec<AwsResource> {
     let zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"];
     let masters = &zones[..masters];
     let member = |zone: &&str| format!("{{name: {zone}, instanceGroup: master-{zone}}}");
     let members = masters.iter().map(member).collect::<Vec<_>>().join(", ");
-    let subnet = |zone: &&str| format!("{{name: {zone}, zone: {zone}, type: Public}}");
-    let subnets = zones.iter().map(subnet).collect::<Vec<_>>().join(", ");
+    let subnets = zones.iter().flat_map(|zone| subnets(zone)).collect::<Vec<_>>().join(", ");
     let group = |group: &str, spec: &str| {
         format!(
             "---\napiVersion: kops.k8s.io/v1alpha2\nkind: InstanceGroup\n\
@@ -215,10 +235,19 @@ async fn a_cluster_with_a_network_load_balancer_keeps_the_laws() {
     keeps_the_laws("a_cluster_with_a_network_load_balancer_keeps_the_laws", name, desired).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_cluster_keeps_the_laws() {
+    let name = "private.k8s.local";
+    let desired = private(name, 3, "  api: {loadBalancer: {type: Internal, class: Network}}\n");
+    let count = |kind: Kind| desired.iter().filter(|resource| resource.id().kind == kind).count();
+    assert_eq!([kind::NAT_GATEWAY, kind::ELASTIC_IP, kind::ROUTE_TABLE].map(count), [3, 3, 4]);
+    keeps_the_laws("a_private_cluster_keeps_the_laws", name, desired).await;
+}
+
 /// A first apply of five groups, and an observation with nothing to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_stay_within_their_budgets() {
-    for (class, first, nothing_to_do) in [("Classic", 150, 30), ("Network", 150, 33)] {
+    for (class, first, nothing_to_do) in [("Classic", 150, 32), ("Network", 150, 35)] {
         let Some(testbed) = required_or_skip("calls_stay_within_their_budgets", Options::default()) else {
             return;
         };

@@ -95,7 +95,7 @@ async fn laws<P: Provider>(bench: &Bench<P>) {
         nobody: Handle("i-00000000000000000".to_owned()),
     };
     let change = async || bench.change_machine_type("nodes", "m5.large").await;
-    contract::fleet(bench.fleet(), &case, change, &*bench.pass).await.unwrap();
+    Box::pin(contract::fleet(bench.fleet(), &case, change, &*bench.pass)).await.unwrap();
 }
 
 /// F4 and F5 in several zones: a suspension of the user's stays, and one of ours hides nothing from an update.

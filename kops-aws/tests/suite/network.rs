@@ -192,7 +192,7 @@ async fn an_observation_takes_few_calls_and_changes_nothing() {
         .map(|call| call.action)
         .filter(|action| !action.contains("LaunchTemplate"))
         .collect();
-    assert_eq!(actions.len(), 10, "{actions:?}");
+    assert_eq!(actions.len(), 12, "{actions:?}");
     assert_eq!(mutations(&testbed), 0);
 }
 

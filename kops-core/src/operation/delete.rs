@@ -131,7 +131,7 @@ impl<P: Provider> Kops<P> {
         work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
     ) -> Result<T, OperationError> {
         let (mut lease, cancel) = self.acquire(cluster, lease::Purpose::Delete, run).await?;
-        let done = lease.hold(&cancel, work(Run { cancel: &cancel, ..run })).await;
+        let done = lease.hold(&cancel, Box::pin(work(Run { cancel: &cancel, ..run }))).await;
         // Nothing renews the lease while it is being deleted itself: it would look like a loss.
         let deleted = match done.map_err(OperationError::from).flatten() {
             Ok(done) => self.registry.delete_cluster(cluster).await.map(|()| done).map_err(Into::into),

@@ -186,7 +186,7 @@ impl<'a, P: Provider, C> Draining<'a, P, C> {
         let clock = &*self.kops.clock;
         let work =
             async |target: RollTarget<'_>| roll(target, &options, clock, &observer, self.run.cancel).await;
-        let report = self.kops.with(&running, work).await?;
+        let report = Box::pin(self.kops.with(&running, work)).await?;
         if report.cancelled {
             return Err(OperationError::Cancelled);
         }

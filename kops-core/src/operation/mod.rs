@@ -158,7 +158,8 @@ impl<P: Provider> Kops<P> {
         work: impl AsyncFnOnce(Run<'_>) -> Result<T, OperationError>,
     ) -> Result<T, OperationError> {
         let (mut lease, cancel) = self.acquire(cluster, purpose, run).await?;
-        let done = lease.hold(&cancel, work(Run { cancel: &cancel, ..run })).await;
+        // What a run does is large: on the heap it does not fill the stack of a thread.
+        let done = lease.hold(&cancel, Box::pin(work(Run { cancel: &cancel, ..run }))).await;
         lease.release().await;
         done?
     }
@@ -194,11 +195,11 @@ impl<P: Provider> Kops<P> {
             Purpose::Update => {
                 self.before_update(plan).await?;
                 let cloud = Draining::new(self, self.cloud(), options, run);
-                apply(&cloud, plan, &options.apply, &*self.clock, &voice, run.cancel).await
+                Box::pin(apply(&cloud, plan, &options.apply, &*self.clock, &voice, run.cancel)).await
             }
             // Pods of a cluster that goes as a whole have nowhere to go.
             Purpose::Delete => {
-                apply(&self.cloud(), plan, &options.apply, &*self.clock, &voice, run.cancel).await
+                Box::pin(apply(&self.cloud(), plan, &options.apply, &*self.clock, &voice, run.cancel)).await
             }
         };
         Ok(report)

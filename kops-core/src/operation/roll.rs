@@ -89,6 +89,6 @@ impl<P: Provider> Kops<P> {
         let running = self.running(cluster, access).await?;
         let (clock, voice) = (&*self.clock, self.voice(cluster, run));
         let roll = async |target: RollTarget<'_>| roll(target, options, clock, &voice, run.cancel).await;
-        self.with(&running, roll).await
+        Box::pin(self.with(&running, roll)).await
     }
 }

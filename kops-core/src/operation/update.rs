@@ -8,7 +8,8 @@ use crate::cloud::{Cloud, Reach};
 use crate::lease;
 use crate::manifest::versions::KubernetesVersion;
 use crate::manifest::{
-    CompletedCluster, complete, open_to_the_world, unheeded_settings, unsupported, validate, weakened,
+    CompletedCluster, complete, contradicted_topology, open_to_the_world, unheeded_settings, unsupported,
+    validate, weakened,
 };
 use crate::node::Catalog;
 use crate::plan::{Plan, Purpose, Step, Verb, plan};
@@ -48,8 +49,12 @@ impl<P: Provider> Kops<P> {
         let Desired { resources, warnings } = desired;
         let plan = plan(&scope, Purpose::Update, &resources, &inventory)?;
         let manifest = loaded.warnings.iter().map(ToString::to_string);
-        let exposed =
-            [open_to_the_world(&completed.cluster.spec), weakened(&completed), unheeded_settings(&completed)];
+        let exposed = [
+            open_to_the_world(&completed.cluster.spec),
+            weakened(&completed),
+            unheeded_settings(&completed),
+            contradicted_topology(&completed),
+        ];
         let exposed = exposed.into_iter().flatten().map(|warning| warning.to_string());
         let (changes, addons, losses, empty) = futures::join!(
             self.node_changes(&plan, &resources),

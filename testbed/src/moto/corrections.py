@@ -3,7 +3,9 @@
 Written for moto 5.2. What AWS refuses is not here: that is the proxy's.
 """
 
+import inspect
 import json
+import time
 from pathlib import Path
 
 from moto.autoscaling import models as autoscaling
@@ -59,19 +61,6 @@ def correct_networks():
                 del table._associations[association]
         return deleted
 
-    delete_gateway = nat_gateways.NatGatewayBackend.delete_nat_gateway
-
-    def delete_nat_gateway(self, nat_gateway_id):
-        deleted = delete_gateway(self, nat_gateway_id)
-        for address in deleted.address_set:
-            if address.get("allocationId"):
-                for elastic in self.address_by_allocation([address["allocationId"]]):
-                    if elastic.association_id:
-                        self.disassociate_address(association_id=elastic.association_id)
-        if deleted._eni.id in self.enis:
-            deleted._eni.delete()
-        return deleted
-
     modify_attribute = SubnetResponse.modify_subnet_attribute
 
     def modify_subnet_attribute(self):
@@ -108,7 +97,83 @@ def correct_networks():
     route_tables.RouteBackend.associate_route_table = associate_route_table
     NetworkInterfaceBackend.create_network_interface = create_network_interface
     subnets.SubnetBackend.delete_subnet = delete_subnet_and_associations
-    nat_gateways.NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
+
+
+def correct_nat_gateways():
+    """Gateways come and go slowly, and can be found by their tags."""
+    backend_class = nat_gateways.NatGatewayBackend
+    create, describe = backend_class.create_nat_gateway, backend_class.describe_nat_gateways
+    create_route, replace_route = route_tables.RouteBackend.create_route, route_tables.RouteBackend.replace_route
+    # Seconds. On AWS it is a minute or two.
+    lasting = {"pending": 1.0, "deleting": 1.0}
+
+    def enter(gateway, state):
+        gateway.state, gateway.since = state, time.monotonic()
+
+    def settle(self):
+        for gateway in self.nat_gateways.values():
+            if time.monotonic() - gateway.since < lasting.get(gateway.state, 0):
+                continue
+            if gateway.state == "pending":
+                enter(gateway, "available")
+            elif gateway.state == "deleting":
+                enter(gateway, "deleted")
+                let_go(self, gateway)
+
+    def let_go(self, gateway):
+        for address in gateway.address_set:
+            if address.get("allocationId"):
+                for elastic in self.address_by_allocation([address["allocationId"]]):
+                    if elastic.association_id:
+                        self.disassociate_address(association_id=elastic.association_id)
+        if gateway._eni.id in self.enis:
+            gateway._eni.delete()
+
+    def create_nat_gateway(self, *arguments, **named):
+        gateway = create(self, *arguments, **named)
+        enter(gateway, "pending")
+        return gateway
+
+    def delete_nat_gateway(self, nat_gateway_id):
+        gateway = self.nat_gateways.get(nat_gateway_id)
+        if gateway is None:
+            raise EC2ClientError("NatGatewayNotFound", f"NatGateway {nat_gateway_id} was not found")
+        if gateway.state in ("pending", "available"):
+            enter(gateway, "deleting")
+        return gateway
+
+    def describe_nat_gateways(self, filters, nat_gateway_ids):
+        settle(self)
+        found = describe(self, filters, nat_gateway_ids)
+        for name, values in (filters or {}).items():
+            if name.startswith("tag:"):
+                tags = [{tag["key"]: tag["value"] for tag in gateway.get_tags()} for gateway in found]
+                found = [gateway for gateway, own in zip(found, tags) if own.get(name[4:]) in values]
+        return found
+
+    def check(self, method, arguments, named):
+        settle(self)
+        given = inspect.signature(method).bind(self, *arguments, **named).arguments
+        nat_gateway_id = given.get("nat_gateway_id")
+        gateway = self.nat_gateways.get(nat_gateway_id) if nat_gateway_id else None
+        if nat_gateway_id and (gateway is None or gateway.state != "available"):
+            raise EC2ClientError(
+                "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist"
+            )
+
+    def create_route_to_what_is_there(self, *arguments, **named):
+        check(self, create_route, arguments, named)
+        return create_route(self, *arguments, **named)
+
+    def replace_route_by_what_is_there(self, *arguments, **named):
+        check(self, replace_route, arguments, named)
+        return replace_route(self, *arguments, **named)
+
+    backend_class.create_nat_gateway = create_nat_gateway
+    backend_class.delete_nat_gateway = delete_nat_gateway
+    backend_class.describe_nat_gateways = describe_nat_gateways
+    route_tables.RouteBackend.create_route = create_route_to_what_is_there
+    route_tables.RouteBackend.replace_route = replace_route_by_what_is_there
 
 
 def correct_launch_templates():
@@ -480,6 +545,7 @@ def correct_moto(machines=None):
     correct_offerings()
     correct_volumes()
     correct_networks()
+    correct_nat_gateways()
     correct_launch_templates()
     correct_scaling_groups()
     correct_scaling_policies()

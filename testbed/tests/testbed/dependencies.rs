@@ -1,5 +1,7 @@
 //! What others still use can't be deleted.
 
+use std::time::{Duration, Instant};
+
 use crate::client::Client;
 use crate::shared::{self, IMAGE, security_group, vpc_and_subnet};
 
@@ -96,6 +98,15 @@ async fn a_group_and_a_subnet_with_a_load_balancer() {
     assert_eq!(code(&client, "DeleteSubnet", &[("SubnetId", &subnet)]).await, None);
 }
 
+/// Tries again until a call is no longer refused.
+async fn until_done(client: &Client, action: &str, params: &[(&str, &str)]) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while let Some(code) = code(client, action, params).await {
+        assert!(Instant::now() < deadline, "{action}: {code}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_subnet_with_a_nat_gateway_and_its_address() {
     let Some(client) = shared::client("eu-north-1") else { return };
@@ -112,8 +123,21 @@ async fn a_subnet_with_a_nat_gateway_and_its_address() {
     assert_eq!(code(&client, "DetachInternetGateway", &attachment).await, violation());
     let in_use = code(&client, "ReleaseAddress", &[("AllocationId", &address)]).await;
     assert_eq!(in_use.as_deref(), Some("InvalidIPAddress.InUse"));
+    let table = client.call("ec2", "CreateRouteTable", &[("VpcId", &vpc)]).await.id("routeTableId");
+    let to = ("DestinationCidrBlock", "0.0.0.0/0");
+    let route = [("RouteTableId", table.as_str()), to, ("NatGatewayId", nat.as_str())];
+    let pending = code(&client, "CreateRoute", &route).await;
+    assert_eq!(pending.as_deref(), Some("InvalidNatGatewayID.NotFound"), "it is not available yet");
+    until_done(&client, "CreateRoute", &route).await;
+    client.call("ec2", "DeleteRouteTable", &[("RouteTableId", &table)]).await.ok();
     client.call("ec2", "DeleteNatGateway", &[("NatGatewayId", &nat)]).await.ok();
-    assert_eq!(code(&client, "ReleaseAddress", &[("AllocationId", &address)]).await, None);
+    let in_use = code(&client, "ReleaseAddress", &[("AllocationId", &address)]).await;
+    assert_eq!(
+        in_use.as_deref(),
+        Some("InvalidIPAddress.InUse"),
+        "it goes with the gateway, which takes time"
+    );
+    until_done(&client, "ReleaseAddress", &[("AllocationId", &address)]).await;
     assert_eq!(code(&client, "DetachInternetGateway", &attachment).await, None);
     assert_eq!(code(&client, "DeleteSubnet", &[("SubnetId", &subnet)]).await, None);
 }

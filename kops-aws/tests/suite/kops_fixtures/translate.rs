@@ -84,14 +84,33 @@ fn one(resource: &AwsResource) -> Option<(String, Value)> {
         AwsResource::RouteTable(r) => {
             (at("route_table", &r.name), json!({ "tags": r.tags, "vpc_id": id("vpc", &r.vpc) }))
         }
-        AwsResource::Route(r) => (
-            at("route", &r.name),
+        AwsResource::ElasticIp(r) => (at("eip", &r.name), json!({ "domain": "vpc", "tags": r.tags })),
+        AwsResource::NatGateway(r) => (
+            at("nat_gateway", &r.name),
             json!({
-                "destination_cidr_block": r.cidr,
-                "gateway_id": r.internet_gateway.as_ref().map(|name| id("internet_gateway", name)),
-                "route_table_id": id("route_table", &r.route_table),
+                "allocation_id": id("eip", &r.elastic_ip),
+                "subnet_id": id("subnet", &r.subnet),
+                "tags": r.tags,
             }),
         ),
+        AwsResource::Route(r) => {
+            let (field, target) = match r.target.as_ref().unwrap() {
+                RouteTarget::InternetGateway(name) => ("gateway_id", id("internet_gateway", name)),
+                RouteTarget::NatGateway(name) => ("nat_gateway_id", id("nat_gateway", name)),
+                RouteTarget::Instance(id) => ("instance_id", id.clone()),
+                RouteTarget::TransitGateway(id) => ("transit_gateway_id", id.clone()),
+                RouteTarget::VpcPeeringConnection(id) => ("vpc_peering_connection_id", id.clone()),
+                RouteTarget::NetworkInterface(id) => ("network_interface_id", id.clone()),
+            };
+            (
+                at("route", &r.name),
+                json!({
+                    "destination_cidr_block": r.cidr,
+                    field: target,
+                    "route_table_id": id("route_table", &r.route_table),
+                }),
+            )
+        }
         AwsResource::RouteTableAssociation(r) => (
             at("route_table_association", &r.name),
             json!({

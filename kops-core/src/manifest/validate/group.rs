@@ -4,8 +4,8 @@ use super::syntax::{Taint, is_domain_name, is_label_key, is_label_value, lower_c
 use super::volume::Volume;
 use super::{Below, cluster, machine, mixed};
 use crate::manifest::{
-    CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Placement, Role, RollingUpdate,
-    Subnet, SubnetType,
+    CompletedCluster, CountOrPercent, InstanceGroup, InstanceGroupSpec, Role, RollingUpdate, Subnet,
+    SubnetType,
 };
 
 const TENANCIES: [&str; 3] = ["default", "dedicated", "host"];
@@ -128,31 +128,6 @@ fn check_subnets(found: &mut Below<'_>, completed: &CompletedCluster, group: &In
             message,
             "leave out the zones, and name the subnets of those zones only",
         );
-    }
-    check_placement(found, completed, group);
-}
-
-/// What kops 1.10 says twice, by the topology and by the types of subnets, must agree.
-fn check_placement(found: &mut Below<'_>, completed: &CompletedCluster, group: &InstanceGroup) {
-    let topology = completed.cluster.spec.topology.as_ref();
-    let (field, wanted) = match group.role() {
-        Role::ControlPlane => ("masters", topology.and_then(|topology| topology.masters)),
-        Role::Node => ("nodes", topology.and_then(|topology| topology.nodes)),
-        Role::Bastion => return,
-    };
-    let Some(wanted) = wanted else { return };
-    for subnet in completed.subnets_of(group) {
-        let placement = match subnet.type_ {
-            Some(SubnetType::Private | SubnetType::DualStack) => Placement::Private,
-            Some(SubnetType::Public) => Placement::Public,
-            Some(SubnetType::Utility) | None => continue,
-        };
-        if placement != wanted {
-            let name = &subnet.name;
-            let message =
-                format!("`{name}` is not of the kind that `spec.topology.{field}` of the cluster names");
-            found.add("spec.subnets", message);
-        }
     }
 }
 

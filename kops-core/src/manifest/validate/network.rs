@@ -1,3 +1,5 @@
+mod egress;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -16,6 +18,7 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     check_network(&mut found, spec);
     check_pods_and_services(&mut found, spec);
     check_subnets(&mut found, spec);
+    egress::check(&mut found, &spec.subnets);
 }
 
 fn check_network(found: &mut Below<'_>, spec: &ClusterSpec) {

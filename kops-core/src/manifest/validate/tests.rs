@@ -351,13 +351,10 @@ fn groups() {
     instanceGroup[nodes].spec.subnets: the group has no subnet
     ");
     insta::assert_snapshot!(found(|c| {
-        c.cluster.spec.topology.as_mut().unwrap().nodes = Some(crate::manifest::Placement::Private);
         c.groups[3].spec.subnets = vec!["us-x-1a".into(), "us-x-1b".into()];
         c.groups[3].spec.zones = vec!["us-x-1a".into()];
     }), @r"
     instanceGroup[nodes].spec.zones: the group's subnets are in the zone `us-x-1b` too (leave out the zones, and name the subnets of those zones only)
-    instanceGroup[nodes].spec.subnets: `us-x-1a` is not of the kind that `spec.topology.nodes` of the cluster names
-    instanceGroup[nodes].spec.subnets: `us-x-1b` is not of the kind that `spec.topology.nodes` of the cluster names
     ");
     insta::assert_snapshot!(found(|c| c.groups.retain(|group| group.role() != Role::Node)), @r"cluster.spec: there is no instance group of the role node");
 }
@@ -607,4 +604,52 @@ fn settings_of_add_ons_that_cannot_be() {
             Some(NodeProblemDetector { memory_limit: Some("100MiB".into()), ..Default::default() });
     });
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn ways_out_of_private_subnets() {
+    use crate::manifest::{Subnet, SubnetType};
+
+    let private = |c: &mut CompletedCluster, egress: [Option<&str>; 3]| {
+        for (subnet, egress) in c.cluster.spec.subnets.iter_mut().zip(egress) {
+            (subnet.type_, subnet.egress) = (Some(SubnetType::Private), egress.map(str::to_owned));
+        }
+    };
+    insta::assert_snapshot!(found(|c| private(c, [None, Some("eipalloc-1"), Some("router")])));
+    assert_eq!(found(|c| private(c, [Some("External"), Some("nat-1"), Some("tgw-12ab")])), "");
+    insta::assert_snapshot!(
+        found(|c| {
+            private(c, [None, Some("i-1"), Some("tgw-1")]);
+            c.cluster.spec.subnets.truncate(1);
+            let like = c.cluster.spec.subnets[0].clone();
+            c.cluster.spec.subnets.push(Subnet {
+                name: "b".into(),
+                egress: Some("nat-1".into()),
+                ..like.clone()
+            });
+            let utility = Some(SubnetType::Utility);
+            c.cluster.spec.subnets.push(Subnet {
+                name: "c".into(),
+                type_: utility,
+                egress: Some("nat-1".into()),
+                ..like
+            });
+        })
+        .lines()
+        .filter(|line| line.contains("egress"))
+        .collect::<Vec<_>>()
+        .join("\n")
+    );
+}
+
+#[test]
+fn the_types_of_subnets_count_where_the_topology_says_otherwise() {
+    use crate::manifest::{Placement, contradicted_topology};
+
+    let mut completed = valid();
+    let topology = completed.cluster.spec.topology.as_mut().unwrap();
+    (topology.masters, topology.nodes) = (Some(Placement::Public), Some(Placement::Private));
+    assert_eq!(validate(&completed), []);
+    let told: Vec<_> = contradicted_topology(&completed).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"), @"spec.topology.nodes: the type of the subnet `us-x-1a` counts, which says something else (remove it)");
 }

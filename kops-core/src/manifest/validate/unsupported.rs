@@ -15,9 +15,6 @@ pub fn unsupported(completed: &CompletedCluster) -> Vec<Violation> {
 
 fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
     let spec = &completed.cluster.spec;
-    if completed.has_private_subnets() {
-        found.add_with_hint("spec.subnets", "private subnets are not supported yet", "write `type: Public`");
-    }
     if completed.has_hosted_zone() {
         let hint = "write `type: None`, or choose a name that ends in .k8s.local";
         found.add_with_hint("spec.topology.dns.type", "hosted zones are not supported yet", hint);
@@ -38,12 +35,12 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
     }
     for (index, subnet) in spec.subnets.iter().enumerate() {
         let path = format!("spec.subnets[{index}]");
-        for (field, value) in
-            [("ipv6CIDR", &subnet.ipv6_cidr), ("egress", &subnet.egress), ("publicIP", &subnet.public_ip)]
-        {
-            if value.is_some() {
-                found.add(format!("{path}.{field}"), "the field is not supported yet");
-            }
+        if subnet.ipv6_cidr.is_some() {
+            found.add(format!("{path}.ipv6CIDR"), "IPv6 ranges of subnets are not supported yet");
+        }
+        if subnet.public_ip.is_some() {
+            let hint = "write the id of the address, `egress: eipalloc-…`";
+            found.add_with_hint(format!("{path}.publicIP"), "addresses are not looked up yet", hint);
         }
     }
     if spec.iam.as_ref().is_some_and(|iam| iam.legacy == Some(true)) {
