@@ -21,8 +21,8 @@ use super::count::Calls;
 use super::lock::Locks;
 use super::{
     address, classic_load_balancer, dhcp, elastic_ip, iam, instance, internet_gateway, key_pair,
-    launch_template, lookup, nat_gateway, network_interface, network_load_balancer, observe, route_table,
-    scaling_group, security_group, subnet, tag, target_group, volume, vpc,
+    launch_template, lookup, nat_gateway, network_interface, network_load_balancer, observe, route,
+    route_table, scaling_group, security_group, subnet, tag, target_group, volume, vpc,
 };
 use crate::facts::{Facts, StateLocation};
 use crate::model::named;
@@ -258,7 +258,7 @@ impl Cloud for AwsCloud {
             AwsResource::RouteTable(desired) => {
                 boxed(|| route_table::ensure(api, scope, desired, request)).await
             }
-            AwsResource::Route(desired) => boxed(|| route_table::ensure_route(api, desired, request)).await,
+            AwsResource::Route(desired) => boxed(|| route::ensure(api, desired, request)).await,
             AwsResource::RouteTableAssociation(desired) => {
                 boxed(|| route_table::ensure_association(api, desired, request)).await
             }
@@ -333,7 +333,7 @@ impl Cloud for AwsCloud {
             AwsResource::InternetGateway(_) => boxed(|| internet_gateway::delete(api, target)).await,
             AwsResource::Subnet(_) => boxed(|| subnet::delete(api, target)).await,
             AwsResource::RouteTable(_) => boxed(|| route_table::delete(api, target)).await,
-            AwsResource::Route(_) => boxed(|| route_table::delete_route(api, target)).await,
+            AwsResource::Route(_) => boxed(|| route::delete(api, target)).await,
             AwsResource::RouteTableAssociation(_) => {
                 boxed(|| route_table::delete_association(api, target)).await
             }

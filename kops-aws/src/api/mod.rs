@@ -29,6 +29,7 @@ mod network_load_balancer;
 mod observe;
 mod pod_routes;
 mod proof;
+mod route;
 mod route_table;
 mod scaling_group;
 mod security_group;

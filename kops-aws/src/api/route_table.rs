@@ -1,10 +1,8 @@
-//! Route tables, their routes, and the subnets that use them: one call reads all three.
+//! Route tables and the subnets that use them; one call reads these and the routes.
 
 use aws_sdk_ec2::types::{
-    ResourceType, Route as Ec2Route, RouteOrigin, RouteTable as Ec2RouteTable,
-    RouteTableAssociation as Ec2Association, Tag,
+    ResourceType, RouteTable as Ec2RouteTable, RouteTableAssociation as Ec2Association, Tag,
 };
-use ipnet::Ipv4Net;
 use kops_core::clock::{Clock, SystemClock};
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Scope};
 use kops_core::error::ErrorClass;
@@ -15,9 +13,9 @@ use super::blocker::deleted;
 use super::call::{Purpose, absent_is_fine, missing};
 use super::cloud::Api;
 use super::names::{Names, name_tag};
-use super::nat_gateway;
+use super::route;
 use super::tag;
-use crate::resource::{AwsResource, Route, RouteTable, RouteTableAssociation, RouteTarget, kind};
+use crate::resource::{AwsResource, RouteTable, RouteTableAssociation, kind};
 use crate::tags;
 
 pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2RouteTable>, CloudError> {
@@ -33,7 +31,7 @@ pub(super) async fn read(api: &Api, scope: &Scope) -> Result<Vec<Ec2RouteTable>,
 }
 
 /// What the names of tables of private subnets begin with, before the zone.
-const PRIVATE: &str = "private-";
+pub(super) const PRIVATE: &str = "private-";
 
 /// The cluster's own tables go by what they are for, others by their handles.
 pub(super) fn learn(tables: &[Ec2RouteTable], scope: &Scope, names: &mut Names) {
@@ -73,22 +71,7 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
         handle: Handle(handle.to_owned()),
         uses: vec![Handle(vpc.to_owned())],
     };
-    let routes = table.routes().iter().filter(|r| r.origin() == Some(&RouteOrigin::CreateRoute));
-    let routes = routes.filter_map(|route| {
-        let cidr: Ipv4Net = route.destination_cidr_block()?.parse().ok()?;
-        let target = target_of(route);
-        let resource = AwsResource::Route(Route {
-            name: route_name(&name, cidr, names.is_named(handle)),
-            // The way to the internet is kops's; the cloud controller adds the ranges of pods, people other networks.
-            ownership: if cidr.prefix_len() == 0 { names.ownership(handle) } else { Ownership::Dependent },
-            route_table: name.clone(),
-            cidr,
-            target: target.clone().map(|(kind, target)| kind(names.of(target))),
-        });
-        let target = target.map(|(_, target)| target);
-        let uses = std::iter::once(handle).chain(target).map(|used| Handle(used.to_owned())).collect();
-        Some(Observed { resource, handle: Handle(format!("{handle}/{cidr}")), uses })
-    });
+    let routes = route::resources(table, handle, &name, names);
     let associations = table.associations().iter().filter_map(|association| {
         let subnet = association.subnet_id()?;
         let association = association.route_table_association_id()?;
@@ -102,30 +85,6 @@ fn of_table(table: &Ec2RouteTable, names: &Names) -> Vec<Observed<AwsResource>> 
         Some(Observed { resource, handle: Handle(association.to_owned()), uses })
     });
     std::iter::once(itself).chain(routes).chain(associations).collect()
-}
-
-/// Where a route leads to: of which kind it is, and its handle.
-fn target_of(route: &Ec2Route) -> Option<(fn(String) -> RouteTarget, &str)> {
-    let targets: [(fn(String) -> RouteTarget, Option<&str>); 6] = [
-        (RouteTarget::InternetGateway, route.gateway_id()),
-        (RouteTarget::NatGateway, route.nat_gateway_id()),
-        (RouteTarget::Instance, route.instance_id()),
-        (RouteTarget::TransitGateway, route.transit_gateway_id()),
-        (RouteTarget::VpcPeeringConnection, route.vpc_peering_connection_id()),
-        // Of a machine, EC2 names the interface beside it.
-        (RouteTarget::NetworkInterface, route.network_interface_id()),
-    ];
-    targets.into_iter().find_map(|(kind, handle)| Some((kind, handle?)))
-}
-
-/// The name of a route: its destination, after the zone where its table is that of private subnets, and after the table
-/// where that is not kops's.
-fn route_name(table: &str, cidr: Ipv4Net, is_own: bool) -> String {
-    match table.split_once('.').map(|(first, _)| first).filter(|first| first.starts_with(PRIVATE)) {
-        Some(private) => format!("{private}-{cidr}"),
-        None if is_own => cidr.to_string(),
-        None => format!("{table}-{cidr}"),
-    }
 }
 
 /// The cluster's table of that name in a network, if there is one: of several the first.
@@ -188,92 +147,6 @@ pub(super) async fn delete(api: &Api, target: &Observed<AwsResource>) -> Result<
     let call = api.ec2.delete_route_table().route_table_id(target.handle.as_str()).send();
     let result = api.ec2(Purpose::delete(&id), "ec2:DeleteRouteTable", call).await;
     deleted(api, target, result).await
-}
-
-pub(super) async fn ensure_route(
-    api: &Api,
-    desired: &Route,
-    request: &Ensure<'_, AwsResource>,
-) -> Result<Ensured, CloudError> {
-    let id = request.desired.id();
-    let table = request.bindings.resolve(&id, &ResourceId::new(kind::ROUTE_TABLE, &desired.route_table))?;
-    let to = desired.target.as_ref().ok_or_else(|| missing(Purpose::create(&id), "a target"))?;
-    let target = match to {
-        RouteTarget::InternetGateway(name) => {
-            request.bindings.resolve(&id, &ResourceId::new(kind::INTERNET_GATEWAY, name))?.0
-        }
-        RouteTarget::NatGateway(name) => {
-            request.bindings.resolve(&id, &ResourceId::new(kind::NAT_GATEWAY, name))?.0
-        }
-        RouteTarget::Instance(handle)
-        | RouteTarget::TransitGateway(handle)
-        | RouteTarget::VpcPeeringConnection(handle)
-        | RouteTarget::NetworkInterface(handle) => handle.clone(),
-    };
-    let given = |is_it: fn(&RouteTarget) -> bool| is_it(to).then(|| target.clone());
-    let gateway = given(|to| matches!(to, RouteTarget::InternetGateway(_)));
-    let nat = given(|to| matches!(to, RouteTarget::NatGateway(_)));
-    let instance = given(|to| matches!(to, RouteTarget::Instance(_)));
-    let transit = given(|to| matches!(to, RouteTarget::TransitGateway(_)));
-    let peering = given(|to| matches!(to, RouteTarget::VpcPeeringConnection(_)));
-    let interface = given(|to| matches!(to, RouteTarget::NetworkInterface(_)));
-    let cidr = desired.cidr.to_string();
-    let handle = Handle(format!("{table}/{cidr}"));
-    let same = |current: &Observed<AwsResource>| {
-        current.handle == handle && current.uses.get(1).map(Handle::as_str) == Some(target.as_str())
-    };
-    if request.current.is_some_and(same) {
-        return Ok(Ensured { handle, outcome: Outcome::Unchanged });
-    }
-    if request.current.is_none() {
-        let create = api.ec2.create_route().route_table_id(table.as_str()).destination_cidr_block(&cidr);
-        let call = create
-            .set_gateway_id(gateway.clone())
-            .set_nat_gateway_id(nat.clone())
-            .set_instance_id(instance.clone())
-            .set_transit_gateway_id(transit.clone())
-            .set_vpc_peering_connection_id(peering.clone())
-            .set_network_interface_id(interface.clone())
-            .send();
-        match api.ec2(Purpose::create(&id), "ec2:CreateRoute", call).await {
-            Ok(_) => return Ok(Ensured { handle, outcome: Outcome::Created }),
-            // There is one to that destination: it is made to lead where it should.
-            Err(error) if error.class == ErrorClass::AlreadyExists => {}
-            Err(error) => return Err(unreachable(api, &id, nat.as_deref(), error).await),
-        }
-    }
-    let replace = api.ec2.replace_route().route_table_id(table.as_str()).destination_cidr_block(&cidr);
-    let call = replace
-        .set_gateway_id(gateway)
-        .set_nat_gateway_id(nat.clone())
-        .set_instance_id(instance)
-        .set_transit_gateway_id(transit)
-        .set_vpc_peering_connection_id(peering)
-        .set_network_interface_id(interface)
-        .send();
-    match api.ec2(Purpose::change(&id), "ec2:ReplaceRoute", call).await {
-        Ok(_) => Ok(Ensured { handle, outcome: Outcome::Updated }),
-        Err(error) => Err(unreachable(api, &id, nat.as_deref(), error).await),
-    }
-}
-
-/// Why a route cannot lead where it should: of a gateway that is still being made it is worth waiting, of one that failed
-/// it is not.
-async fn unreachable(api: &Api, id: &ResourceId, nat: Option<&str>, error: CloudError) -> CloudError {
-    match nat.filter(|_| error.class == ErrorClass::NotYetVisible) {
-        None => error,
-        Some(nat) => match nat_gateway::failure(api, id, nat).await {
-            Ok(Some(failed)) => failed,
-            Ok(None) | Err(_) => error,
-        },
-    }
-}
-
-pub(super) async fn delete_route(api: &Api, target: &Observed<AwsResource>) -> Result<(), CloudError> {
-    let id = target.resource.id();
-    let (table, cidr) = target.handle.as_str().split_once('/').unwrap_or_default();
-    let call = api.ec2.delete_route().route_table_id(table).destination_cidr_block(cidr).send();
-    absent_is_fine(api.ec2(Purpose::delete(&id), "ec2:DeleteRoute", call).await).map(drop)
 }
 
 pub(super) async fn ensure_association(
