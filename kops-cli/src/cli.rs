@@ -7,7 +7,7 @@ use crate::verb::{
     completion, create, create_assets, create_cluster, create_group, create_keypair, create_secret,
     create_ssh_key, create_state_store, delete_cluster, delete_group, delete_instance, delete_secret,
     delete_ssh_key, distrust_keypair, edit, etcd, export_kubeconfig, get, lock, promote_keypair, reconcile,
-    replace, rolling_update, simulate_roll, toolbox_dump, update, upgrade, validate,
+    replace, rolling_update, rotate, simulate_roll, toolbox_dump, update, upgrade, validate,
 };
 use crate::{boolean, global};
 
@@ -93,6 +93,9 @@ pub(crate) enum Verb {
     /// Stop trusting key pairs
     #[command(subcommand)]
     Distrust(DistrustVerb),
+    /// Make anew what all machines share, after an incident
+    #[command(subcommand)]
+    Rotate(rotate::RotateVerb),
     /// Show and end leases: who is changing a cluster
     #[command(subcommand)]
     Lock(lock::LockVerb),

@@ -100,6 +100,12 @@ impl Api<'_> {
             .map(drop)
     }
 
+    pub(crate) async fn delete_secret(&self, step: &str, namespace: &str, name: &str) -> Done {
+        let arguments =
+            ["delete", "--ignore-not-found", "--wait=false", "--namespace", namespace, "secret", name];
+        self.kubectl(step, &arguments, "").await.map(drop)
+    }
+
     async fn kubectl(&self, step: &str, arguments: &[&str], input: &str) -> Result<String, NodeError> {
         let program = format!("{}/kubectl", render::PROGRAMS);
         let kubeconfig =

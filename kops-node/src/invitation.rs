@@ -18,6 +18,8 @@ use crate::error::{Done, NodeError};
 use crate::join::Join;
 
 const STEP: &str = "join document";
+/// What the API calls bootstrap tokens.
+const TOKENS: &str = "type=bootstrap.kubernetes.io/token";
 /// How long a token holds. A machine reads it seconds before it uses it, so that it can be short.
 const LIFETIME: Duration = Duration::from_hours(24);
 /// How much of that must be left; after that there is another one.
@@ -47,7 +49,22 @@ impl Invitation<'_> {
                 .await?
                 .ok_or_else(|| NodeError::waiting(STEP, "other machines write it, too"))?,
         };
-        self.admit(&join).await
+        self.admit(&join).await?;
+        if join.alone { self.withdraw_others(&join).await } else { Ok(()) }
+    }
+
+    /// Makes the API forget all other tokens of machines.
+    async fn withdraw_others(&self, join: &Join) -> Done {
+        let tokens = ["--namespace", "kube-system", "secrets", "--field-selector", TOKENS];
+        let known: Option<Secrets> = self.api.get(STEP, &tokens).await?;
+        let own = format!("bootstrap-token-{}", join.token.split('.').next().unwrap_or_default());
+        for secret in known.map(|known| known.items).unwrap_or_default() {
+            let is_of_machines = Data::is(&secret.data.auth_extra_groups, render::TOKEN_GROUP);
+            if is_of_machines && secret.metadata.name != own {
+                self.api.delete_secret(STEP, "kube-system", &secret.metadata.name).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Where workers reach the API, if not by gossip. While the load balancer has no address they could not join.
@@ -71,6 +88,7 @@ impl Invitation<'_> {
         let authority = keyset.map_err(|error| NodeError::waiting(STEP, error.to_string()))?.trusted_pem();
         let found = self.store.get(&key).await.map_err(|error| NodeError::of_store(STEP, error))?;
         let now = self.clock.now();
+        let alone = found.is_none();
         let put = match found {
             None => Put::IfAbsent,
             Some(object) => {
@@ -87,7 +105,7 @@ impl Invitation<'_> {
         let token =
             BootstrapToken::generate().map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
         let (token, expires) = (token.text().to_string(), later(now, LIFETIME));
-        let join = Join { authority, token, expires, api: api.clone() };
+        let join = Join { authority, token, expires, alone, api: api.clone() };
         let text = serde_json::to_vec(&join).map_err(|_| NodeError::lasting(STEP, "it cannot be written"))?;
         match self.store.put(&key, &text, put).await {
             Ok(_) => Ok(Some(join)),
@@ -117,30 +135,46 @@ impl Invitation<'_> {
 #[derive(Deserialize)]
 struct Secret {
     #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
     data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Secrets {
+    items: Vec<Secret>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Data {
+    auth_extra_groups: Option<String>,
     expiration: Option<String>,
     token_secret: Option<String>,
 }
 
+impl Data {
+    fn is(found: &Option<String>, wanted: &str) -> bool {
+        found
+            .as_ref()
+            .is_some_and(|found| STANDARD.decode(found).is_ok_and(|bytes| bytes == wanted.as_bytes()))
+    }
+}
+
 impl Secret {
     fn is(&self, token: &BootstrapToken, expires: Timestamp) -> bool {
-        let is = |found: &Option<String>, wanted: &str| {
-            found
-                .as_ref()
-                .is_some_and(|found| STANDARD.decode(found).is_ok_and(|bytes| bytes == wanted.as_bytes()))
-        };
         let expiration: Option<Timestamp> = self
             .data
             .expiration
             .as_ref()
             .and_then(|text| String::from_utf8(STANDARD.decode(text).ok()?).ok()?.parse().ok());
         // The API keeps whole seconds.
-        is(&self.data.token_secret, token.secret())
+        Data::is(&self.data.token_secret, token.secret())
             && expiration.is_some_and(|found| found.as_second() == expires.as_second())
     }
 }

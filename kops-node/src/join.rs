@@ -27,6 +27,9 @@ pub(crate) struct Join {
     pub(crate) token: String,
     /// Until when the API takes the token.
     pub(crate) expires: Timestamp,
+    /// Whether the API has to forget all tokens before this one: there was none, or it was withdrawn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) alone: bool,
     /// Where the API's load balancer is, if workers reach the API by it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) api: BTreeSet<Ipv4Addr>,

@@ -14,7 +14,7 @@ use kops_core::manifest::Role;
 use kops_core::node::render::{self, Member};
 use kops_core::node::{ApiAddresses, Discovery, Machine, MemberVolume, Peer};
 use kops_core::state::layout;
-use kops_core::state::registry::Secret;
+use kops_core::state::registry::GossipKeys;
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -35,6 +35,8 @@ const OTHERS: usize = 3;
 /// How many of gossip's rounds it takes at least from one look that it causes to the next: any machine can say something new
 /// at any time.
 const NEWS: u32 = 10;
+/// How long the keys of the gossip are taken to be what they were. All is looked at every ten minutes at least.
+const KEYS: Duration = Duration::from_secs(240);
 /// How long the API of a machine that was heard of is waited for, and how long it takes until that is done again.
 const HURRY: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(300);
@@ -60,6 +62,8 @@ struct Memory {
     proofs: BTreeMap<Ipv4Addr, Timestamp>,
     /// Where it last was; nothing until the file has been read.
     last: Option<BTreeSet<Ipv4Addr>>,
+    /// When the keys of the gossip were last read.
+    keys_read: Option<Timestamp>,
     /// When gossip last caused a look.
     news: Option<Instant>,
     /// When the API of a machine that was heard of was last begun to be waited for.
@@ -138,8 +142,8 @@ impl Names {
             return Ok(());
         }
         let mut gossip = self.gossip.write().await;
-        if gossip.as_ref().is_some_and(|gossip| !gossip.has_ended()) {
-            return Ok(());
+        if let Some(gossip) = gossip.as_ref().filter(|gossip| !gossip.has_ended()) {
+            return self.renew(gossip, node).await;
         }
         if gossip.take().is_some() {
             let mut memory = self.memory.lock().await;
@@ -154,10 +158,24 @@ impl Names {
             return Err(NodeError::waiting(gossip::STEP, reason)
                 .with_hint("until then the cloud is asked; please report what the journal says of a panic"));
         }
-        let (key, now) = (key(node).await?, node.clock.now());
+        let (keys, now) = (keys(node).await?, node.clock.now());
+        self.memory.lock().await.keys_read = Some(now);
         let (cluster, within) = (&node.config.cluster, node.config.networks.of_machines());
-        let started = Gossip::start(cluster, machine, key, within, &*self.network, self.rhythm, now).await?;
+        let started =
+            Gossip::start(cluster, machine, keys.keys(), within, &*self.network, self.rhythm, now).await?;
         *gossip = Some(started);
+        Ok(())
+    }
+
+    /// Reads the cluster's keys again from time to time: they may have been made anew.
+    async fn renew(&self, gossip: &Gossip, node: &Node) -> Done {
+        let mut memory = self.memory.lock().await;
+        let now = node.clock.now();
+        if memory.keys_read.is_some_and(|read| read <= now && now < later(read, KEYS)) {
+            return Ok(());
+        }
+        gossip.renew(keys(node).await?.keys());
+        memory.keys_read = Some(now);
         Ok(())
     }
 
@@ -288,7 +306,7 @@ fn control_plane(peers: &[Peer]) -> impl Iterator<Item = Ipv4Addr> {
 }
 
 /// What seals the gossip.
-async fn key(node: &Node) -> Result<Secret, NodeError> {
+async fn keys(node: &Node) -> Result<GossipKeys, NodeError> {
     const STEP: &str = gossip::STEP;
     let key = layout::gossip_key(&node.config.cluster);
     let key = key.map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
@@ -297,7 +315,6 @@ async fn key(node: &Node) -> Result<Secret, NodeError> {
     let object = object.ok_or_else(|| {
         NodeError::lasting(STEP, format!("{}/{key} is not there", node.store)).with_hint(hint)
     })?;
-    Secret::from_stored(object.bytes)
-        .filter(|secret| secret.value().len() == gossip::KEY)
+    GossipKeys::from_stored(object.bytes)
         .ok_or_else(|| NodeError::lasting(STEP, format!("{}/{key} is no key", node.store)))
 }

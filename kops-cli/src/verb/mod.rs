@@ -28,6 +28,7 @@ pub(crate) mod promote_keypair;
 pub(crate) mod reconcile;
 pub(crate) mod replace;
 pub(crate) mod rolling_update;
+pub(crate) mod rotate;
 pub(crate) mod simulate_roll;
 pub(crate) mod toolbox_dump;
 pub(crate) mod update;
@@ -78,6 +79,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Result<ExitStatus, Cli
         Verb::Export(ExportVerb::Kubeconfig(args)) => export_kubeconfig::run(args, &context()?).await,
         Verb::Promote(PromoteVerb::Keypair(args)) => promote_keypair::run(args, &context()?).await,
         Verb::Distrust(DistrustVerb::Keypair(args)) => distrust_keypair::run(args, &context()?).await,
+        Verb::Rotate(verb) => rotate::run(verb, &context()?).await,
         Verb::Lock(verb) => lock::run(verb, &context()?).await,
         Verb::Etcd(verb) => etcd::run(verb, &context()?).await,
         Verb::Simulate(SimulateVerb::RollingUpdate(args)) => simulate_roll::run(args, &context()?).await,

@@ -90,3 +90,18 @@ fn ssh_public_keys_come_and_go() {
         bench.kops(&["delete", "sshpublickey", NAME]),
     ]));
 }
+
+#[test]
+fn what_machines_share_is_made_anew_step_by_step() {
+    let bench = cluster();
+    let gossip = ["rotate", "gossip-key", NAME];
+    let none = bench.kops(&gossip);
+    assert!(none.stderr.contains("gossip-key"), "{}", none.stderr);
+    bench.kops(&["update", "cluster", NAME, "--yes"]).ok();
+    let first = bench.kops(&gossip).ok();
+    assert!(first.stderr.contains("There is a new gossip key beside the old one"), "{}", first.stderr);
+    let early = bench.kops(&gossip).ok();
+    assert!(early.stderr.contains("Nothing was done"), "{}", early.stderr);
+    let token = bench.kops(&["rotate", "join-token", NAME]).ok();
+    assert!(token.stderr.contains("There is no join token"), "{}", token.stderr);
+}

@@ -32,8 +32,6 @@ use seal::{Seal, Way};
 use view::View;
 
 pub(crate) const STEP: &str = "gossip";
-/// How many bytes the key has.
-pub(crate) const KEY: usize = 32;
 /// The UDP port, as in kops.
 const PORT: u16 = 3999;
 /// The most bytes of a UDP datagram over IPv4.
@@ -81,6 +79,7 @@ struct Shared {
     view: Mutex<View>,
     begun: Instant,
     heard: watch::Sender<Heard>,
+    seal: Mutex<Seal>,
     refused: AtomicU64,
 }
 
@@ -90,7 +89,7 @@ impl Gossip {
     pub(crate) async fn start(
         cluster: &str,
         machine: &Machine,
-        key: Secret,
+        keys: &[Secret],
         within: Vec<Ipv4Net>,
         network: &dyn Network,
         rhythm: Rhythm,
@@ -106,12 +105,17 @@ impl Gossip {
             view: Mutex::new(View::new(machine.address, life, within, rhythm.0)),
             begun: Instant::now(),
             heard: watch::Sender::default(),
+            seal: Mutex::new(Seal::new(cluster, keys)),
             refused: AtomicU64::new(0),
         });
-        let talk =
-            Talk { address: machine.address, port, seal: Seal::new(cluster, key), shared: shared.clone() };
+        let talk = Talk { address: machine.address, port, shared: shared.clone() };
         let task = tokio::spawn(talk.go_on(rhythm));
         Ok(Self { machine: machine.id.clone(), shared, task })
+    }
+
+    /// Takes the keys that the cluster has now.
+    pub(crate) fn renew(&self, keys: &[Secret]) {
+        self.shared.seal().renew(keys);
     }
 
     /// Tells the others that this machine is of the control plane, and what it holds.
@@ -164,13 +168,16 @@ impl Shared {
     fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn seal(&self) -> MutexGuard<'_, Seal> {
+        self.seal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The task that talks.
 struct Talk {
     address: Ipv4Addr,
     port: Box<dyn Port>,
-    seal: Seal,
     shared: Arc<Shared>,
 }
 
@@ -204,7 +211,7 @@ impl Talk {
     /// Takes a datagram. One that is not of the cluster gets no answer.
     async fn hear(&self, datagram: &mut [u8], from: SocketAddr) {
         let way = Way { from, to: SocketAddr::from((self.address, PORT)) };
-        let message = self.seal.open(datagram, way).and_then(Message::from_bytes);
+        let message = self.shared.seal().open(datagram, way).and_then(Message::from_bytes);
         let (Some(message), IpAddr::V4(address), PORT) = (message, from.ip(), from.port()) else {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
             return;
@@ -218,7 +225,8 @@ impl Talk {
     /// Sends a datagram, which may be lost on the way as well as here.
     async fn send(&self, to: Ipv4Addr, message: &Message) {
         let way = Way { from: SocketAddr::from((self.address, PORT)), to: SocketAddr::from((to, PORT)) };
-        if let Some(datagram) = self.seal.close(&message.to_bytes(), way) {
+        let datagram = self.shared.seal().close(&message.to_bytes(), way);
+        if let Some(datagram) = datagram {
             let _ = self.port.send(way.to, &datagram).await;
         }
     }

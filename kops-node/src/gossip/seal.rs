@@ -21,16 +21,26 @@ pub(super) struct Way {
     pub(super) to: SocketAddr,
 }
 
-/// The key of a cluster.
+/// The keys of a cluster: one, and another while it is made anew.
 #[derive(Clone, Debug)]
 pub(super) struct Seal {
     cluster: String,
-    key: Secret,
+    /// The first seals, all of them open.
+    keys: Vec<Secret>,
+    /// What was read last, without what was known before.
+    read: Vec<Secret>,
 }
 
 impl Seal {
-    pub(super) fn new(cluster: &str, key: Secret) -> Self {
-        Self { cluster: cluster.to_owned(), key }
+    pub(super) fn new(cluster: &str, keys: &[Secret]) -> Self {
+        Self { cluster: cluster.to_owned(), keys: keys.to_vec(), read: keys.to_vec() }
+    }
+
+    /// Takes these keys. Those that were read before go on opening until the next time: not all machines read at once.
+    pub(super) fn renew(&mut self, keys: &[Secret]) {
+        let before = std::mem::replace(&mut self.read, keys.to_vec());
+        self.keys = keys.to_vec();
+        self.keys.extend(before.into_iter().filter(|key| !keys.contains(key)));
     }
 
     /// The datagram; none if the machine has no randomness.
@@ -39,7 +49,9 @@ impl Seal {
         rand::fill(&mut salt).ok()?;
         let mut sealed = contents.to_vec();
         let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        self.key(&salt, way)?.seal_in_place_append_tag(nonce, Aad::from([VERSION]), &mut sealed).ok()?;
+        self.key(self.keys.first()?, &salt, way)?
+            .seal_in_place_append_tag(nonce, Aad::from([VERSION]), &mut sealed)
+            .ok()?;
         Some([&[VERSION][..], &salt, &sealed].concat())
     }
 
@@ -50,13 +62,20 @@ impl Seal {
         if *version != VERSION {
             return None;
         }
-        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        let opened = self.key(salt, way)?.open_in_place(nonce, Aad::from([VERSION]), sealed);
-        opened.ok().map(|contents| &*contents)
+        // What a key does not open, it leaves in disorder.
+        let opened = self.keys.iter().find_map(|key| {
+            let mut copy = sealed.to_vec();
+            let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+            let opened = self.key(key, salt, way)?.open_in_place(nonce, Aad::from([VERSION]), &mut copy);
+            opened.ok().map(|contents| contents.to_vec())
+        })?;
+        let contents = sealed.get_mut(..opened.len())?;
+        contents.copy_from_slice(&opened);
+        Some(contents)
     }
 
-    fn key(&self, salt: &[u8], way: Way) -> Option<LessSafeKey> {
-        let extracted = Salt::new(HKDF_SHA256, salt).extract(self.key.value());
+    fn key(&self, key: &Secret, salt: &[u8], way: Way) -> Option<LessSafeKey> {
+        let extracted = Salt::new(HKDF_SHA256, salt).extract(key.value());
         let purpose = format!("kops gossip\n{}\n{}\n{}", self.cluster, way.from, way.to);
         let info = [purpose.as_bytes()];
         let key: UnboundKey = extracted.expand(&info, &AES_256_GCM).ok()?.into();
@@ -76,7 +95,7 @@ mod tests {
     }
 
     fn seal(cluster: &str, key: u8) -> Seal {
-        Seal::new(cluster, Secret::new([key; 32]))
+        Seal::new(cluster, &[Secret::new([key; 32])])
     }
 
     #[test]
@@ -100,6 +119,27 @@ mod tests {
         ] {
             assert_eq!(other.open(&mut sealed.clone(), way), None, "{other:?} {way:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_made_anew_and_nobody_goes_deaf() {
+        let [old, new] = [1, 2].map(|key| Secret::new([key; 32]));
+        let steps = [vec![old.clone()], vec![old, new.clone()], vec![new.clone()]];
+        // Two machines are never more than a step apart.
+        for (ahead, behind) in [(1, 0), (2, 1)] {
+            let mut first = Seal::new("demo.k8s.local", &steps[behind]);
+            let second = first.clone();
+            first.renew(&steps[ahead]);
+            for (from, to) in [(&first, &second), (&second, &first)] {
+                let mut sealed = from.close(CONTENTS, way(1, 2)).unwrap();
+                assert_eq!(to.open(&mut sealed, way(1, 2)), Some(CONTENTS), "{ahead} {behind}");
+            }
+        }
+        let mut last = Seal::new("demo.k8s.local", &steps[1]);
+        last.renew(&steps[2]);
+        last.renew(&steps[2]);
+        let mut old = seal("demo.k8s.local", 1).close(CONTENTS, way(1, 2)).unwrap();
+        assert_eq!(last.open(&mut old, way(1, 2)), None, "in the end the old key is worth nothing");
     }
 
     #[test]

@@ -270,6 +270,26 @@ async fn a_token_is_made_once_and_renewed_before_it_ends() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_withdrawn_is_forgotten() {
+    let bench = updated().await;
+    assert_eq!(bench.problems().await, "");
+    let (first, _) = join(&bench).await;
+    let theirs = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "bootstrap-token-theirs" },
+        "stringData": { "auth-extra-groups": "system:bootstrappers:theirs" },
+    });
+    bench.system.kubectl.lock().unwrap().objects.insert("Secret bootstrap-token-theirs".to_owned(), theirs);
+    bench.store.delete(&layout::node_join(CLUSTER).unwrap()).await.unwrap();
+    assert_eq!(bench.problems().await, "");
+    let (second, _) = join(&bench).await;
+    assert_ne!(second.token, first.token);
+    let own = format!("Secret bootstrap-token-{}", second.token.split_once('.').unwrap().0);
+    let mut expected = [own, "Secret bootstrap-token-theirs".to_owned()];
+    expected.sort();
+    assert_eq!(secrets(&bench), expected);
+}
+
+#[tokio::test]
 async fn another_authority_is_told_to_who_joins() {
     let bench = updated().await;
     assert_eq!(bench.problems().await, "");

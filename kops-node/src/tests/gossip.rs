@@ -29,7 +29,7 @@ async fn start_at(rhythm: Rhythm, network: &impl Network, address: Ipv4Addr, key
     static LIFE: AtomicI64 = AtomicI64::new(1_000_000);
     let now = Timestamp::from_second(LIFE.fetch_add(1, Ordering::Relaxed)).unwrap();
     let machine = Machine { id: format!("i-{address}"), address, ..machine(host::detect(&Root::new("/"))) };
-    Gossip::start(CLUSTER, &machine, key, Vec::new(), network, rhythm, now).await.unwrap()
+    Gossip::start(CLUSTER, &machine, &[key], Vec::new(), network, rhythm, now).await.unwrap()
 }
 
 pub(super) fn holding(member: &str) -> BTreeSet<Holding> {
@@ -196,4 +196,21 @@ async fn fifty_machines_know_each_other() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_machine_reads_the_keys_again() {
+    let bench = bench();
+    bench.publish().await;
+    assert_eq!(bench.problems().await, "");
+    let new = Secret::new([8; 32]);
+    let object = kops_core::state::layout::gossip_key(CLUSTER).unwrap();
+    bench.put(object.as_str(), new.to_stored().as_bytes()).await;
+    let other = start(&bench.air, MASTER, new).await;
+    other.meet([ADDRESS]);
+    until("the new key is not known", async || bench.node.names.refused().await > 0).await;
+    assert!(!other.heard().has_company);
+    bench.clock.advance(Duration::from_mins(5));
+    assert_eq!(bench.problems().await, "");
+    until_heard(&other, "the machine", |heard| heard.has_company).await;
 }

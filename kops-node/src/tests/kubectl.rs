@@ -36,6 +36,14 @@ impl Kubectl {
             }
             ["get", .., "nodes"] => Some(json!({ "items": self.nodes })),
             ["get", .., "secret", name] => self.objects.get(&format!("Secret {name}")).map(stored),
+            ["get", .., "secrets", "--field-selector", "type=bootstrap.kubernetes.io/token"] => {
+                let secrets = self.objects.iter().filter(|(name, _)| name.starts_with("Secret "));
+                Some(json!({ "items": secrets.map(|(_, secret)| stored(secret)).collect::<Vec<_>>() }))
+            }
+            ["delete", .., "secret", name] => {
+                self.objects.remove(&format!("Secret {name}"));
+                None
+            }
             ["apply", "--server-side", .., "-f", "-"] => {
                 self.apply(input);
                 None
@@ -97,7 +105,7 @@ impl Kubectl {
 fn stored(secret: &Value) -> Value {
     let data = secret["stringData"].as_object().unwrap().iter();
     let data = data.map(|(key, value)| (key.clone(), json!(STANDARD.encode(value.as_str().unwrap()))));
-    json!({ "data": data.collect::<serde_json::Map<_, _>>() })
+    json!({ "metadata": secret["metadata"], "data": data.collect::<serde_json::Map<_, _>>() })
 }
 
 /// A node as the API gives it back.

@@ -286,6 +286,7 @@ async fn a_replaced_master_is_found_in_seconds() {
         authority: ours.trusted_pem(),
         token: "abcdef.0123456789abcdef".to_owned(),
         expires: "2027-01-16T12:00:00Z".parse().unwrap(),
+        alone: false,
         api: BTreeSet::new(),
     };
     bench.put(layout::node_join(CLUSTER).unwrap().as_str(), &serde_json::to_vec(&join).unwrap()).await;

@@ -5,7 +5,7 @@ use crate::support::{Bench, SIMULATED, screens};
 use clap::{Command, CommandFactory};
 
 /// A command line of every verb. A verb that is missing here fails the test.
-const LINES: [&str; 44] = [
+const LINES: [&str; 46] = [
     "completion bash",
     "create assets kops-node",
     "create cluster --zones ap-northeast-1a --dry-run -o yaml",
@@ -38,6 +38,8 @@ const LINES: [&str; 44] = [
     "lock release",
     "lock status",
     "promote keypair kubernetes-ca",
+    "rotate gossip-key",
+    "rotate join-token",
     "reconcile cluster",
     "replace -f manifest.yaml",
     "rolling-update cluster",

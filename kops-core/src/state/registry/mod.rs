@@ -5,6 +5,7 @@ mod batch;
 mod control_plane_tests;
 mod delete;
 mod error;
+mod rotation;
 mod secret;
 mod snapshot;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::nearest::nearest;
 use crate::state::{Key, Maker, Prefix, StateStore, Version, layout, maker};
 
 pub use error::{Missing, RegistryError};
+pub use rotation::{GOSSIP_KEY_LENGTH, GossipKeys, GossipRotation, KEY_IS_KNOWN};
 pub use secret::{DOCKER_CONFIG, ENCRYPTION_CONFIG, Secret};
 use snapshot::Snapshot;
 pub use write::Replace;

@@ -186,7 +186,7 @@ impl Registry {
         Ok(self.store.delete(&key).await?)
     }
 
-    async fn secret_not_found(&self, cluster: &str, name: &str) -> RegistryError {
+    pub(super) async fn secret_not_found(&self, cluster: &str, name: &str) -> RegistryError {
         match self.secret_names(cluster).await {
             Ok(names) => RegistryError::NotFound(Missing::secret(cluster, name, nearest(name, names))),
             Err(error) => error,
