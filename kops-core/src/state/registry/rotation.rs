@@ -65,6 +65,8 @@ impl GossipKeys {
 
     /// The next step of a rotation.
     fn next(&self, new: Secret, now: Timestamp) -> (Self, GossipRotation) {
+        // People read it.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         match (self.keys.as_slice(), self.added.map(|added| later(added, KEY_IS_KNOWN))) {
             ([old], _) => {
                 let added = Self { keys: vec![old.clone(), new], added: Some(now) };
