@@ -55,6 +55,9 @@ pub fn security_group(role: Role, cluster: &str) -> String {
 /// What the name of the security group of the API's load balancer starts with.
 pub(crate) const API_SECURITY_GROUP: &str = "api-elb.";
 
+/// What the name of the security group of the bastions' load balancer starts with.
+pub(crate) const BASTION_SECURITY_GROUP: &str = "bastion-elb.";
+
 /// The name of the key pair made of `key`.
 pub fn key_pair(cluster: &str, key: &PublicKey) -> String {
     format!("kubernetes.{cluster}-{}", key.fingerprint())

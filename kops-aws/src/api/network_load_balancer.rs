@@ -25,7 +25,7 @@ use crate::{names, tags};
 const TAGS_AT_ONCE: usize = 20;
 const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
 
-/// A load balancer with its tags and, if it is the API's, its attributes and listeners.
+/// A load balancer with its tags and, if it is kops's own, its attributes and listeners.
 #[derive(Debug)]
 pub(super) struct Read {
     balancer: LoadBalancer,
@@ -40,24 +40,36 @@ impl Read {
     }
 
     fn is_own(&self, scope: &Scope) -> bool {
-        self.balancer.load_balancer_name() == Some(&names::load_balancer("api", &scope.cluster))
+        self.purpose(scope).is_some()
+    }
+
+    /// What it is for, if it is one of kops's own.
+    fn purpose(&self, scope: &Scope) -> Option<&'static str> {
+        let name = self.balancer.load_balancer_name();
+        ["api", "bastion"]
+            .into_iter()
+            .find(|purpose| name == Some(&names::load_balancer(purpose, &scope.cluster)))
     }
 
     fn name(&self, scope: &Scope) -> String {
-        match self.is_own(scope) {
-            true => format!("api.{}", scope.cluster),
-            false => self.balancer.load_balancer_name().unwrap_or_default().to_owned(),
+        match self.purpose(scope) {
+            Some(purpose) => format!("{purpose}.{}", scope.cluster),
+            None => self.balancer.load_balancer_name().unwrap_or_default().to_owned(),
         }
     }
 }
 
-/// The API's own goes by its name. The tags of all others have to be read to find those of the cluster.
-pub(super) async fn read(api: &Api, scope: &Scope, reach: Reach) -> Result<Vec<Read>, CloudError> {
-    let own = names::load_balancer("api", &scope.cluster);
+/// Reads one of kops's own by its name on AWS, or all. The tags of all others have to be read to find those of the cluster.
+pub(super) async fn read(
+    api: &Api,
+    scope: &Scope,
+    reach: Reach,
+    name: &str,
+) -> Result<Vec<Read>, CloudError> {
     let describe = api.elbv2.describe_load_balancers();
     let balancers: Vec<LoadBalancer> = match reach {
         Reach::Managed => {
-            let call = describe.names(&own).send();
+            let call = describe.names(name).send();
             let answer = api.elb(Purpose::OBSERVE, "elasticloadbalancing:DescribeLoadBalancers", call).await;
             absent_is_fine(answer)?.and_then(|answer| answer.load_balancers).unwrap_or_default()
         }
@@ -255,7 +267,8 @@ async fn find(
     scope: &Scope,
     request: &Ensure<'_, AwsResource>,
 ) -> Result<Option<(Handle, NetworkLoadBalancer)>, CloudError> {
-    let read = read(api, scope, Reach::Managed).await?;
+    let AwsResource::NetworkLoadBalancer(desired) = request.desired else { return Ok(None) };
+    let read = read(api, scope, Reach::Managed, &desired.load_balancer_name).await?;
     Ok(resources(&read, scope, &known(request)).into_iter().find_map(|o| match o.resource {
         AwsResource::NetworkLoadBalancer(balancer) => Some((o.handle, balancer)),
         _ => None,

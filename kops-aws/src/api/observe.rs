@@ -14,6 +14,7 @@ use super::{
     nat_gateway, network_interface, network_load_balancer, route_table, scaling_group, security_group,
     subnet, target_group, volume, vpc,
 };
+use crate::names as aws_names;
 use crate::resource::{AwsResource, kind};
 
 pub(super) async fn observe(
@@ -21,12 +22,14 @@ pub(super) async fn observe(
     scope: &Scope,
     reach: Reach,
 ) -> Result<Inventory<AwsResource>, CloudError> {
+    let [api_name, tcp_name, bastion_name] =
+        ["api", "tcp", "bastion"].map(|purpose| aws_names::load_balancer(purpose, &scope.cluster));
     let others = async {
         futures::join!(
             boxed(|| iam::read(api, scope)),
             boxed(|| classic_load_balancer::read(api, scope, reach)),
-            boxed(|| network_load_balancer::read(api, scope, reach)),
-            boxed(|| target_group::read(api, scope, reach)),
+            boxed(|| network_load_balancer::read(api, scope, reach, &api_name)),
+            boxed(|| target_group::read(api, scope, reach, &tcp_name)),
             boxed(|| launch_template::read(api, scope)),
             boxed(|| scaling_group::read(api, scope)),
             boxed(|| only(reach, instance::read(api, scope))),
@@ -46,7 +49,19 @@ pub(super) async fn observe(
         boxed(|| volume::read(api, scope, reach)),
         boxed(|| only(reach, network_interface::read(api, scope))),
     );
-    let (roles, classic, balancers, targets, templates, scaling_groups, instances, addresses, nats) = others;
+    let (roles, classic, mut balancers, mut targets, templates, scaling_groups, instances, addresses, nats) =
+        others;
+    // Where the security group of their load balancer is gone, so is the load balancer. Otherwise nobody looks.
+    if reach == Reach::Managed
+        && groups.as_ref().map_or(true, |groups| security_group::has_bastions(groups, scope))
+    {
+        let (more_balancers, more_targets) = futures::join!(
+            boxed(|| network_load_balancer::read(api, scope, reach, &bastion_name)),
+            boxed(|| target_group::read(api, scope, reach, &bastion_name)),
+        );
+        balancers = with_more(balancers, more_balancers);
+        targets = with_more(targets, more_targets);
+    }
     let mut gaps = Gaps::default();
     let vpcs = gaps.or_gap(vpcs, &[kind::VPC, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
     let options = gaps.or_gap(options, &[kind::DHCP_OPTIONS, kind::VPC_DHCP_OPTIONS_ASSOCIATION]);
@@ -116,6 +131,16 @@ pub(super) async fn observe(
 fn is_managed(seen: &Observed<AwsResource>) -> bool {
     seen.resource.ownership() != Ownership::Dependent
         || seen.resource.id().kind == kind::ROUTE_TABLE_ASSOCIATION
+}
+
+/// What two calls have read, or why one of them could not.
+fn with_more<T>(
+    first: Result<Vec<T>, CloudError>,
+    more: Result<Vec<T>, CloudError>,
+) -> Result<Vec<T>, CloudError> {
+    let mut all = first?;
+    all.extend(more?);
+    Ok(all)
 }
 
 /// What only a far-reaching observation reads.

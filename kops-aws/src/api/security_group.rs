@@ -14,6 +14,7 @@ use super::call::{Purpose, absent_is_fine, missing};
 use super::cloud::Api;
 use super::names::Names;
 use super::tag;
+use crate::names;
 use crate::resource::{AwsResource, Peer, SecurityGroup, SecurityGroupRule, Traffic, kind};
 
 pub(super) async fn read(
@@ -43,6 +44,12 @@ pub(super) fn learn(groups: &[Ec2SecurityGroup], scope: &Scope, names: &mut Name
         let name = if is_own(name, scope) { name } else { handle };
         names.learn(handle, name);
     }
+}
+
+/// Whether the security group of the bastions' load balancer is there.
+pub(super) fn has_bastions(groups: &[Ec2SecurityGroup], scope: &Scope) -> bool {
+    let name = format!("{}{}", names::BASTION_SECURITY_GROUP, scope.cluster);
+    groups.iter().any(|group| group.group_name() == Some(&name))
 }
 
 fn is_own(name: &str, scope: &Scope) -> bool {

@@ -18,7 +18,7 @@ use super::tag;
 use crate::resource::{AwsResource, Tags, TargetGroup, TargetHealthCheck, kind};
 use crate::{names, tags};
 
-/// A target group with its tags and, if it is the API's, its attributes.
+/// A target group with its tags and, if it is kops's own, its attributes.
 #[derive(Debug)]
 pub(super) struct Read {
     group: ElbTargetGroup,
@@ -36,15 +36,22 @@ impl Read {
     }
 
     fn is_own(&self, scope: &Scope) -> bool {
-        self.name() == names::load_balancer("tcp", &scope.cluster)
+        ["tcp", "bastion"]
+            .into_iter()
+            .any(|purpose| self.name() == names::load_balancer(purpose, &scope.cluster))
     }
 }
 
-pub(super) async fn read(api: &Api, scope: &Scope, reach: Reach) -> Result<Vec<Read>, CloudError> {
+pub(super) async fn read(
+    api: &Api,
+    scope: &Scope,
+    reach: Reach,
+    name: &str,
+) -> Result<Vec<Read>, CloudError> {
     let describe = api.elbv2.describe_target_groups();
     let groups: Vec<ElbTargetGroup> = match reach {
         Reach::Managed => {
-            let call = describe.names(names::load_balancer("tcp", &scope.cluster)).send();
+            let call = describe.names(name).send();
             let answer = api.elb(Purpose::OBSERVE, "elasticloadbalancing:DescribeTargetGroups", call).await;
             absent_is_fine(answer)?.and_then(|answer| answer.target_groups).unwrap_or_default()
         }
@@ -153,7 +160,7 @@ pub(super) async fn ensure(
                     (Handle(arn.to_owned()), made, true)
                 }
                 Err(error) if error.class == ErrorClass::AlreadyExists => {
-                    let read = read(api, scope, Reach::Managed).await?;
+                    let read = read(api, scope, Reach::Managed, &desired.name).await?;
                     let same =
                         resources(&read, scope, &known(request)).into_iter().find_map(|o| match o.resource {
                             AwsResource::TargetGroup(group) => Some((o.handle, group)),

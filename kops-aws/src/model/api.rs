@@ -55,7 +55,7 @@ fn common(context: &Context<'_>, balancer: &LoadBalancer) -> Common {
     };
     let groups = balancer.additional_security_groups.iter().cloned();
     Common {
-        subnets: subnets(context, scheme),
+        subnets: balanced_subnets(context, scheme),
         security_groups: groups.chain([context.api_security_group()]).collect(),
         scheme,
         after: after.into_iter().collect(),
@@ -63,7 +63,7 @@ fn common(context: &Context<'_>, balancer: &LoadBalancer) -> Common {
 }
 
 /// One subnet a zone: of several, that which the scheme suits best, then the first by name.
-fn subnets(context: &Context<'_>, scheme: LoadBalancerScheme) -> BTreeSet<String> {
+pub(super) fn balanced_subnets(context: &Context<'_>, scheme: LoadBalancerScheme) -> BTreeSet<String> {
     let has_private = context.completed.has_private_subnets();
     let rank = |subnet: &Subnet| match (scheme, subnet.type_) {
         (LoadBalancerScheme::InternetFacing, Some(SubnetType::Utility)) => Some(0),
@@ -143,26 +143,31 @@ fn network(context: &Context<'_>, balancer: &LoadBalancer) -> Vec<AwsResource> {
             protocol: "TCP".to_owned(),
             target_group: Some(target_group.clone()),
         }),
-        AwsResource::TargetGroup(TargetGroup {
-            ownership,
-            vpc: context.vpc(),
-            port: PORT,
-            protocol: "TCP".to_owned(),
-            health_check: TargetHealthCheck {
-                protocol: "TCP".to_owned(),
-                path: None,
-                interval: 10,
-                healthy_threshold: 2,
-                unhealthy_threshold: 2,
-            },
-            attributes: BTreeMap::from([
-                ("deregistration_delay.connection_termination.enabled".to_owned(), "true".to_owned()),
-                ("deregistration_delay.timeout_seconds".to_owned(), "30".to_owned()),
-            ]),
-            tags: context.tags(&target_group),
-            name: target_group,
-        }),
+        AwsResource::TargetGroup(self::target_group(context, target_group)),
     ]
+}
+
+/// Machines that clients reach through a load balancer, on the port of the API.
+pub(super) fn target_group(context: &Context<'_>, name: String) -> TargetGroup {
+    TargetGroup {
+        ownership: Ownership::Managed,
+        vpc: context.vpc(),
+        port: PORT,
+        protocol: "TCP".to_owned(),
+        health_check: TargetHealthCheck {
+            protocol: "TCP".to_owned(),
+            path: None,
+            interval: 10,
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+        },
+        attributes: BTreeMap::from([
+            ("deregistration_delay.connection_termination.enabled".to_owned(), "true".to_owned()),
+            ("deregistration_delay.timeout_seconds".to_owned(), "30".to_owned()),
+        ]),
+        tags: context.tags(&name),
+        name,
+    }
 }
 
 impl Context<'_> {

@@ -10,7 +10,7 @@ use kops_core::resource::{Ownership, ResourceId};
 use kops_core::state_object::StateObject;
 
 use super::user_data::{self, Bootstrap};
-use super::{Context, ModelError, api, iam, volumes};
+use super::{Context, ModelError, api, bastion, iam, network, volumes};
 use crate::facts::{Image, StateLocation};
 use crate::resource::{
     AutoscalingGroup, AwsResource, InstanceRequirements, LaunchTemplate, ManagedFile, MixedInstances, Prices,
@@ -33,15 +33,31 @@ const METRICS: [&str; 8] = [
 pub(super) fn build(context: &Context<'_>) -> Result<Vec<AwsResource>, ModelError> {
     let mut resources = Vec::new();
     for group in &context.completed.groups {
-        let (config, sha256) = node_config(context, group)
-            .to_state_object()
-            .map_err(|source| ModelError::NodeConfig { group: group.name().to_owned(), source })?;
-        resources.push(AwsResource::LaunchTemplate(Box::new(template(context, group, &config, &sha256)?)));
+        let config = configuration(context, group)?;
+        resources.push(AwsResource::LaunchTemplate(Box::new(template(context, group, config.as_ref())?)));
         resources.push(AwsResource::AutoscalingGroup(Box::new(scaling_group(context, group)?)));
-        let file = ManagedFile { ownership: Ownership::Managed, object: config, after: BTreeSet::new() };
-        resources.push(AwsResource::ManagedFile(file));
+        resources.extend(config.map(|(object, _)| {
+            AwsResource::ManagedFile(ManagedFile {
+                ownership: Ownership::Managed,
+                object,
+                after: BTreeSet::new(),
+            })
+        }));
     }
     Ok(resources)
+}
+
+/// What machines of a group become, as an object of the state store with its hash; nothing for bastions, which become
+/// nothing.
+fn configuration(
+    context: &Context<'_>,
+    group: &InstanceGroup,
+) -> Result<Option<(StateObject, String)>, ModelError> {
+    if group.role() == Role::Bastion {
+        return Ok(None);
+    }
+    let object = node_config(context, group).to_state_object();
+    object.map(Some).map_err(|source| ModelError::NodeConfig { group: group.name().to_owned(), source })
 }
 
 fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
@@ -76,22 +92,21 @@ pub(super) fn image<'a>(context: &Context<'a>, group: &InstanceGroup) -> Result<
 fn template(
     context: &Context<'_>,
     group: &InstanceGroup,
-    config: &StateObject,
-    config_sha256: &str,
+    config: Option<&(StateObject, String)>,
 ) -> Result<LaunchTemplate, ModelError> {
     let spec = &group.spec;
     let image = image(context, group)?;
     let machine_type = required(spec.machine_type.clone(), group, "spec.machineType")?;
     let metadata = spec.instance_metadata.unwrap_or_default();
     let program = context.facts.node_programs.get(&image.architecture);
-    let bootstrap = Bootstrap {
+    let bootstrap = config.map(|(object, sha256)| Bootstrap {
         cluster: context.cluster,
         kubernetes_version: context.spec.kubernetes_version.as_deref().unwrap_or_default(),
         group,
-        config: (&config.location, config_sha256),
+        config: (&object.location, sha256),
         program,
-    };
-    let user_data = user_data::render(&bootstrap, context.facts);
+    });
+    let user_data = user_data::render(group, bootstrap.as_ref(), context.facts);
     if user_data.len() > user_data::LIMIT {
         return Err(ModelError::UserDataTooLong { group: group.name().to_owned(), bytes: user_data.len() });
     }
@@ -133,7 +148,7 @@ fn template(
         tags: group_tags(context, group),
         tenancy: spec.tenancy.clone(),
         user_data,
-        after: BTreeSet::from([ManagedFile::id_of(config)]),
+        after: config.iter().map(|(object, _)| ManagedFile::id_of(object)).collect(),
     })
 }
 
@@ -162,8 +177,11 @@ fn group_tags(context: &Context<'_>, group: &InstanceGroup) -> Tags {
 
 fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<AutoscalingGroup, ModelError> {
     let spec = &group.spec;
-    let is_control_plane = group.role() == Role::ControlPlane;
-    let (balancer, target_group) = api::attachments(context);
+    let (balancer, target_group) = match group.role() {
+        Role::ControlPlane => api::attachments(context),
+        Role::Bastion => (None, Some(bastion::target_group_name(context))),
+        Role::Node => (None, None),
+    };
     let foreign = spec.external_load_balancers.iter();
     let balancers = foreign.clone().filter_map(|balancer| balancer.load_balancer_name.clone());
     let target_groups = foreign.filter_map(|balancer| balancer.target_group_arn.clone());
@@ -175,7 +193,7 @@ fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<Autosca
         instance_protection: spec.instance_protection.unwrap_or(false),
         launch_template: name(context, group),
         mixed_instances: mixed_instances(group),
-        load_balancers: balancers.chain(balancer.filter(|_| is_control_plane)).collect(),
+        load_balancers: balancers.chain(balancer).collect(),
         max_instance_lifetime: lifetime(spec.max_instance_lifetime.as_deref()),
         max_size: required(spec.max_size, group, "spec.maxSize")?,
         metrics: METRICS.map(str::to_owned).into(),
@@ -183,7 +201,7 @@ fn scaling_group(context: &Context<'_>, group: &InstanceGroup) -> Result<Autosca
         subnets: context.completed.subnets_of(group).map(|subnet| context.subnet(subnet)).collect(),
         suspend_processes: spec.suspend_processes.iter().cloned().collect(),
         tags: group_tags(context, group),
-        target_groups: target_groups.chain(target_group.filter(|_| is_control_plane)).collect(),
+        target_groups: target_groups.chain(target_group).collect(),
         after: needs(context, group),
     })
 }
@@ -239,10 +257,11 @@ fn lifetime(text: Option<&str>) -> u32 {
 /// What machines need when they boot, though nothing of theirs names it.
 fn needs(context: &Context<'_>, group: &InstanceGroup) -> BTreeSet<ResourceId> {
     let mut needs: BTreeSet<ResourceId> = iam::needs(context, group).into_iter().collect();
-    let own = context.completed.subnets_of(group).filter(|subnet| subnet.id.is_none());
-    for subnet in own {
-        needs.insert(ResourceId::new(kind::ROUTE_TABLE_ASSOCIATION, context.subnet(subnet)));
-        needs.insert(ResourceId::new(kind::ROUTE, "0.0.0.0/0"));
+    for subnet in context.completed.subnets_of(group) {
+        if let Some(route) = network::way_out_of(subnet) {
+            needs.insert(ResourceId::new(kind::ROUTE_TABLE_ASSOCIATION, context.subnet(subnet)));
+            needs.insert(ResourceId::new(kind::ROUTE, route));
+        }
     }
     for etcd in &context.spec.etcd_clusters {
         let members = etcd.etcd_members.iter().filter(|member| member.instance_group == group.name());

@@ -5,6 +5,7 @@
 
 mod addons;
 mod api;
+mod bastion;
 mod error;
 mod groups;
 mod iam;
@@ -47,6 +48,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(iam::build(&context)?);
     resources.extend(volumes::build(&context)?);
     resources.extend(api::build(&context));
+    resources.extend(bastion::build(&context));
     resources.extend(groups::build(&context)?);
     resources.extend(addons::build(&context)?);
     resources.extend(keypairs(&context));

@@ -15,6 +15,9 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
     let of_machines = groups().flat_map(|group| &group.additional_security_groups);
     let balancer = completed.load_balancer();
     let of_balancer = balancer.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
+    let bastions =
+        spec.topology.as_ref().and_then(|topology| topology.bastion.as_ref()?.load_balancer.as_ref());
+    let of_bastions = bastions.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
     let key = spec.ssh_key_name.iter().filter(|name| !name.is_empty());
     let egress = |kind: &str| {
         let given = spec.subnets.iter().filter_map(|subnet| subnet.egress.clone());
@@ -25,7 +28,7 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
         (kind::SUBNET, spec.subnets.iter().filter_map(|subnet| subnet.id.clone()).collect()),
         (kind::NAT_GATEWAY, egress("nat")),
         (kind::ELASTIC_IP, egress("eipalloc")),
-        (kind::SECURITY_GROUP, of_machines.chain(of_balancer).cloned().collect()),
+        (kind::SECURITY_GROUP, of_machines.chain(of_balancer).chain(of_bastions).cloned().collect()),
         (kind::IAM_INSTANCE_PROFILE, completed.groups.iter().filter_map(profile).collect()),
         (kind::CLASSIC_LOAD_BALANCER, balancers().filter_map(|b| b.load_balancer_name.clone()).collect()),
         (kind::TARGET_GROUP, balancers().filter_map(|b| b.target_group_arn.clone()).collect()),

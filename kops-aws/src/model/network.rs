@@ -54,6 +54,17 @@ fn is_external(subnet: &SubnetSpec) -> bool {
     subnet.egress.as_deref() == Some(EXTERNAL)
 }
 
+/// The name of the route by which machines in a subnet reach the internet; nothing where somebody else sets up the routes.
+pub(super) fn way_out_of(subnet: &SubnetSpec) -> Option<String> {
+    if subnet.id.is_some() || is_external(subnet) {
+        return None;
+    }
+    Some(match is_private(subnet) {
+        true => egress::route_of(subnet.zone()),
+        false => ANYWHERE.to_string(),
+    })
+}
+
 /// The routes of subnets with a direct way to the internet.
 fn public_routes(context: &Context<'_>, subnets: &[&SubnetSpec]) -> Vec<AwsResource> {
     let target = context.internet_gateway().map(RouteTarget::InternetGateway);

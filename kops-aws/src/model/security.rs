@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use kops_core::manifest::{AccessSource, LoadBalancerClass, Role};
 use kops_core::resource::Ownership;
 
-use super::Context;
+use super::{Context, bastion};
 use crate::names;
 use crate::resource::{
     AwsResource, NODE_PORTS, Peer, Protocol, SecurityGroup, SecurityGroupRule, SshKey, Traffic,
@@ -25,8 +25,9 @@ pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
     let mut rules = Vec::new();
     for name in [&masters, &nodes] {
         rules.extend(leave(name));
-        let ssh = context.spec.ssh_access.iter().map(|source| enter(name, peer(source), Traffic::tcp(22)));
-        rules.extend(ssh);
+        // Where there are bastions, there is no other way.
+        let ssh = context.spec.ssh_access.iter().filter(|_| !bastion::is_used(context));
+        rules.extend(ssh.map(|source| enter(name, peer(source), Traffic::tcp(22))));
     }
     rules.extend([
         enter(&masters, Peer::Group(masters.clone()), Traffic::ALL),
@@ -53,12 +54,14 @@ pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
             rules.extend(api.map(|source| enter(&masters, peer(source), Traffic::tcp(443))));
         }
     }
+    resources.extend(bastion::security_groups(context));
+    rules.extend(bastion::rules(context));
     resources.extend(rules.into_iter().map(AwsResource::SecurityGroupRule));
     resources.extend(key_pair(context));
     resources
 }
 
-fn group(context: &Context<'_>, name: &str, description: &str) -> AwsResource {
+pub(super) fn group(context: &Context<'_>, name: &str, description: &str) -> AwsResource {
     AwsResource::SecurityGroup(SecurityGroup {
         name: name.to_owned(),
         ownership: Ownership::Managed,
@@ -68,18 +71,18 @@ fn group(context: &Context<'_>, name: &str, description: &str) -> AwsResource {
     })
 }
 
-fn enter(group: &str, peer: Peer, traffic: Traffic) -> SecurityGroupRule {
+pub(super) fn enter(group: &str, peer: Peer, traffic: Traffic) -> SecurityGroupRule {
     SecurityGroupRule::ingress(group, peer, traffic)
 }
 
 /// All traffic may leave, IPv4 and IPv6.
-fn leave(group: &str) -> [SecurityGroupRule; 2] {
+pub(super) fn leave(group: &str) -> [SecurityGroupRule; 2] {
     let v4 = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
     let v6 = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0);
     [Peer::Ipv4(v4), Peer::Ipv6(v6)].map(|peer| SecurityGroupRule::egress(group, peer, Traffic::ALL))
 }
 
-fn peer(source: &AccessSource) -> Peer {
+pub(super) fn peer(source: &AccessSource) -> Peer {
     match source {
         AccessSource::Cidr(IpNet::V4(range)) => Peer::Ipv4(range.trunc()),
         AccessSource::Cidr(IpNet::V6(range)) => Peer::Ipv6(range.trunc()),

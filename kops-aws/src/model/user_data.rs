@@ -36,16 +36,17 @@ pub(super) struct Bootstrap<'a> {
     pub program: Option<&'a NodeProgram>,
 }
 
-/// The user data as text. Holds no secret: machines use the credentials of their role.
-pub(super) fn render(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {
-    let script = script(bootstrap, facts);
-    let more = &bootstrap.group.spec.additional_user_data;
+/// The user data as text, which is empty if there is nothing to do. Holds no secret: machines use the credentials of their
+/// role.
+pub(super) fn render(group: &InstanceGroup, bootstrap: Option<&Bootstrap<'_>>, facts: &Facts) -> String {
+    let script = bootstrap.map(|bootstrap| script(bootstrap, facts));
+    let more = &group.spec.additional_user_data;
     if more.is_empty() {
-        return script;
+        return script.unwrap_or_default();
     }
-    let ours = ("kops-node.sh", "text/x-shellscript", script.as_str());
+    let ours = script.as_deref().map(|script| ("kops-node.sh", "text/x-shellscript", script));
     let theirs = more.iter().map(|part| (part.name.as_str(), part.type_.as_str(), part.content.as_str()));
-    multipart(&std::iter::once(ours).chain(theirs).collect::<Vec<_>>())
+    multipart(&ours.into_iter().chain(theirs).collect::<Vec<_>>())
 }
 
 fn script(bootstrap: &Bootstrap<'_>, facts: &Facts) -> String {

@@ -72,6 +72,9 @@ fn desired_in(
     );
     text.push_str(&group("nodes", "role: Node"));
     text.push_str(&group("spot", SPOT));
+    if more.contains("bastion:") {
+        text.push_str(&group("bastions", "role: Bastion, subnets: [utility-eu-west-1a, utility-eu-west-1b]"));
+    }
     for zone in masters {
         text.push_str(&group(&format!("master-{zone}"), &format!("role: Master, subnets: [{zone}]")));
     }
@@ -236,12 +239,14 @@ async fn a_cluster_with_a_network_load_balancer_keeps_the_laws() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_cluster_keeps_the_laws() {
+async fn a_private_cluster_with_bastions_keeps_the_laws() {
     let name = "private.k8s.local";
-    let desired = private(name, 3, "  api: {loadBalancer: {type: Internal, class: Network}}\n");
+    let more = "  api: {loadBalancer: {type: Internal, class: Network}}\n  topology: {bastion: {}}\n";
+    let desired = private(name, 3, more);
     let count = |kind: Kind| desired.iter().filter(|resource| resource.id().kind == kind).count();
-    assert_eq!([kind::NAT_GATEWAY, kind::ELASTIC_IP, kind::ROUTE_TABLE].map(count), [3, 3, 4]);
-    keeps_the_laws("a_private_cluster_keeps_the_laws", name, desired).await;
+    let kinds = [kind::NAT_GATEWAY, kind::ELASTIC_IP, kind::ROUTE_TABLE, kind::NETWORK_LOAD_BALANCER];
+    assert_eq!(kinds.map(count), [3, 3, 4, 2]);
+    keeps_the_laws("a_private_cluster_with_bastions_keeps_the_laws", name, desired).await;
 }
 
 /// A first apply of five groups, and an observation with nothing to do.

@@ -1,4 +1,4 @@
-//! What kops 1.10 says twice, by the topology and by the types of subnets. Today the subnets count, as in kops.
+//! What a topology says in vain: where kops 1.10 says it twice, the types of the subnets count, as in kops today.
 
 use super::{CompletedCluster, Placement, Role, SubnetType, Warning};
 
@@ -25,5 +25,22 @@ pub fn contradicted_topology(completed: &CompletedCluster) -> Vec<Warning> {
             hint: Some("remove it".to_owned()),
         }));
     }
+    let bastion = topology.bastion.as_ref();
+    let idle = bastion.filter(|bastion| bastion.idle_timeout_seconds.is_some());
+    warnings.extend(idle.map(|_| Warning {
+        place: None,
+        path: "spec.topology.bastion.idleTimeoutSeconds".to_owned(),
+        message:
+            "the load balancer of bastions is a network load balancer, which has no such setting".to_owned(),
+        hint: Some("remove it".to_owned()),
+    }));
+    let named =
+        bastion.filter(|bastion| bastion.bastion_public_name.is_some() && !completed.has_hosted_zone());
+    warnings.extend(named.map(|_| Warning {
+        place: None,
+        path: "spec.topology.bastion.bastionPublicName".to_owned(),
+        message: "there is no hosted zone that could hold the name".to_owned(),
+        hint: Some("remove it".to_owned()),
+    }));
     warnings
 }

@@ -21,10 +21,15 @@ pub(super) fn build(context: &Context<'_>, private: &[&SubnetSpec]) -> Result<Ve
         let name = format!("{role}.{}", context.cluster);
         let (target, made) = way_out(context, zone, subnets[0].egress.as_deref())?;
         resources.extend(made);
-        resources.extend(table(context, &name, &role, format!("{role}-{ANYWHERE}"), Some(target)));
+        resources.extend(table(context, &name, &role, route_of(zone), Some(target)));
         resources.extend(subnets.into_iter().map(|subnet| association(context, &name, subnet)));
     }
     Ok(resources)
+}
+
+/// The name of the route to everywhere of a zone.
+pub(super) fn route_of(zone: &str) -> String {
+    format!("private-{zone}-{ANYWHERE}")
 }
 
 /// What traffic of a zone is sent to, and what has to be made for it.

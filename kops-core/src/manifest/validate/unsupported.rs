@@ -89,7 +89,26 @@ fn check_networking(found: &mut Below<'_>, spec: &ClusterSpec) {
 }
 
 fn check_group(found: &mut Below<'_>, group: &InstanceGroup) {
-    if group.role() == Role::Bastion {
-        found.add_with_hint("spec.role", "bastions are not supported yet", "delete the group");
+    if group.role() != Role::Bastion {
+        return;
+    }
+    let spec = &group.spec;
+    for (field, is_set) in [
+        ("containerd", spec.containerd.is_some()),
+        ("fileAssets", !spec.file_assets.is_empty()),
+        ("hooks", !spec.hooks.is_empty()),
+        ("kubelet", spec.kubelet.is_some()),
+        ("nodeLabels", !spec.node_labels.is_empty()),
+        ("sysctlParameters", !spec.sysctl_parameters.is_empty()),
+        ("taints", !spec.taints.is_empty()),
+    ] {
+        if is_set {
+            let message = "bastions run nothing of Kubernetes, and nothing that could see to it";
+            found.add_with_hint(
+                format!("spec.{field}"),
+                message,
+                "remove it, or do it in `additionalUserData`",
+            );
+        }
     }
 }
