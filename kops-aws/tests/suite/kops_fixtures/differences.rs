@@ -60,7 +60,7 @@ pub(crate) const DIFFERENCES: [Difference; 10] = [
     },
     Difference {
         what: "kops-controller",
-        reason: "There is no kops-controller: workers read their configuration from the state store and join with a bootstrap token, so nothing listens on port 3988, and no node is labelled as holding its keys.",
+        reason: "There is no kops-controller: workers read their configuration from the state store and join by requests for certificates, so nothing listens on port 3988, and no node is labelled as holding its keys.",
         cases: &[],
         paths: &[
             &["aws_lb_listener.", "-3988 "],

@@ -98,9 +98,7 @@ fn check_group(found: &mut Below<'_>, group: &InstanceGroup) {
         ("fileAssets", !spec.file_assets.is_empty()),
         ("hooks", !spec.hooks.is_empty()),
         ("kubelet", spec.kubelet.is_some()),
-        ("nodeLabels", !spec.node_labels.is_empty()),
         ("sysctlParameters", !spec.sysctl_parameters.is_empty()),
-        ("taints", !spec.taints.is_empty()),
     ] {
         if is_set {
             let message = "bastions run nothing of Kubernetes, and nothing that could see to it";
