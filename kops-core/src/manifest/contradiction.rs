@@ -34,8 +34,10 @@ pub fn contradicted_topology(completed: &CompletedCluster) -> Vec<Warning> {
             "the load balancer of bastions is a network load balancer, which has no such setting".to_owned(),
         hint: Some("remove it".to_owned()),
     }));
-    let named =
-        bastion.filter(|bastion| bastion.bastion_public_name.is_some() && !completed.has_hosted_zone());
+    // kops writes the usual name in any case.
+    let usual = format!("bastion.{}", completed.name());
+    let named = bastion.and_then(|bastion| bastion.bastion_public_name.as_ref());
+    let named = named.filter(|name| **name != usual && !completed.has_hosted_zone());
     warnings.extend(named.map(|_| Warning {
         place: None,
         path: "spec.topology.bastion.bastionPublicName".to_owned(),
