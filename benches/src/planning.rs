@@ -41,7 +41,7 @@ fn one(workers: usize) -> Result<(), Failure> {
     let facts = Facts::simulated(&completed, StateLocation::Unreachable("here".to_owned()), None);
     let (resources, model_time) = timed(|| model(&completed, &facts));
     let resources = resources?;
-    let scope = Scope { cluster: "bench.k8s.local".to_owned(), incarnation: String::new() };
+    let scope = Scope { cluster: "bench.k8s.local".to_owned(), incarnation: String::new(), zone: None };
     let nothing = Inventory::new(Vec::new(), Vec::new());
     let (all, all_time) = timed(|| plan(&scope, Purpose::Update, &resources, &nothing));
     let there = Inventory::new(resources.iter().map(observed).collect(), Vec::new());

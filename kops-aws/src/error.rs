@@ -76,8 +76,12 @@ fn by_code(code: &str) -> Option<ErrorClass> {
         | "PreconditionFailed"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
-        | "EntityTemporarilyUnmodifiable" => ErrorClass::Conflict,
-        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchEntity" | "Gateway.NotAttached" => {
+        | "EntityTemporarilyUnmodifiable"
+        // A record is not as it was a moment ago, or another change of the zone is under way.
+        | "InvalidChangeBatch"
+        => ErrorClass::Conflict,
+        "NoSuchBucket" | "NoSuchKey" | "NoSuchUpload" | "NoSuchEntity" | "NoSuchHostedZone"
+        | "Gateway.NotAttached" => {
             ErrorClass::NotFound
         }
         // Load balancers say so of groups that do not exist (ELB API reference, CreateLoadBalancer).

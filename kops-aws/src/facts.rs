@@ -37,6 +37,8 @@ pub struct Facts {
     /// The roles in the instance profiles that the manifests name, by the profiles' names. One that may not be read is not among
     /// them.
     pub profile_roles: BTreeMap<String, String>,
+    /// The hosted zones that the manifest may mean: one, if all is well; none, if the cluster keeps its names elsewhere.
+    pub hosted_zones: Vec<HostedZone>,
     /// What else the manifests name and is not there, or not where the cluster is.
     pub missing: Vec<Violation>,
     /// Where the cluster's state is.
@@ -89,6 +91,19 @@ pub struct SharedVpc {
     pub dhcp_options: Option<String>,
     /// Its subnets that are not the cluster's own, by their ids.
     pub foreign_subnets: BTreeMap<String, Ipv4Net>,
+}
+
+/// A hosted zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedZone {
+    /// The id, `Z…`.
+    pub id: String,
+    /// The name, without a dot at its end.
+    pub name: String,
+    /// Whether only networks see it.
+    pub is_private: bool,
+    /// The name of the zone above it, if that does not lead there.
+    pub undelegated_by: Option<String>,
 }
 
 /// A subnet that belongs to somebody else.
@@ -164,6 +179,7 @@ impl Facts {
             vpc,
             subnets: subnets.collect(),
             profile_roles: BTreeMap::new(),
+            hosted_zones: simulated_zone(completed).into_iter().collect(),
             missing: Vec::new(),
             state,
             ssh_public_key,
@@ -181,6 +197,14 @@ impl Facts {
             machine_type.is_none_or(|machine_type| machine_type.architectures.contains(&image.architecture))
         };
         images.iter().find(runs).or_else(|| images.first())
+    }
+
+    /// The zone that the cluster's names are in.
+    pub fn hosted_zone(&self) -> Option<&HostedZone> {
+        match self.hosted_zones.as_slice() {
+            [zone] => Some(zone),
+            _ => None,
+        }
     }
 
     /// The same, with the add-ons that the cluster's users bring.
@@ -228,6 +252,17 @@ pub(crate) fn other_architectures(image: &str) -> Vec<String> {
         [("amd64", &["arm64"]), ("x86_64", &["arm64"]), ("arm64", &["amd64", "x86_64"])];
     let Some((word, others)) = WORDS.iter().find(|(word, _)| image.contains(word)) else { return Vec::new() };
     others.iter().map(|other| image.replace(word, other)).collect()
+}
+
+/// The zone that the manifest names, or that of the domain that the cluster's name is in.
+fn simulated_zone(completed: &CompletedCluster) -> Option<HostedZone> {
+    let reference = completed.cluster.hosted_zone()?;
+    let domain = completed.name().split_once('.').map_or(completed.name(), |(_, domain)| domain);
+    let named = reference.zone.as_deref().filter(|_| reference.id().is_none());
+    let name = named.unwrap_or(domain).trim_end_matches('.').to_ascii_lowercase();
+    let hash = || format!("Z{}", sha256_hex(name.as_bytes())[..13].to_ascii_uppercase());
+    let id = reference.id().map_or_else(hash, str::to_owned);
+    Some(HostedZone { id, name, is_private: reference.is_private, undelegated_by: None })
 }
 
 /// Machines that do not exist run anything.

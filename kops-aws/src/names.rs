@@ -52,6 +52,20 @@ pub fn security_group(role: Role, cluster: &str) -> String {
     format!("{prefix}.{cluster}")
 }
 
+/// What the name begins with, before the cluster's, by which machines reach the API.
+pub(crate) const API_INTERNAL: &str = "api.internal";
+
+/// Whether a name, of which this is what stands before the cluster's, is one that machines keep: those of kops's clusters keep
+/// more than ours.
+#[cfg(feature = "sdk")]
+pub(crate) fn is_of_machines(first: &str) -> bool {
+    let is_member = || {
+        let member = first.strip_suffix(".internal").and_then(|name| name.strip_prefix("etcd-"));
+        member.is_some_and(|name| !name.contains('.'))
+    };
+    ["api", API_INTERNAL, "bastion", "kops-controller.internal"].contains(&first) || is_member()
+}
+
 /// What the name of the security group of the API's load balancer starts with.
 pub(crate) const API_SECURITY_GROUP: &str = "api-elb.";
 

@@ -131,6 +131,10 @@ pub const CLOUD_ACTIONS: &[&str] = &[
     "elasticloadbalancing:ModifyTargetGroupAttributes",
     "elasticloadbalancing:SetSecurityGroups",
     "elasticloadbalancing:SetSubnets",
+    "route53:ChangeResourceRecordSets",
+    "route53:GetHostedZone",
+    "route53:ListHostedZones",
+    "route53:ListResourceRecordSets",
 ];
 
 /// What is done to the clusters' roles and instance profiles, sorted.

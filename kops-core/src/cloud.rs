@@ -11,6 +11,7 @@ use crate::digest::sha256_hex;
 use crate::error::{Cause, ErrorClass, Retry};
 use crate::inventory::{Inventory, Observed};
 use crate::resource::{Handle, Kind, Resource, ResourceId};
+use crate::zone::ZoneReference;
 
 /// How far an observation looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Scope {
     /// What tells this incarnation of the cluster from an earlier one of the same name (its creation time): part
     /// of every client token, since providers remember tokens longer than a cluster may live.
     pub incarnation: String,
+    /// Where its names are, if they are in a hosted zone. Records carry no tags: nothing else tells whose they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneReference>,
 }
 
 impl Scope {

@@ -35,3 +35,4 @@ pub mod state_object;
 pub mod upgrade;
 pub mod validation;
 pub mod yaml;
+pub mod zone;

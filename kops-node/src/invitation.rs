@@ -69,7 +69,7 @@ impl Invitation<'_> {
 
     /// Where workers reach the API, if not by gossip. While the load balancer has no address they could not join.
     async fn load_balancer(&self) -> Result<BTreeSet<Ipv4Addr>, NodeError> {
-        if self.config.discovery == Discovery::Gossip {
+        if self.config.discovery != Discovery::LoadBalancer {
             return Ok(BTreeSet::new());
         }
         let found = self.cloud.load_balancer(&self.config.cluster).await;

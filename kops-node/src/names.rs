@@ -68,6 +68,10 @@ struct Memory {
     news: Option<Instant>,
     /// When the API of a machine that was heard of was last begun to be waited for.
     hurry: Option<Instant>,
+    /// Where clients are sent, as far as it was written.
+    chosen: BTreeSet<Ipv4Addr>,
+    /// What was last published, and when.
+    published: Option<(BTreeMap<String, BTreeSet<Ipv4Addr>>, Timestamp)>,
     /// How often the gossip has ended by itself, and when it may begin again.
     ended: Option<(u32, Timestamp)>,
 }
@@ -205,14 +209,44 @@ impl Names {
         self.write(node, &mut memory, &members.collect()).await
     }
 
-    /// Writes the names on a worker.
+    /// Keeps the names in the hosted zone, if there is one. All machines of the control plane do: who is alone may be wrong.
+    /// Looks again from time to time, since anybody may change a zone.
+    pub(crate) async fn publish(&self, node: &Node, peers: &[Peer]) -> Done {
+        let Some(zone) = &node.config.zone else { return Ok(()) };
+        let mut memory = self.memory.lock().await;
+        let inside = memory.chosen.clone();
+        if inside.is_empty() {
+            return Ok(());
+        }
+        let outside = control_plane_peers(peers).filter(|peer| inside.contains(&peer.address));
+        let outside = outside.map(|peer| peer.public_address.unwrap_or(peer.address)).collect();
+        let mut names = BTreeMap::from([(node.config.internal_api_name(), inside)]);
+        if zone.with_api_name {
+            names.insert(node.config.api_name.clone(), outside);
+        }
+        names.retain(|_, addresses| !addresses.is_empty());
+        let now = node.clock.now();
+        let is_kept = |(last, at): &(_, Timestamp)| *last == names && *at <= now && now < later(*at, CALM);
+        if memory.published.as_ref().is_some_and(is_kept) {
+            return Ok(());
+        }
+        let published = node.cloud.publish(&zone.id, &names).await;
+        published.map_err(|error| NodeError::of_cloud("hosted zone", error))?;
+        memory.published = Some((names, now));
+        Ok(())
+    }
+
+    /// Writes the names on a worker. Those of a hosted zone it asks the network for.
     pub(crate) async fn follow(&self, node: &Node) -> Done {
+        if node.config.discovery == Discovery::HostedZone {
+            return Ok(());
+        }
         let gossip = self.gossip.read().await;
         let mut memory = self.memory.lock().await;
         memory.hear(gossip.as_ref());
         let is_well = match node.config.discovery {
             Discovery::Gossip => memory.heard.has_company && !memory.said.is_empty(),
-            Discovery::LoadBalancer => !memory.proofs.is_empty(),
+            Discovery::LoadBalancer | Discovery::HostedZone => !memory.proofs.is_empty(),
         };
         // A wrong clock is known to be right again only by another answer.
         let is_well = is_well && clock::check(node.cloud.as_ref()).is_ok();
@@ -237,6 +271,7 @@ impl Names {
         if chosen.is_empty() {
             return Err(NodeError::waiting(STEP, "no machine of the control plane runs yet"));
         }
+        memory.chosen.clone_from(&chosen);
         let block = render::hosts_block(&node.config, &chosen, members);
         let new = render::update_hosts(&file, &node.config, &block);
         node.root.write(STEP, HOSTS, new.as_bytes(), 0o644).map(drop)
@@ -302,7 +337,11 @@ async fn ask(node: &Node, gossip: Option<&Gossip>) -> Result<BTreeSet<Ipv4Addr>,
 }
 
 fn control_plane(peers: &[Peer]) -> impl Iterator<Item = Ipv4Addr> {
-    peers.iter().filter(|peer| peer.role == Role::ControlPlane).map(|peer| peer.address)
+    control_plane_peers(peers).map(|peer| peer.address)
+}
+
+fn control_plane_peers(peers: &[Peer]) -> impl Iterator<Item = &Peer> {
+    peers.iter().filter(|peer| peer.role == Role::ControlPlane)
 }
 
 /// What seals the gossip.

@@ -91,6 +91,8 @@ impl Node {
         match unit::ensure(&plan.units, self.system.as_ref(), &self.root).await {
             Ok(()) if self.config.role == Role::ControlPlane => {
                 problems.extend(self.promote(&plan).await);
+                // Before workers are invited, who look for the API there.
+                problems.extend(self.names.publish(self, &known).await.err());
                 problems.extend(self.lead(&known).await);
             }
             Ok(()) => {}
@@ -235,8 +237,9 @@ impl Node {
             };
         self.looks.see(&peers, &volumes);
         let names = self.names.lead(self, &peers, &volumes).await;
-        let (nodes, addons) = futures::join!(self.nodes(&peers), self.changed_addons());
-        names.err().into_iter().chain(nodes).chain(addons).collect()
+        let (published, nodes, addons) =
+            futures::join!(self.names.publish(self, &peers), self.nodes(&peers), self.changed_addons());
+        names.err().into_iter().chain(published.err()).chain(nodes).chain(addons).collect()
     }
 
     /// Looks at the units that were started, and returns those that do not stay up.
@@ -265,7 +268,8 @@ impl Node {
         }
         // Where the API proves itself may have changed all the same.
         let (names, addons) = futures::join!(self.names.lead(self, &peers, &volumes), self.changed_addons());
-        names.err().into_iter().chain(nodes.err()).chain(addons).collect()
+        let published = self.names.publish(self, &peers).await;
+        names.err().into_iter().chain(published.err()).chain(nodes.err()).chain(addons).collect()
     }
 
     /// Modules and settings that fail are passed over: they may be built in, or not the machine's to change. Settings

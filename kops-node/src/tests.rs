@@ -67,6 +67,7 @@ struct World {
     instances: Mutex<Vec<Instance>>,
     /// How often an instance was looked up.
     looked_up: Mutex<usize>,
+    published: Mutex<Vec<(String, BTreeMap<String, BTreeSet<Ipv4Addr>>)>>,
 }
 
 impl Default for World {
@@ -88,6 +89,7 @@ impl Default for World {
             prover: Mutex::default(),
             instances: Mutex::default(),
             looked_up: Mutex::default(),
+            published: Mutex::default(),
         }
     }
 }
@@ -96,7 +98,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
 const MASTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 
 fn peer(id: &str, role: Role, address: Ipv4Addr) -> Peer {
-    Peer { id: id.to_owned(), role, address, labels: BTreeMap::new() }
+    Peer { id: id.to_owned(), role, address, public_address: None, labels: BTreeMap::new() }
 }
 
 fn machine(host: Host) -> Machine {
@@ -189,6 +191,15 @@ impl MachineCloud for World {
     ) -> Result<(), CloudError> {
         *self.routed.lock().unwrap() += 1;
         *self.ways.lock().unwrap() = ways.clone();
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        zone: &str,
+        names: &BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    ) -> Result<(), CloudError> {
+        self.published.lock().unwrap().push((zone.to_owned(), names.clone()));
         Ok(())
     }
 }

@@ -84,6 +84,8 @@ impl AwsCall {
             (Protocol::Json, target.rsplit('.').next().unwrap_or_default().to_owned())
         } else if signing_name == "s3" {
             (Protocol::S3, s3_action(&parts.method, &path, parts.uri.query().unwrap_or_default(), parts))
+        } else if signing_name == "route53" {
+            (Protocol::RestXml, route53_action(&parts.method, &path))
         } else {
             (Protocol::RestXml, format!("{} {path}", parts.method))
         };
@@ -177,6 +179,27 @@ fn summary(params: &Params) -> String {
     name.into_iter().chain(plain).take(4).collect::<Vec<_>>().join(" ")
 }
 
+/// The parts of a path of Route 53 behind the version of its API: `hostedzone`, the zone's id, and what of the zone.
+pub(crate) fn route53_path(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).skip(1).collect()
+}
+
+/// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_Operations_Amazon_Route_53.html>
+fn route53_action(method: &Method, path: &str) -> String {
+    let action = match (method.as_str(), route53_path(path).as_slice()) {
+        ("GET", ["hostedzone"]) => "ListHostedZones",
+        ("POST", ["hostedzone"]) => "CreateHostedZone",
+        ("GET", ["hostedzone", _]) => "GetHostedZone",
+        ("DELETE", ["hostedzone", _]) => "DeleteHostedZone",
+        ("GET", ["hostedzone", _, "rrset"]) => "ListResourceRecordSets",
+        ("POST", ["hostedzone", _, "rrset"]) => "ChangeResourceRecordSets",
+        ("GET", ["hostedzonesbyname"]) => "ListHostedZonesByName",
+        ("GET", ["change", _]) => "GetChange",
+        _ => return format!("{method} {path}"),
+    };
+    action.to_owned()
+}
+
 fn s3_action(method: &Method, path: &str, query: &str, parts: &Parts) -> String {
     const SUBRESOURCES: [(&str, &str); 13] = [
         ("location", "BucketLocation"),
@@ -267,6 +290,16 @@ mod tests {
         assert_eq!(action("GET", "/bucket/a%20b/c"), "GetObject");
         assert_eq!(action("HEAD", "/bucket"), "HeadBucket");
         assert_eq!(action("POST", "/bucket?delete"), "DeleteObjects");
+    }
+
+    #[test]
+    fn route53_actions_come_from_method_and_path() {
+        let action = |method, uri| read(method, uri, "route53", None).action;
+        assert_eq!(action("GET", "/2013-04-01/hostedzone?maxitems=1"), "ListHostedZones");
+        assert_eq!(action("GET", "/2013-04-01/hostedzone/Z1"), "GetHostedZone");
+        assert_eq!(action("POST", "/2013-04-01/hostedzone/Z1/rrset/"), "ChangeResourceRecordSets");
+        assert_eq!(action("GET", "/2013-04-01/hostedzone/Z1/rrset"), "ListResourceRecordSets");
+        assert_eq!(action("PUT", "/2013-04-01/else"), "PUT /2013-04-01/else");
     }
 
     #[test]

@@ -226,6 +226,10 @@ impl Proxy {
     ) -> Result<Response<Incoming>, ApiError> {
         if call.protocol != Protocol::S3 {
             self.permissions.check(&self.upstream, call).await?;
+            if call.service == "route53" && call.is_mutation() {
+                let forward = self.upstream.forward(&parts, body.clone());
+                return self.strict.change_zone(&self.upstream, call, &body, forward).await;
+            }
             return self.upstream.forward(&parts, body).await;
         }
         // Another region knows of a bucket only where it is.

@@ -100,6 +100,15 @@ impl Upstream {
         Ok(region.filter(|_| response.status().is_success()).map(str::to_owned))
     }
 
+    /// Reads something of the call's account.
+    pub(crate) async fn get(&self, call: &AwsCall, path: &str) -> Result<Answer, ApiError> {
+        let request = Request::get(self.uri(path)?)
+            .header(AUTHORIZATION, &call.authorization)
+            .body(Full::default())
+            .map_err(unreachable)?;
+        read(self.send(request).await?).await
+    }
+
     /// The KMS key that a bucket encrypts new objects with; `None` if it uses none, or there is no such bucket.
     pub(crate) async fn key_of_bucket(
         &self,

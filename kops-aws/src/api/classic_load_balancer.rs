@@ -14,6 +14,7 @@ use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
 use super::call::{Purpose, absent_is_fine};
 use super::cloud::Api;
 use super::names::Names;
+use super::record::of_alias;
 use super::tag;
 use crate::resource::{
     AwsResource, ClassicHealthCheck, ClassicListener, ClassicLoadBalancer, LoadBalancerScheme, Tags, kind,
@@ -104,6 +105,17 @@ fn name_of(read: &Read, scope: &Scope) -> String {
     } else {
         read.aws_name().to_owned()
     }
+}
+
+/// Under which names they are reached.
+pub(super) fn addresses(
+    read: &[Read],
+    scope: &Scope,
+) -> impl Iterator<Item = (String, (ResourceId, Handle))> {
+    read.iter().filter_map(|one| {
+        let id = ResourceId::new(kind::CLASSIC_LOAD_BALANCER, name_of(one, scope));
+        Some((of_alias(one.balancer.dns_name()?), (id, Handle(one.aws_name().to_owned()))))
+    })
 }
 
 pub(super) fn resources(read: &[Read], scope: &Scope, names: &Names) -> Vec<Observed<AwsResource>> {

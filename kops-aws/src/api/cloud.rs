@@ -21,7 +21,7 @@ use super::count::Calls;
 use super::lock::Locks;
 use super::{
     address, classic_load_balancer, dhcp, elastic_ip, iam, instance, internet_gateway, key_pair,
-    launch_template, lookup, nat_gateway, network_interface, network_load_balancer, observe, route,
+    launch_template, lookup, nat_gateway, network_interface, network_load_balancer, observe, record, route,
     route_table, scaling_group, security_group, subnet, tag, target_group, volume, vpc,
 };
 use crate::facts::{Facts, StateLocation};
@@ -42,6 +42,7 @@ pub(super) struct Api {
     pub(super) elb: aws_sdk_elasticloadbalancing::Client,
     pub(super) elbv2: aws_sdk_elasticloadbalancingv2::Client,
     pub(super) iam: aws_sdk_iam::Client,
+    pub(super) route53: aws_sdk_route53::Client,
     pub(super) known_types: lookup::KnownTypes,
     pub(super) locks: Locks,
     region: String,
@@ -50,6 +51,7 @@ pub(super) struct Api {
     ec2_turns: Turns,
     elb_turns: Turns,
     iam_turns: Turns,
+    pub(super) route53_turns: Turns,
 }
 
 impl AwsCloud {
@@ -81,6 +83,9 @@ impl AwsCloud {
             iam: aws_sdk_iam::Client::from_conf(
                 aws_sdk_iam::config::Builder::from(config).interceptor(calls.clone()).build(),
             ),
+            route53: aws_sdk_route53::Client::from_conf(
+                aws_sdk_route53::config::Builder::from(config).interceptor(calls.clone()).build(),
+            ),
             known_types: lookup::KnownTypes::default(),
             locks: Locks::default(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
@@ -89,6 +94,7 @@ impl AwsCloud {
             ec2_turns: Turns::default(),
             elb_turns: Turns::default(),
             iam_turns: Turns::default(),
+            route53_turns: Turns::default(),
         };
         Self { api: std::sync::Arc::new(api) }
     }
@@ -118,7 +124,7 @@ impl AwsCloud {
 
     /// What the model has to know of AWS: zones, machine types, images, and the networks of others, that the manifests
     /// name. One call for each image, two for machine types that are new to this connection, three for a network, one each
-    /// for a key pair and for security groups, and one more each for zones and types that seem not to be there.
+    /// for a key pair and for security groups, up to two for a hosted zone, and one more each for zones and types that seem not to be there.
     ///
     /// # Errors
     /// When something that the manifests name does not exist, naming the field; when AWS cannot be asked.
@@ -198,6 +204,19 @@ impl Api {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.iam_turns.send(purpose, action, call).await
+    }
+
+    /// A call to Route 53.
+    pub(super) async fn route53<T, E>(
+        &self,
+        purpose: Purpose<'_>,
+        action: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.route53_turns.send(purpose, action, call).await
     }
 
     /// Gives an EC2 resource the desired tags that it does not have. Says whether there were any.
@@ -290,6 +309,7 @@ impl Cloud for AwsCloud {
             AwsResource::TargetGroup(desired) => {
                 boxed(|| target_group::ensure(api, scope, desired, request)).await
             }
+            AwsResource::DnsName(desired) => boxed(|| record::ensure(api, desired, request)).await,
             AwsResource::LaunchTemplate(desired) => {
                 boxed(|| launch_template::ensure(api, scope, desired, request)).await
             }
@@ -356,6 +376,7 @@ impl Cloud for AwsCloud {
                 boxed(|| network_load_balancer::delete_listener(api, target)).await
             }
             AwsResource::TargetGroup(_) => boxed(|| target_group::delete(api, target)).await,
+            AwsResource::DnsName(name) => boxed(|| record::delete(api, target, name)).await,
             AwsResource::LaunchTemplate(_) => boxed(|| launch_template::delete(api, target)).await,
             AwsResource::ManagedFile(_)
             | AwsResource::Keypair(_)

@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_good_until_the_resource_is_made() {
         let (locks, [vpc, gateway]) = (Locks::default(), ids());
-        let scope = Scope { cluster: "a.b".into(), incarnation: "1".into() };
+        let scope = Scope { cluster: "a.b".into(), incarnation: "1".into(), zone: None };
         let resource = AwsResource::Shared(crate::resource::Shared::new(kind::VPC, "vpc-1"));
         let at = |second| Timestamp::from_second(second).unwrap();
         let mut slot = locks.hold("a.b", &vpc).await;

@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 use super::call::{Purpose, Turns};
 use super::pod_routes::Routing;
 use super::proof::Identities;
+use super::record;
 use super::tag;
 use super::told_time::ToldTime;
 use crate::resource::Tags;
@@ -39,6 +40,7 @@ pub struct AwsMachine {
     ec2: OnceCell<aws_sdk_ec2::Client>,
     identities: OnceCell<Identities>,
     account: OnceCell<String>,
+    route53: OnceCell<aws_sdk_route53::Client>,
     turns: Turns,
     told: ToldTime,
 }
@@ -80,6 +82,7 @@ impl AwsMachine {
             ec2: OnceCell::new(),
             identities: OnceCell::new(),
             account: OnceCell::new(),
+            route53: OnceCell::new(),
             turns: Turns::default(),
             told: ToldTime::default(),
         }
@@ -102,6 +105,16 @@ impl AwsMachine {
             Ok(Identities::new(&self.config, region))
         };
         self.identities.get_or_try_init(connect).await
+    }
+
+    /// Route 53, in the partition of the machine's region.
+    async fn route53(&self) -> Result<&aws_sdk_route53::Client, CloudError> {
+        let connect = || async {
+            let region = Region::new(self.datum(REGION).await?);
+            let config = aws_sdk_route53::config::Builder::from(&self.config).region(region);
+            Ok(aws_sdk_route53::Client::from_conf(config.build()))
+        };
+        self.route53.get_or_try_init(connect).await
     }
 
     async fn datum(&self, path: &str) -> Result<String, CloudError> {
@@ -283,6 +296,14 @@ impl MachineCloud for AwsMachine {
     ) -> Result<(), CloudError> {
         Routing { ec2: self.ec2().await?, turns: &self.turns }.ensure(of_cluster(cluster), pods, ways).await
     }
+
+    async fn publish(
+        &self,
+        zone: &str,
+        names: &BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    ) -> Result<(), CloudError> {
+        record::publish(self.route53().await?, &self.turns, zone, names).await
+    }
 }
 
 /// The instance of a node's `spec.providerID` (`aws:///eu-west-1a/i-0123`).
@@ -352,6 +373,7 @@ fn peer(instance: &Instance) -> Option<Peer> {
         id: instance.instance_id()?.to_owned(),
         role,
         address: instance.private_ip_address()?.parse().ok()?,
+        public_address: instance.public_ip_address().and_then(|address| address.parse().ok()),
         labels: labels.collect(),
     })
 }

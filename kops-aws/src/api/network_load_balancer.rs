@@ -15,6 +15,7 @@ use kops_core::resource::{Handle, Kind, Ownership, Resource, ResourceId};
 use super::call::{Purpose, absent_is_fine, missing};
 use super::cloud::Api;
 use super::names::Names;
+use super::record::of_alias;
 use super::tag;
 use crate::resource::{
     AwsResource, LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, Tags, kind,
@@ -131,6 +132,17 @@ pub(super) fn learn(read: &[Read], scope: &Scope, names: &mut Names) {
     for balancer in read {
         names.learn(balancer.arn(), &balancer.name(scope));
     }
+}
+
+/// Under which names they are reached.
+pub(super) fn addresses(
+    read: &[Read],
+    scope: &Scope,
+) -> impl Iterator<Item = (String, (ResourceId, Handle))> {
+    read.iter().filter_map(|one| {
+        let id = ResourceId::new(kind::NETWORK_LOAD_BALANCER, one.name(scope));
+        Some((of_alias(one.balancer.dns_name()?), (id, Handle(one.arn().to_owned()))))
+    })
 }
 
 pub(super) fn resources(read: &[Read], scope: &Scope, names: &Names) -> Vec<Observed<AwsResource>> {

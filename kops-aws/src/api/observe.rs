@@ -11,8 +11,8 @@ use super::cloud::Api;
 use super::names::Names;
 use super::{
     classic_load_balancer, dhcp, elastic_ip, iam, instance, internet_gateway, key_pair, launch_template,
-    nat_gateway, network_interface, network_load_balancer, route_table, scaling_group, security_group,
-    subnet, target_group, volume, vpc,
+    nat_gateway, network_interface, network_load_balancer, record, route_table, scaling_group,
+    security_group, subnet, target_group, volume, vpc,
 };
 use crate::names as aws_names;
 use crate::resource::{AwsResource, kind};
@@ -35,6 +35,7 @@ pub(super) async fn observe(
             boxed(|| only(reach, instance::read(api, scope))),
             boxed(|| elastic_ip::read(api, scope)),
             boxed(|| nat_gateway::read(api, scope)),
+            boxed(|| record::read(api, scope, reach)),
         )
     };
     let (others, vpcs, options, gateways, subnets, tables, groups, pairs, volumes, interfaces) = futures::join!(
@@ -49,8 +50,18 @@ pub(super) async fn observe(
         boxed(|| volume::read(api, scope, reach)),
         boxed(|| only(reach, network_interface::read(api, scope))),
     );
-    let (roles, classic, mut balancers, mut targets, templates, scaling_groups, instances, addresses, nats) =
-        others;
+    let (
+        roles,
+        classic,
+        mut balancers,
+        mut targets,
+        templates,
+        scaling_groups,
+        instances,
+        addresses,
+        nats,
+        records,
+    ) = others;
     // Where the security group of their load balancer is gone, so is the load balancer. Otherwise nobody looks.
     if reach == Reach::Managed
         && groups.as_ref().map_or(true, |groups| security_group::has_bastions(groups, scope))
@@ -86,6 +97,7 @@ pub(super) async fn observe(
     let templates = gaps.or_gap(templates, &[kind::LAUNCH_TEMPLATE]);
     let scaling_groups = gaps.or_gap(scaling_groups, &[kind::AUTOSCALING_GROUP]);
     let instances = gaps.or_gap(instances, &[kind::INSTANCE]);
+    let records = gaps.or_gap(records, &[kind::DNS_NAME]);
 
     let mut names = Names::default();
     vpc::learn(&vpcs, scope, &mut names);
@@ -101,6 +113,9 @@ pub(super) async fn observe(
     network_load_balancer::learn(&balancers, scope, &mut names);
     target_group::learn(&targets, &mut names);
     launch_template::learn(&templates, &mut names);
+
+    let reached = classic_load_balancer::addresses(&classic, scope);
+    let reached = reached.chain(network_load_balancer::addresses(&balancers, scope)).collect();
 
     let mut seen: Vec<Observed<AwsResource>> = Vec::new();
     seen.extend(vpc::resources(&vpcs, &names));
@@ -122,6 +137,7 @@ pub(super) async fn observe(
     seen.extend(launch_template::resources(&templates, &names));
     seen.extend(scaling_group::resources(&scaling_groups, &names));
     seen.extend(instance::resources(&instances, &names));
+    seen.extend(record::resources(&records, &reached));
     seen.retain(|o| reach == Reach::Everything || is_managed(o));
     gaps.into_inventory(seen)
 }

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_found_twice_counts_once_and_what_is_shared_never() {
-        let scope = Scope { cluster: "a.b".into(), incarnation: String::new() };
+        let scope = Scope { cluster: "a.b".into(), incarnation: String::new(), zone: None };
         let tagged = |handle: &str, pairs: &[(&str, &str)]| {
             let tags = pairs.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build());
             (handle.to_owned(), tags.collect::<Vec<_>>())

@@ -10,6 +10,7 @@ mod offers;
 mod quotas;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 use kops_core::manifest::{CompletedCluster, Violation};
 
@@ -24,6 +25,7 @@ pub fn check(completed: &CompletedCluster, facts: &Facts) -> Vec<Violation> {
     if offers::check(&mut found, completed, facts) {
         network::check(&mut found, completed, facts);
     }
+    zones::check(&mut found, completed, facts);
     found.extend(facts.missing.iter().cloned());
     found
 }

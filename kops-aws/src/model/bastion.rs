@@ -28,12 +28,22 @@ fn settings<'a>(context: &Context<'a>) -> Option<&'a Bastion> {
     context.spec.topology.as_ref()?.bastion.as_ref()
 }
 
+/// The name that people gave the bastions, if there are any.
+pub(super) fn public_name<'a>(context: &Context<'a>) -> Option<&'a str> {
+    settings(context)?.bastion_public_name.as_deref().filter(|_| is_used(context))
+}
+
+/// The name of the load balancer.
+pub(super) fn name(context: &Context<'_>) -> String {
+    format!("bastion.{}", context.cluster)
+}
+
 /// The load balancer; nothing without bastions.
 pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
     if !is_used(context) {
         return Vec::new();
     }
-    let name = format!("bastion.{}", context.cluster);
+    let name = name(context);
     let balancer = settings(context).and_then(|bastion| bastion.load_balancer.as_ref());
     let internal = balancer.is_some_and(|balancer| balancer.type_ == Some(LoadBalancerType::Internal));
     let scheme = if internal { LoadBalancerScheme::Internal } else { LoadBalancerScheme::InternetFacing };

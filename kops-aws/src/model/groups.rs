@@ -8,6 +8,7 @@ use kops_core::manifest::{
 use kops_core::node::{self, NodeConfig, StateSource};
 use kops_core::resource::{Ownership, ResourceId};
 use kops_core::state_object::StateObject;
+use kops_core::zone::is_within;
 
 use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, bastion, iam, network, volumes};
@@ -65,6 +66,13 @@ fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
     if group.role() == Role::ControlPlane {
         config.worker_roles = iam::worker_roles(context);
     }
+    let config = match context.facts.hosted_zone() {
+        Some(zone) => {
+            let is_ours = is_within(&config.api_name, &zone.name);
+            config.with_zone(&zone.id, is_ours && context.completed.load_balancer().is_none())
+        }
+        None => config,
+    };
     let StateLocation::S3 { bucket, region, prefix, .. } = &context.facts.state else { return config };
     let slash = if prefix.is_empty() { "" } else { "/" };
     let state = StateSource { store: format!("s3://{bucket}{slash}{prefix}"), region: region.clone() };

@@ -19,6 +19,7 @@ mod user_data;
 
 pub(crate) use user_data::kubernetes_version;
 mod volumes;
+mod zone;
 
 use kops_core::etcd::EtcdBacked;
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
@@ -49,6 +50,7 @@ pub fn model(completed: &CompletedCluster, facts: &Facts) -> Result<Vec<AwsResou
     resources.extend(volumes::build(&context)?);
     resources.extend(api::build(&context));
     resources.extend(bastion::build(&context));
+    resources.extend(zone::build(&context));
     resources.extend(groups::build(&context)?);
     resources.extend(addons::build(&context)?);
     resources.extend(keypairs(&context));
@@ -68,6 +70,15 @@ pub fn warnings(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
             "EC2 or Auto Scaling may take away machines of {} at any time (spot, or a longest lifetime), and nothing drains \
              them first",
             names.join(", ")
+        ));
+    }
+    if let Some(zone) = facts.hosted_zone()
+        && let Some(above) = &zone.undelegated_by
+    {
+        found.push(format!(
+            "the hosted zone {above} does not lead to {}: nobody will find the names there, until {above} has its name \
+             servers as a record of type NS",
+            zone.name
         ));
     }
     found
@@ -147,7 +158,7 @@ fn keypairs(context: &Context<'_>) -> impl Iterator<Item = AwsResource> {
 fn gossip_key(context: &Context<'_>) -> Option<AwsResource> {
     let name = layout::GOSSIP_KEY.to_owned();
     let key = AwsResource::Secret(Secret { name, ownership: Ownership::Managed });
-    (!context.completed.joins_by_load_balancer()).then_some(key)
+    context.completed.gossips().then_some(key)
 }
 
 /// The completed manifest of the cluster, kept for people and for kops's tools. A preview shows how it changes, so what

@@ -134,13 +134,13 @@ fn node(context: &Context<'_>) -> Vec<Value> {
         statements.push(programs(context, bucket, prefix));
         // The authority's certificate and the token, which the control plane publishes for them.
         statements.push(allow(&["s3:GetObject"], &format!("{base}/{JOIN}")));
-        if !context.completed.joins_by_load_balancer() {
+        if context.completed.gossips() {
             statements.push(allow(&["s3:GetObject"], &format!("{base}/secrets/{}", layout::GOSSIP_KEY)));
         }
         let key = kms_key.as_deref();
         statements.extend(key.map(|key| store_key::statement(&["kms:Decrypt"], key, region)));
     }
-    if !context.completed.joins_by_load_balancer() {
+    if context.completed.gossips() {
         // Whom to gossip with first: machines are found by their tags.
         statements.push(allow(&["ec2:DescribeInstances"], "*"));
     }
@@ -191,6 +191,11 @@ fn control_plane(context: &Context<'_>) -> Vec<Value> {
     // The network of a new security group carries no request tag.
     let in_network = allow(&["ec2:CreateSecurityGroup"], &of_ec2("vpc"));
     statements.extend([allow(&look, "*"), change, make, in_network]);
+    if let Some(zone) = context.facts.hosted_zone() {
+        let zone = format!("arn:{partition}:route53:::hostedzone/{}", zone.id);
+        statements
+            .push(allow(&["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], &zone));
+    }
     statements
 }
 

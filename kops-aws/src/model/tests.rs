@@ -144,8 +144,11 @@ fn resources_are_sorted_and_refer_only_to_each_other() {
     for completed in [gossip(), dns_none()] {
         let resources = model_of(&completed);
         assert!(resources.is_sorted_by_key(Resource::id));
-        let scope =
-            kops_core::cloud::Scope { cluster: completed.name().to_owned(), incarnation: "1".to_owned() };
+        let scope = kops_core::cloud::Scope {
+            cluster: completed.name().to_owned(),
+            incarnation: "1".to_owned(),
+            zone: None,
+        };
         // Dangling references, circles and doubles are errors of the planner.
         let plan =
             plan(&scope, Purpose::Update, &resources, &Inventory::new(Vec::new(), Vec::new())).unwrap();

@@ -25,6 +25,7 @@ pub const CLASSIC_LOAD_BALANCER: Kind = Kind::new("ClassicLoadBalancer");
 pub const NETWORK_LOAD_BALANCER: Kind = Kind::new("NetworkLoadBalancer");
 pub const NETWORK_LOAD_BALANCER_LISTENER: Kind = Kind::new("NetworkLoadBalancerListener");
 pub const TARGET_GROUP: Kind = Kind::new("TargetGroup");
+pub const DNS_NAME: Kind = Kind::new("DNSName");
 pub const LAUNCH_TEMPLATE: Kind = Kind::new("LaunchTemplate");
 pub const AUTOSCALING_GROUP: Kind = Kind::new("AutoscalingGroup");
 pub const MANAGED_FILE: Kind = Kind::new("ManagedFile");

@@ -5,6 +5,7 @@
 
 mod autoscaling_group;
 mod classic_load_balancer;
+mod dns_name;
 mod ebs_volume;
 mod iam;
 mod instance;
@@ -37,6 +38,7 @@ use serde_json::{Map, Value};
 pub(crate) use autoscaling_group::AZ_REBALANCE;
 pub use autoscaling_group::AutoscalingGroup;
 pub use classic_load_balancer::{ClassicHealthCheck, ClassicListener, ClassicLoadBalancer};
+pub use dns_name::DnsName;
 pub use ebs_volume::{EbsVolume, has_provisioned_iops};
 pub use iam::{IamInstanceProfile, IamInstanceProfileRole, IamRole, IamRolePolicy};
 pub use instance::{Instance, NetworkInterface};
@@ -97,6 +99,8 @@ pub enum AwsResource {
     NetworkLoadBalancer(NetworkLoadBalancer),
     NetworkLoadBalancerListener(NetworkLoadBalancerListener),
     TargetGroup(TargetGroup),
+    #[serde(rename = "DNSName")]
+    DnsName(DnsName),
     LaunchTemplate(Box<LaunchTemplate>),
     AutoscalingGroup(Box<AutoscalingGroup>),
     ManagedFile(ManagedFile),
@@ -224,6 +228,7 @@ impl AwsResource {
             Self::NetworkLoadBalancer(part) => part,
             Self::NetworkLoadBalancerListener(part) => part,
             Self::TargetGroup(part) => part,
+            Self::DnsName(part) => part,
             Self::LaunchTemplate(part) => part.as_ref(),
             Self::AutoscalingGroup(part) => part.as_ref(),
             Self::ManagedFile(part) => part,
@@ -259,6 +264,7 @@ impl AwsResource {
             Self::NetworkLoadBalancer(part) => part,
             Self::NetworkLoadBalancerListener(part) => part,
             Self::TargetGroup(part) => part,
+            Self::DnsName(part) => part,
             Self::LaunchTemplate(part) => part.as_mut(),
             Self::AutoscalingGroup(part) => part.as_mut(),
             Self::ManagedFile(part) => part,

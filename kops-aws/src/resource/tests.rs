@@ -274,6 +274,15 @@ fn samples() -> Vec<AwsResource> {
             security_groups: set(&["group"]),
             tags: tags(),
         }),
+        AwsResource::DnsName(DnsName {
+            name: "api.x".into(),
+            ownership,
+            zone: "Z1".into(),
+            resource_type: "A".into(),
+            classic_load_balancer: Some("balancer".into()),
+            network_load_balancer: None,
+            elsewhere: None,
+        }),
         AwsResource::Shared(Shared::new(kind::VPC, "vpc-1")),
     ]
 }

@@ -189,7 +189,7 @@ fn options() -> ApplyOptions {
 }
 
 fn scope(cluster: &str) -> Scope {
-    Scope { cluster: cluster.to_owned(), incarnation: "2026-11-23T00:00:00Z".to_owned() }
+    Scope { cluster: cluster.to_owned(), incarnation: "2026-11-23T00:00:00Z".to_owned(), zone: None }
 }
 
 async fn left_to_do(aws: &AwsCloud, scope: &Scope, desired: &[AwsResource]) -> Plan<AwsResource> {

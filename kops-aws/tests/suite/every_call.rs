@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const CLUSTER: &str = "every.k8s.local";
 
 fn scope() -> Scope {
-    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned() }
+    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned(), zone: None }
 }
 
 /// The resources of a cluster with one master; `nodes` is the type of its workers.

@@ -142,7 +142,7 @@ async fn images_follow_the_architecture_and_may_be_deprecated() {
 }
 
 fn scope() -> Scope {
-    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned() }
+    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned(), zone: None }
 }
 
 async fn update(cloud: &AwsCloud, desired: &[AwsResource]) -> Report {

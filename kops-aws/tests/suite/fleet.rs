@@ -75,7 +75,7 @@ impl<P: Provider> Bench<P> {
 }
 
 fn scope() -> Scope {
-    Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() }
+    Scope { cluster: CLUSTER.to_owned(), incarnation: String::new(), zone: None }
 }
 
 fn attached(group: &ScalingGroup) -> Vec<&Instance> {

@@ -189,7 +189,7 @@ impl World {
 
     /// What there is of masters in the cloud.
     async fn masters(&self) -> BTreeSet<String> {
-        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
+        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new(), zone: None };
         let inventory = self.kops.provider().cloud().observe(&scope, Reach::Managed).await.unwrap();
         let ids = inventory.iter().map(|(id, _)| id.to_string());
         ids.filter(|id| id.contains("etcd-") || id.starts_with("AutoscalingGroup/master")).collect()

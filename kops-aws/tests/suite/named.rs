@@ -82,7 +82,7 @@ impl<P: Provider<Resource = AwsResource>> World<P> {
 
     /// Everything in the cloud that carries the cluster's tags.
     async fn seen(&self) -> BTreeMap<ResourceId, Handle> {
-        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
+        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new(), zone: None };
         let seen = self.kops.provider().cloud().observe(&scope, Reach::Everything).await.unwrap();
         assert!(seen.duplicates().is_empty(), "{:?}", seen.duplicates());
         seen.iter().map(|(id, seen)| (id.clone(), seen.handle.clone())).collect()

@@ -102,7 +102,7 @@ fn network(more: &str) -> Vec<AwsResource> {
 }
 
 fn scope() -> Scope {
-    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned() }
+    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned(), zone: None }
 }
 
 fn options() -> ApplyOptions {

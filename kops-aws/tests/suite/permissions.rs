@@ -18,7 +18,7 @@ use kops_core::create::{self, Options};
 use kops_core::error::ErrorClass;
 use kops_core::etcd::Backups;
 use kops_core::fleet::{Capacity, Fleet};
-use kops_core::manifest::{InstanceGroup, LoadBalancerType, Role};
+use kops_core::manifest::{DnsType, InstanceGroup, LoadBalancerType, Role};
 use kops_core::node::MachineCloud;
 use kops_core::observer::Quiet;
 use kops_core::operation::{Access, Kops, Run, RunOptions};
@@ -35,6 +35,9 @@ const KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCboK3XHZAfbUdarspGL43Cp
     HI3xFXHY/JwDIhRLoygDiEC/70klnT5PcUGwtUTX6d2VcXWeD1pxJZez4gL+MnbGZBH//WOlBbU+qOqHfzVRDprw0r+lxoaE7pktTxww==";
 const CLASSIC: &str = "classic.k8s.local";
 const NETWORK: &str = "network.example.com";
+/// One with names in a hosted zone, and with a load balancer; the next one is without.
+const ZONED: &str = "zoned.example.com";
+const NAMED: &str = "named.example.com";
 
 /// Calls with the credentials of a role; without one, of an administrator.
 async fn config(testbed: &Testbed, role: Option<&str>) -> SdkConfig {
@@ -79,13 +82,15 @@ async fn create(kops: &Kops<AwsProvider>, name: &str) {
         ssh_public_key: Some(KEY.to_owned()),
         sets: match name {
             CLASSIC => vec!["cluster.spec.api.loadBalancer.class=Classic".to_owned()],
+            ZONED | NAMED => Vec::new(),
             _ => vec![
                 "cluster.spec.topology.dns.type=None".to_owned(),
                 "cluster.spec.api.loadBalancer.class=Network".to_owned(),
                 "cluster.spec.api.loadBalancer.type=Public".to_owned(),
             ],
         },
-        api_load_balancer_type: Some(LoadBalancerType::Public),
+        api_load_balancer_type: Some(LoadBalancerType::Public).filter(|_| name != NAMED),
+        dns: Some(DnsType::Public).filter(|_| [ZONED, NAMED].contains(&name)),
         ..Options::default()
     };
     kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
@@ -123,7 +128,7 @@ async fn of_a_life(testbed: &Testbed, kops: &Kops<AwsProvider>, name: &str) {
     kops.api_server(name).await.unwrap();
 
     change(kops, name, |nodes| (nodes.spec.min_size, nodes.spec.max_size) = (Some(2), Some(2))).await;
-    let scope = kops_core::cloud::Scope { cluster: name.to_owned(), incarnation: String::new() };
+    let scope = kops_core::cloud::Scope { cluster: name.to_owned(), incarnation: String::new(), zone: None };
     let fleet: &dyn Fleet = kops.provider().fleet().unwrap();
     let groups = fleet.groups(&scope).await.unwrap();
     let group = groups.iter().find(|group| group.instance_group.starts_with("nodes")).unwrap();
@@ -173,9 +178,15 @@ async fn machines(testbed: &Testbed, cluster: &str) {
         master.attach(&volume.id, &first, device).await.unwrap();
     }
     master.load_balancer(cluster).await.unwrap_or_else(|error| {
-        assert_eq!(cluster, CLASSIC, "{error}");
+        assert_ne!(cluster, NETWORK, "{error}");
         BTreeSet::new()
     });
+    if let [zone] = zones(testbed).await.as_slice() {
+        let api = peers.iter().filter(|peer| peer.role == Role::ControlPlane).map(|peer| peer.address);
+        let names = BTreeMap::from([(format!("api.internal.{cluster}"), api.collect::<BTreeSet<_>>())]);
+        let published = master.publish(zone, &names).await;
+        assert_eq!(published.is_ok(), [ZONED, NAMED].contains(&cluster), "{published:?}");
+    }
     let pods = "100.96.0.0/11".parse().unwrap();
     for ways in [&["100.96.1.0/24", "100.96.2.0/24"][..], &["100.96.2.0/24"]] {
         let ways = ways.iter().map(|range| (range.parse().unwrap(), worker.clone()));
@@ -216,6 +227,65 @@ async fn machines(testbed: &Testbed, cluster: &str) {
     assert_eq!(worker.attach("vol-1", "i-1", "x").await.unwrap_err().class, ErrorClass::Denied);
 }
 
+/// The ids of all zones.
+async fn zones(testbed: &Testbed) -> Vec<String> {
+    let route53 = aws_sdk_route53::Client::new(&config(testbed, None).await);
+    let zones = route53.list_hosted_zones().send().await.unwrap().hosted_zones;
+    zones.into_iter().map(|zone| zone.id.rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+/// Names and types of all records of a zone.
+async fn records(testbed: &Testbed, zone: &str) -> Vec<String> {
+    let route53 = aws_sdk_route53::Client::new(&config(testbed, None).await);
+    let sets = route53.list_resource_record_sets().hosted_zone_id(zone).send().await.unwrap();
+    let sets = sets.resource_record_sets.iter();
+    sets.map(|set| format!("{} {}", set.name, set.r#type)).collect()
+}
+
+/// Makes a zone with records of somebody else.
+async fn make_zone(testbed: &Testbed, name: &str) -> String {
+    use aws_sdk_route53::types::{
+        Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+    };
+    let route53 = aws_sdk_route53::Client::new(&config(testbed, None).await);
+    let made = route53.create_hosted_zone().name(name).caller_reference(name).send().await.unwrap();
+    let id = made.hosted_zone.unwrap().id;
+    let names = ["api.other", "*.zoned", "www.zoned", "www.internal.named"].into_iter();
+    let changes = names.map(|first| {
+        let value = ResourceRecord::builder().value("192.0.2.1").build().unwrap();
+        let set = ResourceRecordSet::builder().name(format!("{first}.{name}")).r#type(RrType::A).ttl(300);
+        let set = set.resource_records(value).build().unwrap();
+        Change::builder().action(ChangeAction::Create).resource_record_set(set).build().unwrap()
+    });
+    let batch = ChangeBatch::builder().set_changes(Some(changes.collect())).build().unwrap();
+    route53.change_resource_record_sets().hosted_zone_id(&id).change_batch(batch).send().await.unwrap();
+    id
+}
+
+/// Names in a hosted zone: made, kept by machines, deleted, and nothing else in the zone is touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_in_a_zone_come_and_go_and_foreign_ones_stay() {
+    let name = "names_in_a_zone_come_and_go_and_foreign_ones_stay";
+    let Some(testbed) = required_or_skip(name, TestbedOptions::default()) else { return };
+    let kops = operator(&testbed, None).await;
+    let zone = Box::pin(make_zone(&testbed, "example.com")).await;
+    let before = records(&testbed, &zone).await;
+    assert!(before.len() > 4, "{before:?}");
+    for cluster in [ZONED, NAMED, CLASSIC] {
+        Box::pin(of_a_life(&testbed, &kops, cluster)).await;
+        assert_eq!(records(&testbed, &zone).await, before, "{cluster}");
+    }
+    Box::pin(create(&kops, ZONED)).await;
+    let own = records(&testbed, &zone).await.into_iter().filter(|record| !before.contains(record));
+    assert_eq!(own.collect::<Vec<_>>(), ["api.zoned.example.com. A", "api.internal.zoned.example.com. A"]);
+    Box::pin(make_zone(&testbed, "example.com")).await;
+    let doubled = kops.plan_update(ZONED).await.unwrap_err();
+    let doubled = std::iter::successors(Some(&doubled as &dyn std::error::Error), |error| error.source());
+    let doubled = doubled.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    assert!(doubled.contains("there are several public hosted zones example.com"), "{doubled}");
+    testbed.assert_no_gaps();
+}
+
 /// From the first update to the deletion, and nothing is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn clusters_live_by_the_permissions_that_are_given() {
@@ -223,7 +293,7 @@ async fn clusters_live_by_the_permissions_that_are_given() {
     let Some(testbed) = required_or_skip(name, TestbedOptions::default()) else { return };
     let kops = operator(&testbed, None).await;
     for cluster in [CLASSIC, NETWORK] {
-        of_a_life(&testbed, &kops, cluster).await;
+        Box::pin(of_a_life(&testbed, &kops, cluster)).await;
     }
     testbed.assert_no_gaps();
 }

@@ -107,7 +107,7 @@ async fn whole_life(moto: &PlainMoto, class: LoadBalancerClass) {
 
     let plan = bench.kops.plan_delete(CLUSTER).await.unwrap();
     bench.kops.delete(&plan, &bench.options.apply, bench.run()).await.unwrap();
-    let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
+    let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new(), zone: None };
     let left = bench.kops.provider().cloud().observe(&scope, Reach::Everything).await.unwrap();
     assert!(left.is_empty() && left.gaps().is_empty(), "{class:?}: {left:?}");
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 const CLUSTER: &str = "waits.k8s.local";
 
 fn scope() -> Scope {
-    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned() }
+    Scope { cluster: CLUSTER.to_owned(), incarnation: "1".to_owned(), zone: None }
 }
 
 /// The resources of a cluster with one master and four workers, but for what is kept in the state store.

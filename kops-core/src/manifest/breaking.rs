@@ -34,7 +34,7 @@ const ALLOCATED: &str = "nodes and routes keep the ranges that they were given o
 const SERVICES: &str =
     "services keep their addresses in the old range, the API's and the DNS's own among them";
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     Row {
         field: "networkCIDR",
         value: |cluster| text(cluster.spec.network_cidr),
@@ -82,6 +82,12 @@ const ROWS: [Row; 17] = [
         field: "topology.dns.type",
         value: discovery,
         why: "machines that run look for the API where it is no longer told",
+        way: ANOTHER,
+    },
+    Row {
+        field: "dnsZone",
+        value: |cluster| cluster.spec.dns_zone.clone(),
+        why: "the names in the old zone would stay there, and nobody would keep them",
         way: ANOTHER,
     },
     Row {

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::instance_group::RollingUpdate;
 use super::{
-    AccessSource, Api, ClusterAutoscaler, EtcdCluster, FileAsset, Hook, KubeDns, LOCAL_SUFFIX, Metadata,
-    MetricsServer, Networking, NodeProblemDetector, Settings, Subnet, Topology,
+    AccessSource, Api, ClusterAutoscaler, DnsType, EtcdCluster, FileAsset, Hook, KubeDns, LOCAL_SUFFIX,
+    Metadata, MetricsServer, Networking, NodeProblemDetector, Settings, Subnet, Topology,
 };
 use crate::digest::in_place_of;
+use crate::zone::ZoneReference;
 
 /// `kind: Cluster`: everything about a cluster but its groups of machines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,22 @@ impl Cluster {
     /// Whether the cluster's name ends in `.k8s.local`, which stands for "no hosted zone".
     pub fn is_local(&self) -> bool {
         self.name().ends_with(LOCAL_SUFFIX)
+    }
+
+    /// Whether the names of the cluster are in a hosted zone.
+    pub fn has_hosted_zone(&self) -> bool {
+        let dns = self.spec.topology.as_ref().and_then(|topology| topology.dns);
+        !self.is_local() && dns.and_then(|dns| dns.type_) != Some(DnsType::None)
+    }
+
+    /// The hosted zone that the names of the cluster are in, if there is any.
+    pub fn hosted_zone(&self) -> Option<ZoneReference> {
+        let dns = self.spec.topology.as_ref().and_then(|topology| topology.dns);
+        let is_private = dns.and_then(|dns| dns.type_) == Some(DnsType::Private);
+        let api_name = self.spec.master_public_name.clone();
+        let api_name = api_name.unwrap_or_else(|| format!("api.{}", self.name()));
+        let zone = self.spec.dns_zone.clone();
+        self.has_hosted_zone().then_some(ZoneReference { zone, is_private, api_name })
     }
 
     /// The same for records and previews: with sizes and hashes in place of what hooks and files say.

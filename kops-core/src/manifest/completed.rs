@@ -58,7 +58,12 @@ impl CompletedCluster {
 
     /// Whether the names of the cluster are in a hosted zone.
     pub fn has_hosted_zone(&self) -> bool {
-        !self.cluster.is_local() && self.dns_type() != Some(DnsType::None)
+        self.cluster.has_hosted_zone()
+    }
+
+    /// Whether machines tell each other where the API is.
+    pub fn gossips(&self) -> bool {
+        !self.has_hosted_zone() && !self.joins_by_load_balancer()
     }
 
     /// Whether workers reach the API by its load balancer, since nothing else would tell them where it is.

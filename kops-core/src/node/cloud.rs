@@ -13,7 +13,7 @@ use crate::manifest::Role;
 
 /// What a machine asks of the cloud that it runs in.
 ///
-/// Every call reads, but for [`attach`](Self::attach) and [`route_pods`](Self::route_pods). Dropping a future is safe at any point.
+/// Every call reads, but for [`attach`](Self::attach), [`route_pods`](Self::route_pods) and [`publish`](Self::publish). Dropping a future is safe at any point.
 #[async_trait]
 pub trait MachineCloud: Send + Sync + fmt::Debug {
     /// Which machine this is.
@@ -90,6 +90,16 @@ pub trait MachineCloud: Send + Sync + fmt::Debug {
         pods: Ipv4Net,
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError>;
+
+    /// Makes names of a hosted zone lead to these addresses: all of them or none. Other names stay as they are.
+    ///
+    /// # Errors
+    /// When the cloud cannot be asked, or refuses.
+    async fn publish(
+        &self,
+        zone: &str,
+        names: &BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    ) -> Result<(), CloudError>;
 }
 
 /// In which way a machine is gone.
@@ -138,6 +148,8 @@ pub struct Peer {
     pub role: Role,
     /// Its address inside the network.
     pub address: Ipv4Addr,
+    /// Its address on the internet.
+    pub public_address: Option<Ipv4Addr>,
     /// The labels that the cloud says its node has. Unlike what a node says of itself, nobody on the machine can change
     /// them.
     pub labels: BTreeMap<String, String>,

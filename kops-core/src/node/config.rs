@@ -67,6 +67,9 @@ pub struct NodeConfig {
     /// lets them in.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub worker_roles: BTreeSet<String>,
+    /// The names that the machines keep in a hosted zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
     /// Where the cluster's state is, if machines can reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSource>,
@@ -83,6 +86,19 @@ pub enum Discovery {
     Gossip,
     /// The control plane tells workers the addresses of the load balancer.
     LoadBalancer,
+    /// The control plane keeps names in a hosted zone.
+    HostedZone,
+}
+
+/// The names that machines of the control plane keep in a hosted zone, beside that of the API inside the network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Zone {
+    /// What the cloud calls it.
+    pub id: String,
+    /// Whether they keep the API's name for clients, too, since no load balancer has it.
+    #[serde(default)]
+    pub with_api_name: bool,
 }
 
 impl Discovery {
@@ -217,11 +233,13 @@ impl NodeConfig {
             file_assets: additions::file_assets(completed, group),
             hooks: additions::hooks(completed, group),
             sysctl_parameters: additions::sysctl_parameters(completed, group),
-            discovery: match completed.joins_by_load_balancer() {
-                true => Discovery::LoadBalancer,
-                false => Discovery::Gossip,
+            discovery: match (completed.joins_by_load_balancer(), completed.has_hosted_zone()) {
+                (true, _) => Discovery::LoadBalancer,
+                (false, true) => Discovery::HostedZone,
+                (false, false) => Discovery::Gossip,
             },
             worker_roles: BTreeSet::new(),
+            zone: None,
             state: None,
             assets: Vec::new(),
         }
@@ -234,6 +252,14 @@ impl NodeConfig {
         let settings = self.control_plane.get("kubeControllerManager");
         let set = settings.and_then(|settings| settings.get("nodeCIDRMaskSize")?.as_u64());
         set.and_then(|length| u8::try_from(length).ok()).unwrap_or(DEFAULT)
+    }
+
+    /// The same, with the hosted zone of the cluster's names. Only the control plane keeps them.
+    #[must_use]
+    pub fn with_zone(mut self, id: &str, with_api_name: bool) -> Self {
+        let zone = Zone { id: id.to_owned(), with_api_name };
+        self.zone = Some(zone).filter(|_| self.role == Role::ControlPlane);
+        self
     }
 
     /// The same, with the place where machines find the cluster's state, and what they fetch from there.

@@ -20,7 +20,7 @@ pub mod render;
 pub use api_addresses::ApiAddresses;
 pub use catalog::{Architecture, Catalog, CatalogError, NODE_PROGRAM, Program, Published, publish};
 pub use cloud::{Attachment, Departure, MachineCloud, MemberVolume, Peer};
-pub use config::{Discovery, EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource};
+pub use config::{Discovery, EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource, Zone};
 pub use labels::labels;
 pub use machine::{Host, Machine};
 pub use mime::multipart;

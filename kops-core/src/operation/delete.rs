@@ -222,5 +222,5 @@ impl<P: Provider> Kops<P> {
 }
 
 fn without_manifests(cluster: &str) -> Scope {
-    Scope { cluster: cluster.to_owned(), incarnation: String::new() }
+    Scope { cluster: cluster.to_owned(), incarnation: String::new(), zone: None }
 }

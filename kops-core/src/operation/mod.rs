@@ -211,6 +211,7 @@ fn scope(cluster: &Cluster) -> Scope {
     Scope {
         cluster: cluster.name().to_owned(),
         incarnation: created.map(|at| at.to_string()).unwrap_or_default(),
+        zone: cluster.hosted_zone(),
     }
 }
 

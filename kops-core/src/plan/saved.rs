@@ -161,7 +161,7 @@ mod tests {
     use crate::plan::plan;
 
     fn saved() -> serde_json::Value {
-        let scope = Scope { cluster: "demo".into(), incarnation: "1".into() };
+        let scope = Scope { cluster: "demo".into(), incarnation: "1".into(), zone: None };
         let toys = [Toy::new("a", []), Toy::new("b", [Toy::id_of("a")])];
         let plan = plan(&scope, Purpose::Update, &toys, &Inventory::new(Vec::new(), Vec::new())).unwrap();
         serde_json::from_str(&plan.to_json()).unwrap()

@@ -149,7 +149,7 @@ pub async fn simulate(
         join_time: assumptions.join,
         ..SimOptions::default()
     };
-    let scope = Scope { cluster: "copy".to_owned(), incarnation: String::new() };
+    let scope = Scope { cluster: "copy".to_owned(), incarnation: String::new(), zone: None };
     let cloud = SimCloud::copy_of(&scope.cluster, seen, role, assumptions.pods, sim_options);
     let api = cloud.cluster(&scope);
     let cluster = match seen.cluster {

@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 fn scope() -> Scope {
-    Scope { cluster: "demo".into(), incarnation: "1".into() }
+    Scope { cluster: "demo".into(), incarnation: "1".into(), zone: None }
 }
 
 fn clock() -> Arc<ManualClock> {

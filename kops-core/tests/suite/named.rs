@@ -8,7 +8,7 @@ use kops_core::plan::{Plan, PlanError, Purpose, Verb, plan};
 use kops_core::resource::{Handle, Ownership, Resource, ResourceId};
 
 fn scope() -> Scope {
-    Scope { cluster: "demo".into(), incarnation: "1".into() }
+    Scope { cluster: "demo".into(), incarnation: "1".into(), zone: None }
 }
 
 fn id(name: &str) -> ResourceId {

@@ -18,7 +18,7 @@ use kops_core::sim::{Fault, Faults, SimCloud, SimOptions};
 use tokio_util::sync::CancellationToken;
 
 fn scope() -> Scope {
-    Scope { cluster: "demo".into(), incarnation: "1".into() }
+    Scope { cluster: "demo".into(), incarnation: "1".into(), zone: None }
 }
 
 struct Bench {

@@ -1,6 +1,6 @@
 //! Which addresses are written, and how seldom the cloud is asked for them.
 
-use kops_core::node::Discovery;
+use kops_core::node::{Discovery, Zone};
 
 use super::control_plane::CLUSTER;
 use super::gossip::{key, local, master, start, until};
@@ -269,6 +269,34 @@ async fn the_load_balancer_takes_the_place_of_gossip() {
     assert_eq!(document(&leader).await.0.api, BTreeSet::from([MASTER]), "other addresses, another document");
     for bench in [&leader, &worker] {
         assert!(bench.air.tape().is_empty() && bench.node.names.refused().await == 0);
+    }
+}
+
+#[tokio::test]
+async fn the_control_plane_keeps_names_in_a_hosted_zone() {
+    let mut leader = leader(Discovery::HostedZone).await;
+    let zone = Some(Zone { id: "Z1".to_owned(), with_api_name: true });
+    leader.node.config = Arc::new(NodeConfig { zone, ..(*leader.node.config).clone() });
+    let public = Ipv4Addr::new(203, 0, 113, 9);
+    leader.world.peers.lock().unwrap()[1].public_address = Some(public);
+    assert_eq!(leader.problems().await, "");
+    let names = BTreeMap::from([
+        ("api.internal.demo.k8s.local".to_owned(), BTreeSet::from([ADDRESS, MASTER])),
+        (leader.node.config.api_name.clone(), BTreeSet::from([ADDRESS, public])),
+    ]);
+    let published = |times: usize| vec![("Z1".to_owned(), names.clone()); times];
+    assert_eq!(*leader.world.published.lock().unwrap(), published(1));
+    leader.round().await;
+    assert_eq!(*leader.world.published.lock().unwrap(), published(1), "nothing has changed");
+    leader.clock.advance(Duration::from_secs(300));
+    leader.round().await;
+    assert_eq!(*leader.world.published.lock().unwrap(), published(2), "somebody may have changed the zone");
+
+    let worker = bench_of(&format!("{WORKER}discovery: HostedZone\n"));
+    worker.publish().await;
+    assert_eq!((worker.problems().await.as_str(), worker.hosts().as_str(), worker.asked()), ("", "", 0));
+    for bench in [&leader, &worker] {
+        assert!(bench.air.tape().is_empty());
     }
 }
 

@@ -159,6 +159,14 @@ impl MachineCloud for Powered<World> {
     ) -> Result<(), CloudError> {
         self.call(self.inner.route_pods(cluster, pods, ways)).await
     }
+
+    async fn publish(
+        &self,
+        zone: &str,
+        names: &BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    ) -> Result<(), CloudError> {
+        self.call(self.inner.publish(zone, names)).await
+    }
 }
 
 #[async_trait]

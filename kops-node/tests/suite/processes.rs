@@ -128,6 +128,7 @@ impl MachineCloud for Cloud {
             id: "i-1".to_owned(),
             role: Role::ControlPlane,
             address: ADDRESS,
+            public_address: None,
             labels: BTreeMap::from([(ROLE.to_owned(), String::new())]),
         }])
     }
@@ -177,6 +178,14 @@ impl MachineCloud for Cloud {
         ways: &BTreeMap<Ipv4Net, String>,
     ) -> Result<(), CloudError> {
         *self.ways.lock().unwrap() = ways.clone();
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        _zone: &str,
+        _names: &BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    ) -> Result<(), CloudError> {
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use super::policy::Context;
 use super::{ACCOUNT, ec2_principal, partition};
+use crate::call::route53_path;
 use crate::envelope::ApiError;
 use crate::params::Params;
 use crate::strict::{View, taggable};
@@ -34,8 +35,21 @@ pub(super) async fn of_call(view: &View<'_>) -> Result<Vec<Need>, ApiError> {
         "autoscaling" => autoscaling(view).await,
         "elb" | "elbv2" => balancers(view).await,
         "iam" => Ok(iam(view)),
+        "route53" => Ok(vec![route53(view)]),
         service => Ok(vec![Need::new(format!("{service}:{}", view.call.action), "*")]),
     }
+}
+
+/// Calls about a zone are judged by it, whatever records they are about.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonroute53.html>
+fn route53(view: &View<'_>) -> Need {
+    let call = view.call;
+    let (partition, _) = partition(&call.region);
+    let resource = match route53_path(&call.resource).as_slice() {
+        [kind @ ("hostedzone" | "change"), id, ..] => format!("arn:{partition}:route53:::{kind}/{id}"),
+        _ => "*".to_owned(),
+    };
+    Need::new(format!("route53:{}", call.action), resource)
 }
 
 fn tags(list: &[Params]) -> impl Iterator<Item = (&str, &str)> {

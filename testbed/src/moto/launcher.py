@@ -18,7 +18,7 @@ os.environ.update(
 )
 
 NOT_INSTALLED = 78
-SERVICES = ("ec2", "autoscaling", "elb", "elbv2", "iam", "s3", "sts")
+SERVICES = ("ec2", "autoscaling", "elb", "elbv2", "iam", "route53", "s3", "sts")
 
 try:
     from moto import settings

@@ -19,6 +19,7 @@ mod tags;
 mod tokens;
 mod view;
 mod visibility;
+mod zones;
 
 use std::time::Duration;
 
@@ -63,6 +64,19 @@ impl Strict {
     /// Lets time pass for everything that lags.
     pub(crate) fn advance(&self, by: Duration) {
         self.visibility.advance(by);
+    }
+
+    /// Passes a change of a hosted zone on if AWS would carry it out.
+    pub(crate) async fn change_zone<T>(
+        &self,
+        upstream: &Upstream,
+        call: &AwsCall,
+        body: &[u8],
+        pass_on: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let _exclusive = self.order.write().await;
+        zones::check(upstream, call, body).await?;
+        pass_on.await
     }
 
     /// Carries out a call of a query protocol as AWS would. What it makes is seen after the lag.

@@ -4,6 +4,7 @@ mod images;
 mod machines;
 mod named;
 mod network;
+mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use kops_core::ssh::PublicKey;
 pub(super) use machines::KnownTypes;
 pub(super) use network::dhcp_options;
 
-use super::call::Purpose;
+use super::call::{Purpose, boxed};
 use super::cloud::Api;
 use crate::facts::{Facts, StateLocation};
 use crate::{partition, region};
@@ -46,6 +47,7 @@ pub(super) async fn facts(
         vpc: None,
         subnets: BTreeMap::new(),
         profile_roles: BTreeMap::new(),
+        hosted_zones: Vec::new(),
         missing: Vec::new(),
         state,
         ssh_public_key,
@@ -60,10 +62,11 @@ pub(super) async fn facts(
             return Ok(Facts { regions, ..nothing });
         }
     }
-    let (offers, images, (vpc, subnets), named) = futures::try_join!(
+    let (offers, images, (vpc, subnets), hosted_zones, named) = futures::try_join!(
         machines::offers(api, completed),
         images::images(api, completed),
         network::network(api, completed),
+        boxed(|| zones::zones(api, completed)),
         named::named(api, completed)
     )?;
     let machines::Offers { zones, machine_types, other_machine_types } = offers;
@@ -76,6 +79,7 @@ pub(super) async fn facts(
         images,
         vpc,
         subnets,
+        hosted_zones,
         missing,
         ..nothing
     })

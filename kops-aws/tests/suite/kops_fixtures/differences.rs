@@ -123,7 +123,7 @@ pub(crate) const DIFFERENCES: [Difference; 10] = [
     },
     Difference {
         what: "hosted zones",
-        reason: "There are no hosted zones yet, nor permissions for them.",
+        reason: "Machines of the control plane read and change records of their own zone, and nothing else of Route 53; kops's also list all zones and follow changes.",
         cases: &["shared_subnet"],
         paths: &[&["aws_iam_role_policy.masters", " route53:"]],
     },

@@ -13,12 +13,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use differences::{Count, DIFFERENCES, Difference};
-use kops_aws::facts::{Facts, Image, MachineType, SharedSubnet, SharedVpc, StateLocation};
+use kops_aws::facts::{Facts, HostedZone, Image, MachineType, SharedSubnet, SharedVpc, StateLocation};
 use kops_aws::model::model;
 use kops_core::manifest::{self, CompletedCluster, Manifest, Recommendations};
 use kops_core::node::NodeProgram;
 use kops_core::ssh::PublicKey;
 use kops_core::state::Key;
+use kops_core::zone::ZoneReference;
 
 /// The key of kops's tests.
 const KEY: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCtWu40XQo8dczLsCq0OWV+hxm9uV3WxeH9Kgh4sMzQxNtoU1pvW0XdjpkBesRK\
@@ -89,6 +90,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
         }),
         subnets: subnets.collect(),
         profile_roles: BTreeMap::new(),
+        hosted_zones: completed.cluster.hosted_zone().map(zone).into_iter().collect(),
         missing: Vec::new(),
         state: StateLocation::S3 {
             bucket: "placeholder-bucket".to_owned(),
@@ -101,6 +103,12 @@ fn facts(completed: &CompletedCluster) -> Facts {
         node_assets: BTreeMap::new(),
         addons: Vec::new(),
     }
+}
+
+/// The zone of kops's tests.
+fn zone(reference: ZoneReference) -> HostedZone {
+    let (id, name) = ("Z1AFAKE1ZON3YO".to_owned(), "example.com".to_owned());
+    HostedZone { id, name, is_private: reference.is_private, undelegated_by: None }
 }
 
 /// What came out of one case: the lines of a report, and what nobody had foreseen.
@@ -175,15 +183,14 @@ fn every_difference_is_in_the_table() {
       2 only ours: kops-node program
       4 only in kops: IPv6
       2 only in kops: Terraform's own settings
-    shared_subnet: 393 attributes match, 97 differ
+    shared_subnet: 395 attributes match, 93 differ
       64 only in kops: node termination handler
       5 only in kops: kops-controller
       10 only in kops: cluster autoscaler
       4 only ours: state store permissions of workers
       2 only ours: joining
-      2 only ours: names without a hosted zone
       2 only ours: kops-node program
-      6 only in kops: hosted zones
+      4 only in kops: hosted zones
       2 only in kops: Terraform's own settings
     ");
 

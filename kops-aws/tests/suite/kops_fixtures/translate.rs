@@ -232,6 +232,23 @@ fn one(resource: &AwsResource) -> Option<(String, Value)> {
         ),
         AwsResource::LaunchTemplate(r) => (at("launch_template", &r.name), launch_template(r)),
         AwsResource::AutoscalingGroup(r) => (at("autoscaling_group", &r.name), scaling_group(r)),
+        AwsResource::DnsName(r) => {
+            let balancer = r.network_load_balancer.as_ref()?;
+            let of_balancer = |attribute| format!("${{aws_lb.{}.{attribute}}}", dashed(balancer));
+            (
+                at("route53_record", &r.name),
+                json!({
+                    "alias": [{
+                        "evaluate_target_health": false,
+                        "name": of_balancer("dns_name"),
+                        "zone_id": of_balancer("zone_id"),
+                    }],
+                    "name": r.name,
+                    "type": r.resource_type,
+                    "zone_id": format!("/hostedzone/{}", r.zone),
+                }),
+            )
+        }
         AwsResource::ManagedFile(_)
         | AwsResource::Keypair(_)
         | AwsResource::Secret(_)

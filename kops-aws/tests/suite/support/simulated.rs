@@ -37,7 +37,7 @@ impl World {
             ..options
         };
         kops.registry().create(create::manifests(&options).unwrap().manifests()).await.unwrap();
-        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new() };
+        let scope = Scope { cluster: CLUSTER.to_owned(), incarnation: String::new(), zone: None };
         let world = Self { kops, clock, scope };
         world.update(&RunOptions::default()).await.unwrap().report.into_result().unwrap();
         let one = BudgetLimit::MaxUnavailable(1);

@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::create::{self, Options};
 use crate::manifest::{
-    AddonSpec, ClusterAutoscaler, CountOrPercent, EtcdManager, KubeDns, MetricsServer, Networking,
-    NodeLocalDns, NodeProblemDetector, Role, RollingUpdate, Settings,
+    AddonSpec, Api, ClusterAutoscaler, CountOrPercent, Dns, DnsAccess, DnsType, EtcdManager, KubeDns,
+    MetricsServer, Networking, NodeLocalDns, NodeProblemDetector, Role, RollingUpdate, Settings,
 };
 
 fn valid() -> CompletedCluster {
@@ -45,6 +45,34 @@ fn what_would_be_something_else_than_asked_is_refused() {
     api.load_balancer.as_mut().unwrap().use_for_internal_api = Some(true);
     let found = unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(found, @"cluster.spec.api.loadBalancer.useForInternalApi: machines reach the API without its load balancer (write `useForInternalApi: false`, or `topology: {dns: {type: None}}`)");
+}
+
+#[test]
+fn names_need_a_zone_that_the_cluster_uses() {
+    let found = |edit: &dyn Fn(&mut CompletedCluster)| {
+        let mut completed = valid();
+        edit(&mut completed);
+        unsupported(&completed).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let by_name = |completed: &mut CompletedCluster| {
+        completed.cluster.spec.api = Some(Api { dns: Some(DnsAccess {}), load_balancer: None });
+    };
+    let dns = |completed: &mut CompletedCluster, type_| {
+        completed.cluster.metadata.name = "demo.example.com".to_owned();
+        completed.cluster.spec.topology.as_mut().unwrap().dns = Some(Dns { type_: Some(type_) });
+    };
+    insta::assert_snapshot!(found(&|c| { by_name(c); c.cluster.spec.dns_zone = Some("Z1".to_owned()); }), @r"
+    cluster.spec.api.dns: without a hosted zone there are no names for the API (write `loadBalancer: {type: Public}` instead)
+    cluster.spec.dnsZone: the cluster keeps no names in a zone (take the field away, or write `topology: {dns: {type: Public}}` and a name within the zone)
+    ");
+    assert_eq!(
+        found(&|c| {
+            by_name(c);
+            dns(c, DnsType::Public);
+        }),
+        ""
+    );
+    insta::assert_snapshot!(found(&|c| dns(c, DnsType::Private)), @"cluster.spec.topology.dns.type: private zones are not supported yet (write `type: Public` or `type: None`)");
 }
 
 fn addons(manifests: &[&str]) -> Vec<AddonSpec> {

@@ -15,13 +15,7 @@ pub fn unsupported(completed: &CompletedCluster) -> Vec<Violation> {
 
 fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
     let spec = &completed.cluster.spec;
-    if completed.has_hosted_zone() {
-        let hint = "write `type: None`, or choose a name that ends in .k8s.local";
-        found.add_with_hint("spec.topology.dns.type", "hosted zones are not supported yet", hint);
-    } else if matches!(spec.api, Some(Api { dns: Some(_), .. })) {
-        let hint = "write `loadBalancer: {type: Public}` instead";
-        found.add_with_hint("spec.api.dns", "without a hosted zone there are no names for the API", hint);
-    }
+    check_names(found, completed);
     let balancer = spec.api.as_ref().and_then(|api| api.load_balancer.as_ref());
     if balancer.is_some_and(|balancer| balancer.use_for_internal_api == Some(true))
         && !completed.joins_by_load_balancer()
@@ -29,9 +23,6 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
         let hint = "write `useForInternalApi: false`, or `topology: {dns: {type: None}}`";
         let message = "machines reach the API without its load balancer";
         found.add_with_hint("spec.api.loadBalancer.useForInternalApi", message, hint);
-    }
-    if spec.dns_zone.is_some() {
-        found.add("spec.dnsZone", "hosted zones are not supported yet");
     }
     for (index, subnet) in spec.subnets.iter().enumerate() {
         let path = format!("spec.subnets[{index}]");
@@ -57,6 +48,29 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
             };
             let path = format!("spec.addons[{index}].manifest");
             found.add_with_hint(path, message, "put the manifest in the state store and name it there");
+        }
+    }
+}
+
+/// Where the names of the cluster are.
+fn check_names(found: &mut Below<'_>, completed: &CompletedCluster) {
+    let spec = &completed.cluster.spec;
+    let by_name = matches!(spec.api, Some(Api { dns: Some(_), .. }));
+    match completed.cluster.hosted_zone() {
+        Some(zone) if zone.is_private => {
+            let hint = "write `type: Public` or `type: None`";
+            found.add_with_hint("spec.topology.dns.type", "private zones are not supported yet", hint);
+        }
+        Some(_) => {}
+        None => {
+            if by_name {
+                let message = "without a hosted zone there are no names for the API";
+                found.add_with_hint("spec.api.dns", message, "write `loadBalancer: {type: Public}` instead");
+            }
+            if spec.dns_zone.is_some() {
+                let hint = "take the field away, or write `topology: {dns: {type: Public}}` and a name within the zone";
+                found.add_with_hint("spec.dnsZone", "the cluster keeps no names in a zone", hint);
+            }
         }
     }
 }
