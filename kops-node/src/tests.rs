@@ -44,6 +44,9 @@ use air::Air;
 use desk::Desk;
 pub(crate) use power::Power;
 
+/// What was published in a zone: name → addresses.
+type Published = BTreeMap<String, BTreeSet<Ipv4Addr>>;
+
 #[derive(Debug)]
 struct World {
     /// Whether nothing answers.
@@ -67,7 +70,7 @@ struct World {
     instances: Mutex<Vec<Instance>>,
     /// How often an instance was looked up.
     looked_up: Mutex<usize>,
-    published: Mutex<Vec<(String, BTreeMap<String, BTreeSet<Ipv4Addr>>)>>,
+    published: Mutex<Vec<(String, Published)>>,
 }
 
 impl Default for World {
