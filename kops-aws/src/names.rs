@@ -69,6 +69,9 @@ pub(crate) fn is_of_machines(first: &str) -> bool {
 /// What the name of the security group of the API's load balancer starts with.
 pub(crate) const API_SECURITY_GROUP: &str = "api-elb.";
 
+/// What the name of the bastions in a hosted zone starts with.
+pub(crate) const BASTION: &str = "bastion";
+
 /// What the name of the security group of the bastions' load balancer starts with.
 pub(crate) const BASTION_SECURITY_GROUP: &str = "bastion-elb.";
 

@@ -66,7 +66,7 @@ fn own(record: &ResourceRecordSet, cluster: &str, api_name: &str) -> Option<Owne
     let is_v4 = *record.r#type() == RrType::A;
     match first {
         _ if is_v4 && name == api_name => Some(Ownership::Managed),
-        Some(names::API_INTERNAL) if is_v4 => Some(Ownership::Managed),
+        Some(names::API_INTERNAL | names::BASTION) if is_v4 => Some(Ownership::Managed),
         // What machines of kops's clusters, and of earlier releases of it, write.
         Some(first) if names::is_of_machines(first) => Some(Ownership::Dependent),
         _ => None,
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(own("api.a.example.com.", RrType::A), Some(Ownership::Managed));
         assert_eq!(own("api.internal.a.example.com.", RrType::A), Some(Ownership::Managed));
         assert_eq!(own("etcd-events-b.internal.a.example.com.", RrType::A), Some(Ownership::Dependent));
-        assert_eq!(own("bastion.a.example.com.", RrType::A), Some(Ownership::Dependent));
+        assert_eq!(own("bastion.a.example.com.", RrType::A), Some(Ownership::Managed));
         for (name, type_) in [
             ("api.a.example.com.", RrType::Cname),
             ("api.a.example.com.", RrType::Txt),

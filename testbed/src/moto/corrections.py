@@ -31,6 +31,7 @@ from moto.ec2.responses.launch_templates import LaunchTemplates
 from moto.ec2.responses.subnets import Subnets as SubnetResponse
 from moto.elb import models as elb
 from moto.elbv2 import models as elbv2
+from moto.route53 import models as route53
 from moto.s3 import models as s3
 from moto.utilities.utils import get_partition
 
@@ -174,6 +175,28 @@ def correct_nat_gateways():
     backend_class.describe_nat_gateways = describe_nat_gateways
     route_tables.RouteBackend.create_route = create_route_to_what_is_there
     route_tables.RouteBackend.replace_route = replace_route_by_what_is_there
+
+
+def correct_records():
+    """What was deleted can be created again."""
+    change = route53.Route53Backend.change_resource_record_sets
+
+    def change_resource_record_sets(self, zoneid, change_list):
+        def key(name, kind):
+            return name.strip("."), kind
+
+        zone = self.get_hosted_zone(zoneid)
+        there = {key(record.name, record.type) for record in zone.rrsets}
+        gone = [
+            made
+            for made in list(zone.rr_changes)
+            if key(made["ResourceRecordSet"]["Name"], made["ResourceRecordSet"]["Type"]) not in there
+        ]
+        for made in gone:
+            zone.rr_changes.remove(made)
+        return change(self, zoneid, change_list)
+
+    route53.Route53Backend.change_resource_record_sets = change_resource_record_sets
 
 
 def correct_launch_templates():
@@ -546,6 +569,7 @@ def correct_moto(machines=None):
     correct_volumes()
     correct_networks()
     correct_nat_gateways()
+    correct_records()
     correct_launch_templates()
     correct_scaling_groups()
     correct_scaling_policies()

@@ -24,6 +24,17 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
         let message = "machines reach the API without its load balancer";
         found.add_with_hint("spec.api.loadBalancer.useForInternalApi", message, hint);
     }
+    let bastion =
+        spec.topology.as_ref().and_then(|topology| topology.bastion.as_ref()?.bastion_public_name.as_ref());
+    let usual = format!("bastion.{}", completed.name());
+    if completed.has_hosted_zone() && bastion.is_some_and(|name| *name != usual) {
+        let message = "other names of bastions are not kept in a hosted zone";
+        found.add_with_hint(
+            "spec.topology.bastion.bastionPublicName",
+            message,
+            format!("write {usual}, or remove it"),
+        );
+    }
     for (index, subnet) in spec.subnets.iter().enumerate() {
         let path = format!("spec.subnets[{index}]");
         if subnet.ipv6_cidr.is_some() {
