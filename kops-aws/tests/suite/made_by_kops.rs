@@ -114,9 +114,11 @@ async fn manifests_that_cannot_be_made_here_can_be_looked_at() {
     let (kops, store) = kops().await;
     let key = layout::config(CLUSTER).unwrap();
     let config = String::from_utf8(store.get(&key).await.unwrap().unwrap().bytes).unwrap();
-    let config = config
-        .replace("spec:\n", "spec:\n  certManager: {enabled: true}\n  ofTomorrow: {x: 1}\n")
-        .replace("type: Public\n    zone: us-east-1a", "type: Private\n    zone: us-east-1a");
+    let config =
+        config.replace("spec:\n", "spec:\n  certManager: {enabled: true}\n  ofTomorrow: {x: 1}\n").replace(
+            "type: Public\n    zone: us-east-1a",
+            "type: Public\n    ipv6CIDR: /64#0\n    zone: us-east-1a",
+        );
     store.put(&key, config.as_bytes(), Put::Always).await.unwrap();
     kops.preview_roll(CLUSTER, &Policy::new(Vec::new()), Access::CloudOnly).await.unwrap();
     kops.dump(CLUSTER, Access::CloudOnly).await.unwrap();
@@ -125,7 +127,12 @@ async fn manifests_that_cannot_be_made_here_can_be_looked_at() {
     let paths: Vec<_> = violations.iter().map(|violation| violation.path.as_str()).collect();
     assert_eq!(
         paths,
-        ["cluster", "cluster.spec.certManager", "cluster.spec.ofTomorrow", "cluster.spec.subnets"]
+        [
+            "cluster",
+            "cluster.spec.certManager",
+            "cluster.spec.ofTomorrow",
+            "cluster.spec.subnets[0].ipv6CIDR"
+        ]
     );
     assert!(violations[0].message.starts_with("kops made the cluster"), "{}", violations[0]);
 }
