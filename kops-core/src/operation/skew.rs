@@ -90,7 +90,21 @@ impl<P: Provider> Kops<P> {
         without.groups.retain(|group| group.role() != Role::Node);
         let without = self.desired(&without, loaded).await?;
         let others: BTreeSet<ResourceId> = without.resources.iter().map(Resource::id).collect();
-        Ok(desired.resources.iter().map(Resource::id).filter(|id| !others.contains(id)).collect())
+        let ids = desired.resources.iter().map(Resource::id);
+        let mut workers: BTreeSet<ResourceId> = ids.filter(|id| !others.contains(id)).collect();
+        // The configuration of the control plane tells of the workers, so it is another one without them: what others
+        // need is not the workers' alone.
+        loop {
+            let others = desired.resources.iter().filter(|resource| !workers.contains(&resource.id()));
+            let needed: Vec<ResourceId> =
+                others.flat_map(Resource::requires).filter(|id| workers.contains(id)).collect();
+            if needed.is_empty() {
+                return Ok(workers);
+            }
+            needed.iter().for_each(|id| {
+                workers.remove(id);
+            });
+        }
     }
 }
 
