@@ -447,15 +447,17 @@ async fn add_ons_are_applied_and_taken_back(master: &Node, store: &MemoryStore) 
     }
     let before = kubectl(&["get", "namespace", "kube-system", "-o", "yaml"]).await.unwrap();
     assert!(before.contains("addons.k8s.io/coredns.addons.k8s.io"), "{before}");
-    assert!(kubectl(&[&["scale", "--replicas=3"], &coredns[..]].concat()).await.is_some());
+    let change = r#"{"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": 2}}}}"#;
+    assert!(kubectl(&[&["patch", "--type=merge", "-p", change], &coredns[..]].concat()).await.is_some());
     assert!(master.refresh().await.is_empty());
-    let replicas = [&["get", "-o", "jsonpath={.spec.replicas}"], &coredns[..]].concat();
-    assert_eq!(kubectl(&replicas).await.unwrap(), "3", "people's changes stay");
+    let path = "jsonpath={.spec.strategy.rollingUpdate.maxUnavailable}";
+    let changed = [&["get", "-o", path], &coredns[..]].concat();
+    assert_eq!(kubectl(&changed).await.unwrap(), "2", "people's changes stay");
 
     let other = "  kubeDNS: {memoryLimit: 200Mi}";
     update(store, addons("1.20.2", other, &[])).await;
     assert!(master.refresh().await.is_empty());
-    assert_eq!(kubectl(&replicas).await.unwrap(), "2", "until the add-on changes");
+    assert_eq!(kubectl(&changed).await.unwrap(), "1", "until the add-on changes");
     for what in [
         &["daemonset", "ebs-csi-node", "-n", "kube-system"][..],
         &["csidriver", "ebs.csi.aws.com"],
