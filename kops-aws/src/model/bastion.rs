@@ -35,7 +35,7 @@ pub(super) fn public_name<'a>(context: &Context<'a>) -> Option<&'a str> {
 
 /// The name of the load balancer.
 pub(super) fn name(context: &Context<'_>) -> String {
-    format!("bastion.{}", context.cluster)
+    format!("{}.{}", names::BASTION, context.cluster)
 }
 
 /// The load balancer; nothing without bastions.

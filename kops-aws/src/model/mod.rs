@@ -30,6 +30,7 @@ use kops_core::state_object::StateObject;
 
 pub use error::ModelError;
 pub use named::named;
+#[cfg(feature = "sdk")]
 pub(crate) use named::profile;
 
 use crate::facts::{Facts, StateLocation};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kops_aws::provider::SimProvider;
 use kops_aws::resource::{AwsResource, kind};
+#[cfg(feature = "sdk")]
 use kops_core::apply::ApplyOptions;
 use kops_core::clock::{ManualClock, Timestamp};
 use kops_core::cloud::{Reach, Scope};
