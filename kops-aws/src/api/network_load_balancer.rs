@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, IpAddressType, Listener, LoadBalancer, LoadBalancerAttribute,
-    LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, Tag,
+    Action, ActionTypeEnum, IpAddressType, Listener, LoadBalancer, LoadBalancerAddress,
+    LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, SubnetMapping, Tag,
 };
 use kops_core::cloud::{CloudError, Ensure, Ensured, Outcome, Reach, Scope};
 use kops_core::error::ErrorClass;
@@ -18,7 +18,8 @@ use super::names::Names;
 use super::record::of_alias;
 use super::tag;
 use crate::resource::{
-    AwsResource, LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, Tags, kind,
+    AwsResource, BalancerAddress, LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, Tags,
+    kind,
 };
 use crate::{names, tags};
 
@@ -154,7 +155,16 @@ fn of_balancer(read: &Read, scope: &Scope, names: &Names) -> Vec<Observed<AwsRes
     let name = read.name(scope);
     let zones = balancer.availability_zones().iter();
     let subnets: Vec<&str> = zones.filter_map(|zone| zone.subnet_id()).collect();
+    let addresses: BTreeMap<&str, &LoadBalancerAddress> = balancer
+        .availability_zones()
+        .iter()
+        .filter_map(|zone| Some((zone.subnet_id()?, zone.load_balancer_addresses().first()?)))
+        .collect();
     let itself = AwsResource::NetworkLoadBalancer(NetworkLoadBalancer {
+        addresses: addresses
+            .iter()
+            .filter_map(|(subnet, address)| Some((names.of(subnet), chosen(address, names)?)))
+            .collect(),
         name: name.clone(),
         ownership: if read.is_own(scope) { Ownership::Managed } else { Ownership::Dependent },
         load_balancer_name: balancer.load_balancer_name().unwrap_or_default().to_owned(),
@@ -170,7 +180,9 @@ fn of_balancer(read: &Read, scope: &Scope, names: &Names) -> Vec<Observed<AwsRes
         after: BTreeSet::new(),
     });
     let groups = balancer.security_groups().iter().map(String::as_str);
-    let uses = subnets.iter().copied().chain(groups).map(|used| Handle(used.to_owned())).collect();
+    let public = addresses.values().filter_map(|address| address.allocation_id());
+    let uses =
+        subnets.iter().copied().chain(groups).chain(public).map(|used| Handle(used.to_owned())).collect();
     let itself = Observed { resource: itself, handle: Handle(read.arn().to_owned()), uses };
     let listeners = read.listeners.iter().filter_map(|listener| {
         let port = u16::try_from(listener.port()?).ok()?;
@@ -188,6 +200,31 @@ fn of_balancer(read: &Read, scope: &Scope, names: &Names) -> Vec<Observed<AwsRes
         Some(Observed { resource, handle: Handle(listener.listener_arn()?.to_owned()), uses })
     });
     std::iter::once(itself).chain(listeners).collect()
+}
+
+/// The address that was chosen for a subnet. Those that nobody chose are not told.
+fn chosen(address: &LoadBalancerAddress, names: &Names) -> Option<BalancerAddress> {
+    let public = address.allocation_id().map(|id| BalancerAddress::ElasticIp(names.of(id)));
+    public.or_else(|| Some(BalancerAddress::Private(address.private_ipv4_address()?.parse().ok()?)))
+}
+
+/// The subnets, each with the address that was chosen for it.
+fn mappings(
+    request: &Ensure<'_, AwsResource>,
+    id: &ResourceId,
+    desired: &NetworkLoadBalancer,
+) -> Result<Vec<SubnetMapping>, CloudError> {
+    let of = |kind: Kind, name: &String| request.bindings.resolve(id, &ResourceId::new(kind, name));
+    let mapping = |subnet: &String| {
+        let mapping = SubnetMapping::builder().subnet_id(of(kind::SUBNET, subnet)?.0);
+        Ok(match desired.addresses.get(subnet) {
+            Some(BalancerAddress::ElasticIp(name)) => mapping.allocation_id(of(kind::ELASTIC_IP, name)?.0),
+            Some(BalancerAddress::Private(address)) => mapping.private_ipv4_address(address.to_string()),
+            None => mapping,
+        }
+        .build())
+    };
+    desired.subnets.iter().map(mapping).collect()
 }
 
 pub(super) fn to_elbv2(tags: &Tags) -> Vec<Tag> {
@@ -224,7 +261,7 @@ pub(super) async fn ensure(
     request: &Ensure<'_, AwsResource>,
 ) -> Result<Ensured, CloudError> {
     let id = request.desired.id();
-    let subnets = bound(request, &id, &kind::SUBNET, &desired.subnets)?;
+    let subnets = mappings(request, &id, desired)?;
     let groups = bound(request, &id, &kind::SECURITY_GROUP, &desired.security_groups)?;
     let (handle, current, created) = match request.current {
         Some(Observed { resource: AwsResource::NetworkLoadBalancer(current), handle, .. }) => {
@@ -242,7 +279,7 @@ pub(super) async fn ensure(
                 .r#type(LoadBalancerTypeEnum::Network)
                 .scheme(scheme)
                 .ip_address_type(IpAddressType::from(desired.ip_address_type.as_str()))
-                .set_subnets(Some(subnets.clone()))
+                .set_subnet_mappings(Some(subnets.clone()))
                 .set_security_groups(Some(groups.clone()))
                 .set_tags(Some(to_elbv2(&desired.tags)))
                 .send();
@@ -293,7 +330,7 @@ async fn change(
     arn: &str,
     desired: &NetworkLoadBalancer,
     current: &NetworkLoadBalancer,
-    (subnets, groups): (Vec<String>, Vec<String>),
+    (subnets, groups): (Vec<SubnetMapping>, Vec<String>),
 ) -> Result<bool, CloudError> {
     let purpose = Purpose::change(id);
     let mut changed = false;
@@ -312,7 +349,7 @@ async fn change(
         changed = true;
     }
     if desired.subnets != current.subnets {
-        let call = api.elbv2.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets)).send();
+        let call = api.elbv2.set_subnets().load_balancer_arn(arn).set_subnet_mappings(Some(subnets)).send();
         api.elb(purpose, "elasticloadbalancing:SetSubnets", call).await?;
         changed = true;
     }

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kops_core::manifest::{LoadBalancer, LoadBalancerClass, LoadBalancerType, Subnet, SubnetType};
+use kops_core::manifest::{
+    LoadBalancer, LoadBalancerClass, LoadBalancerSubnet, LoadBalancerType, Subnet, SubnetType,
+};
 use kops_core::resource::{Ownership, ResourceId};
 
 use super::Context;
 use crate::names;
 use crate::resource::{
-    AwsResource, ClassicHealthCheck, ClassicListener, ClassicLoadBalancer, LoadBalancerScheme,
-    NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck, kind,
+    AwsResource, BalancerAddress, ClassicHealthCheck, ClassicListener, ClassicLoadBalancer,
+    LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
+    kind,
 };
 
 const PORT: u16 = 443;
@@ -55,11 +58,31 @@ fn common(context: &Context<'_>, balancer: &LoadBalancer) -> Common {
     };
     let groups = balancer.additional_security_groups.iter().cloned();
     Common {
-        subnets: balanced_subnets(context, scheme),
+        subnets: match balancer.subnets.as_slice() {
+            [] => balanced_subnets(context, scheme),
+            given => given_subnets(context, given).map(|(_, subnet)| subnet).collect(),
+        },
         security_groups: groups.chain([context.api_security_group()]).collect(),
         scheme,
         after: after.into_iter().collect(),
     }
+}
+
+/// The subnets that the manifest names for the load balancer.
+fn given_subnets<'a>(
+    context: &Context<'a>,
+    given: &'a [LoadBalancerSubnet],
+) -> impl Iterator<Item = (&'a LoadBalancerSubnet, String)> {
+    given.iter().filter_map(|given| Some((given, context.subnet(context.completed.subnet(&given.name)?))))
+}
+
+/// The addresses that the manifest gives the load balancer, by subnet.
+fn addresses(context: &Context<'_>, given: &[LoadBalancerSubnet]) -> BTreeMap<String, BalancerAddress> {
+    let address = |given: &LoadBalancerSubnet| {
+        let public = given.allocation_id.clone().map(BalancerAddress::ElasticIp);
+        public.or(given.private_ipv4_address.map(BalancerAddress::Private))
+    };
+    given_subnets(context, given).filter_map(|(given, subnet)| Some((subnet, address(given)?))).collect()
 }
 
 /// One subnet a zone: of several, that which the scheme suits best, then the first by name.
@@ -128,6 +151,7 @@ fn network(context: &Context<'_>, balancer: &LoadBalancer) -> Vec<AwsResource> {
             ownership,
             load_balancer_name: names::load_balancer("api", context.cluster),
             subnets,
+            addresses: addresses(context, &balancer.subnets),
             security_groups,
             scheme,
             cross_zone_load_balancing: balancer.cross_zone_load_balancing.unwrap_or(true),
@@ -171,8 +195,14 @@ pub(super) fn target_group(context: &Context<'_>, name: String) -> TargetGroup {
 }
 
 impl Context<'_> {
-    /// The security group of the API's load balancer.
+    /// The security group of the API's load balancer: its own, or the one that the manifest names.
     pub(super) fn api_security_group(&self) -> String {
+        let given =
+            self.completed.load_balancer().and_then(|balancer| balancer.security_group_override.clone());
+        given.unwrap_or_else(|| self.own_api_security_group())
+    }
+
+    fn own_api_security_group(&self) -> String {
         format!("{}{}", names::API_SECURITY_GROUP, self.cluster)
     }
 

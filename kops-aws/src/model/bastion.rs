@@ -2,7 +2,7 @@
 //!
 //! They run nothing of Kubernetes, and fetch nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kops_core::manifest::{Bastion, LoadBalancerType, Role, SubnetType};
 use kops_core::resource::Ownership;
@@ -56,6 +56,7 @@ pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
             ownership,
             load_balancer_name: targets.clone(),
             subnets: balanced_subnets(context, scheme),
+            addresses: BTreeMap::new(),
             security_groups: more.cloned().chain([security_group(context)]).collect(),
             scheme,
             cross_zone_load_balancing: false,

@@ -14,12 +14,16 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
     let balancers = || groups().flat_map(|group| &group.external_load_balancers);
     let of_machines = groups().flat_map(|group| &group.additional_security_groups);
     let balancer = completed.load_balancer();
-    let of_balancer = balancer.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
+    let of_balancer = balancer.into_iter().flat_map(|balancer| {
+        balancer.additional_security_groups.iter().chain(&balancer.security_group_override)
+    });
+    let addresses = balancer.into_iter().flat_map(|balancer| &balancer.subnets);
+    let addresses = addresses.filter_map(|subnet| subnet.allocation_id.clone());
     let bastions =
         spec.topology.as_ref().and_then(|topology| topology.bastion.as_ref()?.load_balancer.as_ref());
     let of_bastions = bastions.into_iter().flat_map(|balancer| &balancer.additional_security_groups);
     let key = spec.ssh_key_name.iter().filter(|name| !name.is_empty());
-    let egress = |kind: &str| {
+    let egress = |kind: &str| -> BTreeSet<String> {
         let given = spec.subnets.iter().filter_map(|subnet| subnet.egress.clone());
         given.filter(|egress| egress.split_once('-').is_some_and(|(of, _)| of == kind)).collect()
     };
@@ -27,7 +31,7 @@ pub fn named(completed: &CompletedCluster) -> Vec<AwsResource> {
         (kind::VPC, spec.network_id.iter().cloned().collect()),
         (kind::SUBNET, spec.subnets.iter().filter_map(|subnet| subnet.id.clone()).collect()),
         (kind::NAT_GATEWAY, egress("nat")),
-        (kind::ELASTIC_IP, egress("eipalloc")),
+        (kind::ELASTIC_IP, egress("eipalloc").into_iter().chain(addresses).collect()),
         (kind::SECURITY_GROUP, of_machines.chain(of_balancer).chain(of_bastions).cloned().collect()),
         (kind::IAM_INSTANCE_PROFILE, completed.groups.iter().filter_map(profile).collect()),
         (kind::CLASSIC_LOAD_BALANCER, balancers().filter_map(|b| b.load_balancer_name.clone()).collect()),

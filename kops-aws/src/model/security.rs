@@ -45,9 +45,13 @@ pub(super) fn build(context: &Context<'_>) -> Vec<AwsResource> {
     match context.completed.load_balancer() {
         Some(balancer) => {
             let elb = context.api_security_group();
-            resources.push(group(context, &elb, "Security group for api ELB"));
             let class = balancer.class.unwrap_or_default();
-            rules.extend(api_rules(context, &elb, &masters, &nodes, class));
+            rules.extend(from_balancer(&elb, &masters, class));
+            // Somebody else's group has somebody else's rules.
+            if balancer.security_group_override.is_none() {
+                resources.push(group(context, &elb, "Security group for api ELB"));
+                rules.extend(api_rules(context, &elb, &masters, &nodes, class));
+            }
         }
         None => {
             let api = context.spec.kubernetes_api_access.iter();
@@ -117,18 +121,18 @@ fn api_rules(
         let pmtu = if matches!(peer, Peer::Ipv6(_)) { Traffic::ICMPV6 } else { Traffic::ICMP_PMTU };
         rules.extend([enter(elb, peer.clone(), Traffic::tcp(443)), enter(elb, peer, pmtu)]);
     }
-    let from_elb = || Peer::Group(elb.to_owned());
-    rules.extend([
-        enter(masters, from_elb(), Traffic::tcp(443)),
-        enter(elb, Peer::Group(nodes.to_owned()), Traffic::ALL),
-    ]);
+    rules.push(enter(elb, Peer::Group(nodes.to_owned()), Traffic::ALL));
     if class == LoadBalancerClass::Network {
-        rules.extend([
-            enter(masters, from_elb(), Traffic::ICMP_PMTU),
-            enter(elb, Peer::Group(masters.to_owned()), Traffic::ICMP_PMTU),
-        ]);
+        rules.push(enter(elb, Peer::Group(masters.to_owned()), Traffic::ICMP_PMTU));
     }
     rules
+}
+
+/// What the load balancer may send to the control plane.
+fn from_balancer(elb: &str, masters: &str, class: LoadBalancerClass) -> Vec<SecurityGroupRule> {
+    let pmtu = (class == LoadBalancerClass::Network).then_some(Traffic::ICMP_PMTU);
+    let traffic = [Traffic::tcp(443)].into_iter().chain(pmtu);
+    traffic.map(|traffic| enter(masters, Peer::Group(elb.to_owned()), traffic)).collect()
 }
 
 /// The key pair, unless the manifest names one.

@@ -515,3 +515,27 @@ fn the_control_plane_may_change_sizes_only_for_the_cluster_autoscaler() {
         statements.iter().find(|statement| statement["Action"].to_string().contains("SetDesired")).unwrap();
     assert_eq!(change["Condition"]["StringEquals"]["aws:ResourceTag/KubernetesCluster"], "demo.k8s.local");
 }
+
+#[test]
+fn the_load_balancer_is_where_and_what_the_manifest_says() {
+    let more = "  api: {loadBalancer: {class: Network, type: Public, securityGroupOverride: sg-1, \
+                subnets: [{name: eu-west-1b, allocationId: eipalloc-1}]}}";
+    let completed = cluster("a.k8s.local", 1, more);
+    let made =
+        model(&completed, &Facts::simulated(&completed, StateLocation::Unreachable("here".to_owned()), None))
+            .unwrap();
+    let balancer = made.iter().find_map(|resource| match resource {
+        AwsResource::NetworkLoadBalancer(balancer) => Some(balancer),
+        _ => None,
+    });
+    let balancer = balancer.unwrap();
+    let subnet = "eu-west-1b.a.k8s.local".to_owned();
+    assert_eq!(balancer.subnets, BTreeSet::from([subnet.clone()]));
+    let address = crate::resource::BalancerAddress::ElasticIp("eipalloc-1".to_owned());
+    assert_eq!(balancer.addresses, BTreeMap::from([(subnet, address)]));
+    assert_eq!(balancer.security_groups, BTreeSet::from(["sg-1".to_owned()]));
+    let ids: Vec<String> = made.iter().map(|resource| resource.id().to_string()).collect();
+    assert!(!ids.iter().any(|id| id.contains("api-elb.")), "{ids:?}");
+    let inside: Vec<_> = ids.iter().filter(|id| id.contains("sg-1")).collect();
+    insta::assert_snapshot!(inside.iter().map(|id| id.as_str()).collect::<Vec<_>>().join("\n"));
+}

@@ -49,7 +49,8 @@ pub(crate) use mixed_instances::Prices;
 pub use mixed_instances::{InstanceRequirements, MixedInstances};
 pub use nat_gateway::{ElasticIp, NatGateway};
 pub use network_load_balancer::{
-    LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup, TargetHealthCheck,
+    BalancerAddress, LoadBalancerScheme, NetworkLoadBalancer, NetworkLoadBalancerListener, TargetGroup,
+    TargetHealthCheck,
 };
 pub use secret::Secret;
 pub use security_group::SecurityGroup;

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use kops_core::resource::{FieldRule, Kind, Ownership, Relation, ResourceId};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct NetworkLoadBalancer {
     pub load_balancer_name: String,
     /// Its subnets, one a zone.
     pub subnets: BTreeSet<String>,
+    /// The addresses that were chosen, by subnet. A running load balancer keeps those that it has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, BalancerAddress>,
     /// Its security groups. One made without any can never get any (ELBv2 API, SetSecurityGroups).
     pub security_groups: BTreeSet<String>,
     /// Where it is reached from.
@@ -40,6 +44,24 @@ pub struct NetworkLoadBalancer {
     /// What it needs without naming it: the network's internet gateway, where it has public addresses.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<ResourceId>,
+}
+
+/// The address of a load balancer in one subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BalancerAddress {
+    /// A public address.
+    ElasticIp(String),
+    /// An address inside the subnet.
+    Private(Ipv4Addr),
+}
+
+impl BalancerAddress {
+    fn elastic_ip(&self) -> Option<&String> {
+        match self {
+            Self::ElasticIp(name) => Some(name),
+            Self::Private(_) => None,
+        }
+    }
 }
 
 impl Part for NetworkLoadBalancer {
@@ -56,7 +78,9 @@ impl Part for NetworkLoadBalancer {
     }
 
     fn requires(&self) -> Vec<ResourceId> {
+        let addresses = self.addresses.values().filter_map(BalancerAddress::elastic_ip);
         refer(kind::SUBNET, &self.subnets)
+            .chain(refer(kind::ELASTIC_IP, addresses))
             .chain(refer(kind::SECURITY_GROUP, &self.security_groups))
             .chain(self.after.iter().cloned())
             .collect()
@@ -64,6 +88,7 @@ impl Part for NetworkLoadBalancer {
 
     fn rules(&self) -> Rules {
         Rules::in_place(&[
+            ("Addresses", FieldRule::REPLACE),
             ("LoadBalancerName", FieldRule::REPLACE),
             ("Scheme", FieldRule::REPLACE),
             ("Tags", FieldRule::TAGS),
@@ -72,6 +97,14 @@ impl Part for NetworkLoadBalancer {
 
     fn rename(&mut self, names: &NewNames<'_>) {
         names.of_all(&kind::SUBNET, &mut self.subnets);
+        let addresses = std::mem::take(&mut self.addresses).into_iter().map(|(mut subnet, mut address)| {
+            names.of(&kind::SUBNET, &mut subnet);
+            if let BalancerAddress::ElasticIp(name) = &mut address {
+                names.of(&kind::ELASTIC_IP, name);
+            }
+            (subnet, address)
+        });
+        self.addresses = addresses.collect();
         names.of_all(&kind::SECURITY_GROUP, &mut self.security_groups);
         names.of_ids(&mut self.after);
     }

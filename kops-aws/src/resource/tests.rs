@@ -157,6 +157,7 @@ fn samples() -> Vec<AwsResource> {
             ownership,
             load_balancer_name: "lb".into(),
             subnets: set(&["subnet"]),
+            addresses: BTreeMap::from([("subnet".into(), BalancerAddress::ElasticIp("address".into()))]),
             security_groups: set(&["group"]),
             scheme: LoadBalancerScheme::InternetFacing,
             cross_zone_load_balancing: true,

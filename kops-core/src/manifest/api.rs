@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 /// How clients reach the Kubernetes API.
@@ -33,12 +35,32 @@ pub struct LoadBalancer {
     /// After how many seconds without traffic a connection is cut (classic load balancers only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u32>,
+    /// An existing security group that the load balancer has instead of one of its own; its rules are somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_group_override: Option<String>,
+    /// The subnets that it is in. Empty: one a zone is chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<LoadBalancerSubnet>,
     /// Where the load balancer is reached from. Completed manifests always say.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<LoadBalancerType>,
     /// Whether the machines of the cluster use the load balancer too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub use_for_internal_api: Option<bool>,
+}
+
+/// A subnet that the load balancer is in, and the address that it has there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LoadBalancerSubnet {
+    /// The id of a public address to use (network load balancers that are reached from the internet).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocation_id: Option<String>,
+    /// The name of the subnet in `spec.subnets`.
+    pub name: String,
+    /// The address (network load balancers that are reached from inside alone).
+    #[serde(rename = "privateIPv4Address", skip_serializing_if = "Option::is_none")]
+    pub private_ipv4_address: Option<Ipv4Addr>,
 }
 
 /// Where a load balancer is reached from.

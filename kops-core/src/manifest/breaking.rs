@@ -224,7 +224,13 @@ fn balancer(balancer: Option<&LoadBalancer>) -> String {
     let Some(balancer) = balancer else { return "no load balancer".to_owned() };
     let class = balancer.class.map(|class| format!("{class:?}")).unwrap_or_default();
     let type_ = balancer.type_.map(|type_| format!("{type_:?}")).unwrap_or_default();
-    format!("a load balancer of class {class} and type {type_}")
+    let addresses = balancer.subnets.iter().filter_map(|subnet| {
+        let private = subnet.private_ipv4_address.map(|address| address.to_string());
+        subnet.allocation_id.clone().or(private)
+    });
+    let addresses: Vec<String> = addresses.collect();
+    let at = if addresses.is_empty() { String::new() } else { format!(" at {}", addresses.join(", ")) };
+    format!("a load balancer of class {class} and type {type_}{at}")
 }
 
 fn public_name(cluster: &Cluster) -> Option<String> {

@@ -1,6 +1,6 @@
-//! What a topology says in vain: where kops 1.10 says it twice, the types of the subnets count, as in kops today.
+//! What a manifest says in vain, and what it leaves to others. Of a topology: where kops 1.10 says it twice, the types of the subnets count, as in kops today.
 
-use super::{CompletedCluster, Placement, Role, SubnetType, Warning};
+use super::{CompletedCluster, LoadBalancerClass, Placement, Role, SubnetType, Warning};
 
 /// Warns of a topology that says something else than the subnets of the machines.
 pub fn contradicted_topology(completed: &CompletedCluster) -> Vec<Warning> {
@@ -44,5 +44,30 @@ pub fn contradicted_topology(completed: &CompletedCluster) -> Vec<Warning> {
         message: "there is no hosted zone that could hold the name".to_owned(),
         hint: Some("remove it".to_owned()),
     }));
+    warnings.extend(of_balancer(completed));
     warnings
+}
+
+/// Warns of what the load balancer of the API does not do.
+fn of_balancer(completed: &CompletedCluster) -> impl Iterator<Item = Warning> {
+    let balancer = completed.load_balancer();
+    let idle = balancer.filter(|balancer| {
+        balancer.class == Some(LoadBalancerClass::Network) && balancer.idle_timeout_seconds.is_some()
+    });
+    let idle = idle.map(|_| Warning {
+        place: None,
+        path: "spec.api.loadBalancer.idleTimeoutSeconds".to_owned(),
+        message: "network load balancers have no such setting".to_owned(),
+        hint: Some("remove it".to_owned()),
+    });
+    let group = balancer.and_then(|balancer| balancer.security_group_override.as_ref());
+    let group = group.map(|group| Warning {
+        place: None,
+        path: "spec.api.loadBalancer.securityGroupOverride".to_owned(),
+        message: format!(
+            "{group} gets no rules: it has to let in clients and machines on port 443, and everything out"
+        ),
+        hint: None,
+    });
+    idle.into_iter().chain(group)
 }

@@ -46,10 +46,8 @@ const METADATA: &[(&str, Treatment)] = &[
 const CLUSTER: &[(&str, Treatment)] = &[
     ("spec.DisableSubnetTags", Refused("subnets are always tagged")),
     ("spec.api.loadBalancer.accessLog", Refused(LOAD_BALANCER)),
-    ("spec.api.loadBalancer.securityGroupOverride", Refused(LOAD_BALANCER)),
     ("spec.api.loadBalancer.sslCertificate", Refused(LOAD_BALANCER)),
     ("spec.api.loadBalancer.sslPolicy", Refused(LOAD_BALANCER)),
-    ("spec.api.loadBalancer.subnets", Refused(LOAD_BALANCER)),
     ("spec.assets", Refused(MIRRORS)),
     ("spec.authentication", Refused(AUTHENTICATION)),
     ("spec.awsLoadBalancerController", Refused(ADD_ON)),

@@ -40,7 +40,7 @@ mod write;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use addon_settings::{ClusterAutoscaler, MetricsServer, NodeProblemDetector};
-pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerType};
+pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerSubnet, LoadBalancerType};
 pub use breaking::{breaking, breaking_roles};
 pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};

@@ -116,7 +116,9 @@ fn named_groups(completed: &CompletedCluster) -> Vec<(String, String)> {
     let balancer = completed.load_balancer().map(|balancer| &balancer.additional_security_groups);
     let path = "cluster.spec.api.loadBalancer.additionalSecurityGroups";
     let of_balancer = balancer.into_iter().flat_map(|ids| numbered(path.to_owned(), ids));
-    of_machines.chain(of_balancer).collect()
+    let instead = completed.load_balancer().and_then(|balancer| balancer.security_group_override.clone());
+    let instead = instead.map(|id| ("cluster.spec.api.loadBalancer.securityGroupOverride".to_owned(), id));
+    of_machines.chain(of_balancer).chain(instead).collect()
 }
 
 fn numbered(path: String, ids: &[String]) -> impl Iterator<Item = (String, String)> {

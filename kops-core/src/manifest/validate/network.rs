@@ -1,4 +1,5 @@
 mod egress;
+mod load_balancer;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -19,6 +20,9 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     check_pods_and_services(&mut found, spec);
     check_subnets(&mut found, spec);
     egress::check(&mut found, &spec.subnets);
+    if let Some(balancer) = completed.load_balancer() {
+        load_balancer::check(&mut found, balancer, completed);
+    }
 }
 
 fn check_network(found: &mut Below<'_>, spec: &ClusterSpec) {

@@ -4,7 +4,8 @@ use super::*;
 use crate::create::{self, Options};
 use crate::manifest::{
     AddonSpec, Api, ClusterAutoscaler, CountOrPercent, Dns, DnsAccess, DnsType, EtcdManager, KubeDns,
-    MetricsServer, Networking, NodeLocalDns, NodeProblemDetector, Role, RollingUpdate, Settings,
+    LoadBalancer, LoadBalancerClass, LoadBalancerSubnet, LoadBalancerType, MetricsServer, Networking,
+    NodeLocalDns, NodeProblemDetector, Role, RollingUpdate, Settings,
 };
 
 fn valid() -> CompletedCluster {
@@ -680,4 +681,31 @@ fn the_types_of_subnets_count_where_the_topology_says_otherwise() {
     assert_eq!(validate(&completed), []);
     let told: Vec<_> = contradicted_topology(&completed).iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(told.join("\n"), @"spec.topology.nodes: the type of the subnet `us-x-1a` counts, which says something else (remove it)");
+}
+
+#[test]
+fn the_load_balancer_of_the_api_fits_its_subnets() {
+    let with = |type_: LoadBalancerType, subnets: &[(&str, Option<&str>, Option<&str>)]| {
+        let subnets = subnets.iter().map(|(name, allocation, private)| LoadBalancerSubnet {
+            allocation_id: allocation.map(str::to_owned),
+            name: (*name).to_owned(),
+            private_ipv4_address: private.map(|address| address.parse().unwrap()),
+        });
+        let balancer = LoadBalancer {
+            class: Some(LoadBalancerClass::Network),
+            type_: Some(type_),
+            subnets: subnets.collect(),
+            ..LoadBalancer::default()
+        };
+        found(|c| c.cluster.spec.api = Some(Api { dns: None, load_balancer: Some(balancer) }))
+    };
+    let first = valid().cluster.spec.subnets[0].name.clone();
+    let first = first.as_str();
+    assert_eq!(with(LoadBalancerType::Public, &[(first, Some("eipalloc-1"), None)]), "");
+    let said = [
+        with(LoadBalancerType::Public, &[(first, None, Some("172.20.0.9")), ("elsewhere", None, None)]),
+        with(LoadBalancerType::Internal, &[(first, Some("1.2.3.4"), None), (first, None, None)]),
+        with(LoadBalancerType::Internal, &[(first, None, Some("10.0.0.9"))]),
+    ];
+    insta::assert_snapshot!(said.join("\n---\n"));
 }
