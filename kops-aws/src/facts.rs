@@ -164,7 +164,8 @@ impl Facts {
                 id: subnet.id.clone()?,
                 vpc: spec.network_id.clone()?,
                 zone: subnet.zone().to_owned(),
-                cidr: subnet.cidr?,
+                // Of one that does not exist, nothing more is known than its network.
+                cidr: subnet.cidr.or(spec.network_cidr)?,
             };
             Some((subnet.name.clone(), shared))
         });

@@ -118,7 +118,7 @@ pub(super) fn rules(context: &Context<'_>) -> Vec<SecurityGroupRule> {
     let outside = context.spec.ssh_access.iter().map(peer);
     // The load balancer checks its targets from its subnets.
     let utility = context.spec.subnets.iter().filter(|subnet| subnet.type_ == Some(SubnetType::Utility));
-    let inside = utility.filter_map(|subnet| subnet.cidr).map(Peer::Ipv4);
+    let inside = utility.filter_map(|subnet| context.range(subnet)).map(Peer::Ipv4);
     let peers: BTreeSet<Peer> = outside.chain(inside).collect();
     for peer in peers {
         let pmtu = if matches!(peer, Peer::Ipv6(_)) { Traffic::ICMPV6 } else { Traffic::ICMP_PMTU };

@@ -21,6 +21,7 @@ pub(crate) use user_data::kubernetes_version;
 mod volumes;
 mod zone;
 
+use ipnet::Ipv4Net;
 use kops_core::etcd::EtcdBacked;
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
 use kops_core::pki::keyset_names;
@@ -138,6 +139,11 @@ impl Context<'_> {
     /// A subnet's name.
     fn subnet(&self, subnet: &Subnet) -> String {
         subnet.id.clone().unwrap_or_else(|| format!("{}.{}", subnet.name, self.cluster))
+    }
+
+    /// A subnet's range: the one in the manifest, or that of the existing subnet.
+    fn range(&self, subnet: &Subnet) -> Option<Ipv4Net> {
+        subnet.cidr.or_else(|| Some(self.facts.subnets.get(&subnet.name)?.cidr))
     }
 
     /// The key pair's name: a given one, or that of the public key. Nothing when machines have none.

@@ -539,3 +539,17 @@ fn the_load_balancer_is_where_and_what_the_manifest_says() {
     let inside: Vec<_> = ids.iter().filter(|id| id.contains("sg-1")).collect();
     insta::assert_snapshot!(inside.iter().map(|id| id.as_str()).collect::<Vec<_>>().join("\n"));
 }
+
+#[test]
+fn the_range_of_an_existing_subnet_is_that_of_its_owner() {
+    let more = "  networkID: vpc-1\n  networkCIDR: 172.20.0.0/16";
+    let mut completed = cluster("a.k8s.local", 1, more);
+    let subnet = &mut completed.cluster.spec.subnets[0];
+    (subnet.id, subnet.cidr) = (Some("subnet-1".to_owned()), None);
+    let facts = Facts::simulated(&completed, StateLocation::Unreachable("here".to_owned()), None);
+    assert_eq!(facts.subnets["eu-west-1a"].cidr.to_string(), "172.20.0.0/16");
+    let made = model(&completed, &facts).unwrap();
+    let ids: Vec<String> = made.iter().map(|resource| resource.id().to_string()).collect();
+    assert!(ids.contains(&"Subnet/subnet-1".to_owned()), "{ids:?}");
+    assert!(!ids.contains(&"Subnet/eu-west-1a.a.k8s.local".to_owned()), "{ids:?}");
+}

@@ -30,15 +30,16 @@ pub struct Subnet {
     /// Whether machines in it have public addresses. Completed manifests always say.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<SubnetType>,
-    /// The zone. Absent: the name is that of the zone.
+    /// The zone. Absent: the name is that of the zone, or begins with `utility-` before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
 }
 
 impl Subnet {
-    /// The zone: the one that is written, or the name.
+    /// The zone: the one that is written, or the name without what kops puts before it (`utility-us-east-1a`).
     pub fn zone(&self) -> &str {
-        self.zone.as_deref().unwrap_or(&self.name)
+        let named = || self.name.strip_prefix("utility-").unwrap_or(&self.name);
+        self.zone.as_deref().unwrap_or_else(named)
     }
 
     /// The region: the one that is written, or what the name of the zone begins with. `None` if it says none.
@@ -209,6 +210,9 @@ mod tests {
         ] {
             assert_eq!(region_of(zone), region, "{zone}");
         }
+        let named = |name: &str| Subnet { name: name.to_owned(), ..Subnet::default() };
+        assert_eq!(named("eu-west-1a").zone(), "eu-west-1a");
+        assert_eq!(named("utility-eu-west-1a").zone(), "eu-west-1a");
         let written = Subnet { name: "a".to_owned(), region: Some("here".to_owned()), ..Subnet::default() };
         assert_eq!(written.region(), Some("here"));
     }

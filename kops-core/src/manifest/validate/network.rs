@@ -113,6 +113,10 @@ fn check_subnets(found: &mut Below<'_>, spec: &ClusterSpec) {
 fn check_subnet_range(found: &mut Below<'_>, path: &str, subnet: &Subnet, spec: &ClusterSpec) {
     let path = format!("{path}.cidr");
     let Some(range) = subnet.cidr else {
+        // That of an existing subnet is known to its owner.
+        if subnet.id.is_some() {
+            return;
+        }
         let message =
             format!("the subnet `{}` has no address range, and none is left to give it", subnet.name);
         return found.add_with_hint(path, message, "write the range");

@@ -280,6 +280,12 @@ fn subnets() {
     instanceGroup[master-us-x-1b].spec.subnets[0]: there is no subnet `us-x-1b` (the subnets are us-x-1a, us-x-1a, us-x-1c, )
     instanceGroup[nodes].spec.subnets[1]: there is no subnet `us-x-1b` (the subnets are us-x-1a, us-x-1a, us-x-1c, )
     ");
+    let existing = |c: &mut CompletedCluster| {
+        c.cluster.spec.network_id = Some("vpc-1".into());
+        let subnet = &mut c.cluster.spec.subnets[0];
+        (subnet.id, subnet.cidr) = (Some("subnet-1".into()), None);
+    };
+    assert_eq!(found(existing), "");
     insta::assert_snapshot!(found(|c| c.cluster.spec.subnets.clear()).lines().next().unwrap(), @r"cluster.spec.subnets: there is no subnet");
 }
 
