@@ -7,6 +7,7 @@
 
 mod changes;
 mod channel;
+mod cilium;
 mod coredns;
 mod flannel;
 mod metrics_server;
@@ -108,6 +109,7 @@ pub fn essential(completed: &CompletedCluster) -> Result<Vec<Addon>, AddonError>
         coredns::addon(completed)?,
         node_local_dns::addon(completed)?,
         flannel::addon(completed)?,
+        cilium::addon(completed)?,
         metrics_server::addon(completed)?,
         node_problem_detector::addon(completed),
     ];

@@ -1,3 +1,5 @@
+mod cilium;
+
 use serde_json::json;
 
 use super::*;

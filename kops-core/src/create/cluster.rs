@@ -3,9 +3,9 @@ use serde_json::json;
 
 use super::{CreateError, Draft, Shape};
 use crate::manifest::{
-    AccessSource, Api, Authorization, Bastion, ClusterIam, ClusterSpec, Dns, DnsAccess, DnsType, Empty,
-    EtcdCluster, EtcdManager, EtcdMember, LoadBalancer, LoadBalancerClass, LoadBalancerType, Networking,
-    Placement, Settings, Subnet, SubnetType, Topology,
+    AccessSource, Api, Authorization, Bastion, Cilium, ClusterIam, ClusterSpec, Dns, DnsAccess, DnsType,
+    Empty, EtcdCluster, EtcdManager, EtcdMember, LoadBalancer, LoadBalancerClass, LoadBalancerType,
+    Networking, Placement, Settings, Subnet, SubnetType, Topology,
 };
 
 pub(super) fn spec(draft: &Draft<'_>) -> Result<ClusterSpec, CreateError> {
@@ -145,7 +145,9 @@ fn networking(name: &str) -> Result<Networking, CreateError> {
         "amazonvpc" | "amazon-vpc-routed-eni" => Networking::AmazonVpc(none),
         "calico" => Networking::Calico(none),
         "canal" => Networking::Canal(none),
-        "cilium" => Networking::Cilium([("enableNodePort", json!(true))].into()),
+        "cilium" => {
+            Networking::Cilium(Box::new(Cilium { enable_node_port: Some(true), ..Cilium::default() }))
+        }
         "classic" => Networking::Classic(none),
         "cni" => Networking::Cni(none),
         "external" => Networking::External(none),

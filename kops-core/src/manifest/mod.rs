@@ -7,6 +7,7 @@
 mod addon_settings;
 mod api;
 mod breaking;
+mod cilium;
 mod cluster;
 mod complete;
 mod completed;
@@ -42,6 +43,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 pub use addon_settings::{ClusterAutoscaler, MetricsServer, NodeProblemDetector};
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerSubnet, LoadBalancerType};
 pub use breaking::{breaking, breaking_roles};
+pub use cilium::{Cilium, CiliumGatewayApi, CiliumHubble, CiliumIngress};
 pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;

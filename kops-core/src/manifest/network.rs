@@ -1,7 +1,7 @@
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{LoadBalancerType, Settings};
+use super::{Cilium, LoadBalancerType, Settings};
 
 /// A subnet, in one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +173,7 @@ pub enum Networking {
     AmazonVpc(Settings),
     Calico(Settings),
     Canal(Settings),
-    Cilium(Settings),
+    Cilium(Box<Cilium>),
     Classic(Settings),
     /// A plugin that the user installs as an add-on.
     Cni(Settings),

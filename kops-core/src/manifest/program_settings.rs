@@ -1,6 +1,6 @@
 //! The settings of the control plane's programs and of DNS: which are none, and which nothing is done about (law L8).
 
-use super::{ClusterSpec, CompletedCluster, Settings, Warning};
+use super::{Cilium, ClusterSpec, CompletedCluster, Networking, Settings, Warning};
 use crate::flags::{Program, Remark, remarks};
 
 /// The settings of each program, and the field that has them.
@@ -28,7 +28,19 @@ pub fn unheeded_settings(completed: &CompletedCluster) -> Vec<Warning> {
         message: "CoreDNS is installed in its place".to_owned(),
         hint: Some("write CoreDNS, or remove it".to_owned()),
     }));
-    for (field, program, settings) in of_programs(&completed.cluster.spec) {
+    let spec = &completed.cluster.spec;
+    if let Some(Networking::Cilium(settings)) = &spec.networking
+        && spec.brings("cilium")
+        && **settings != Cilium::default()
+    {
+        warnings.push(Warning {
+            place: None,
+            path: "spec.networking.cilium".to_owned(),
+            message: "nothing is done about these settings: Cilium comes from `spec.addons`".to_owned(),
+            hint: Some("set them there, and write `cilium: {}`".to_owned()),
+        });
+    }
+    for (field, program, settings) in of_programs(spec) {
         let found = settings.map(|settings| remarks(program, settings, version)).unwrap_or_default();
         warnings.extend(found.into_iter().filter_map(|(name, remark)| match remark {
             Remark::Unknown => None,

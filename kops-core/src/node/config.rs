@@ -149,6 +149,11 @@ impl Networks {
         self.machines.iter().chain(&self.more_machines).copied().collect()
     }
 
+    /// Whether Cilium connects pods.
+    pub fn uses_cilium(&self) -> bool {
+        matches!(self.plugin, Some(Networking::Cilium(_)))
+    }
+
     /// Whether pods are connected by routes alone, which needs no add-on.
     pub fn routes_pods(&self) -> bool {
         matches!(self.plugin, None | Some(Networking::Kubenet(_)))

@@ -1,6 +1,7 @@
 //! What must hold of a completed cluster.
 
 mod addons;
+mod cilium;
 mod cluster;
 mod etcd;
 mod group;

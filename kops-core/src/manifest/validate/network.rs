@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv4Net;
 
-use super::{Below, Violations};
+use super::{Below, Violations, cilium};
 use crate::manifest::ranges::overlap;
 use crate::manifest::{ClusterSpec, CompletedCluster, Networking, Subnet, zone_fault};
 
@@ -22,6 +22,9 @@ pub(super) fn check(violations: &mut Violations, completed: &CompletedCluster) {
     egress::check(&mut found, &spec.subnets);
     if let Some(balancer) = completed.load_balancer() {
         load_balancer::check(&mut found, balancer, completed);
+    }
+    if let Some(Networking::Cilium(settings)) = &spec.networking {
+        cilium::check(&mut found, spec, settings);
     }
 }
 

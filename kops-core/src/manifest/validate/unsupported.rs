@@ -1,5 +1,5 @@
-use super::{Below, Violations};
-use crate::manifest::{Api, ClusterSpec, CompletedCluster, InstanceGroup, Networking, Role, Violation};
+use super::{Below, Violations, cilium};
+use crate::manifest::{Api, CompletedCluster, InstanceGroup, Networking, Role, Violation};
 
 /// Finds everything that manifests can say and that no cluster is made of yet.
 ///
@@ -48,7 +48,7 @@ fn check_cluster(found: &mut Below<'_>, completed: &CompletedCluster) {
     if spec.iam.as_ref().is_some_and(|iam| iam.legacy == Some(true)) {
         found.add_with_hint("spec.iam.legacy", "wide permissions are not supported", "write `legacy: false`");
     }
-    check_networking(found, spec);
+    check_networking(found, completed);
     for (index, addon) in spec.addons.iter().enumerate() {
         let is_elsewhere = ["http://", "https://"].iter().any(|start| addon.manifest.starts_with(start));
         if is_elsewhere || !addon.manifest.contains(':') {
@@ -86,8 +86,9 @@ fn check_names(found: &mut Below<'_>, completed: &CompletedCluster) {
     }
 }
 
-/// Plugins that come with tens of thousands of lines of their own are brought by the user.
-fn check_networking(found: &mut Below<'_>, spec: &ClusterSpec) {
+/// Plugins that are not made here are brought by the user.
+fn check_networking(found: &mut Below<'_>, completed: &CompletedCluster) {
+    let spec = &completed.cluster.spec;
     const PATH: &str = "spec.networking";
     let (plugin, source) = match &spec.networking {
         None
@@ -98,15 +99,18 @@ fn check_networking(found: &mut Below<'_>, spec: &ClusterSpec) {
             "calico",
             "`curl -LO https://raw.githubusercontent.com/projectcalico/calico/VERSION/manifests/calico.yaml`",
         ),
-        Some(Networking::Cilium(_)) => {
-            ("cilium", "`helm template cilium cilium/cilium --namespace kube-system > cilium.yaml`")
+        Some(Networking::Cilium(settings)) => {
+            if !spec.brings("cilium") {
+                cilium::unsupported(found, completed.kubernetes_version().ok(), settings);
+            }
+            return;
         }
         Some(_) => {
             let hint = "write `kubenet: {}`, or `cni: {}` and bring the plugin in `spec.addons`";
             return found.add_with_hint(PATH, "this network plugin is not supported", hint);
         }
     };
-    if !spec.addons.iter().any(|addon| addon.name().contains(plugin)) {
+    if !spec.brings(plugin) {
         let message = format!("no add-on brings {plugin}");
         let hint = format!("{source}, put the file in the state store, and name it in `spec.addons`");
         found.add_with_hint(PATH, message, hint);

@@ -29,12 +29,27 @@ const SYSCTLS: [(&str, &str); 22] = [
     ("vm.panic_on_oom", "0"),
 ];
 
+/// Answers come in by other devices than questions go out: no packet is dropped for that
+/// (<https://github.com/cilium/cilium/issues/10645>).
+const CILIUM: [(&str, &str); 3] = [
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.lxc*.rp_filter", "0"),
+    ("net.ipv4.conf.cilium_*.rp_filter", "0"),
+];
+/// Routes and rules that a network plugin makes are not the network daemon's to remove, whenever it starts again.
+const FOREIGN_ROUTES: &str = "/etc/systemd/networkd.conf.d/40-kops-foreign-routes.conf";
+
 pub(super) fn render(context: &Context<'_>, plan: &mut NodePlan) {
     plan.modules.extend(MODULES.map(str::to_owned));
     // The dash: a setting that the kernel lacks, or that is not the machine's to change, is passed over.
-    let lines = SYSCTLS.iter().map(|(name, value)| format!("-{name} = {value}\n"));
+    let of_plugin = CILIUM.iter().filter(|_| context.config.networks.uses_cilium());
+    let lines = SYSCTLS.iter().chain(of_plugin).map(|(name, value)| format!("-{name} = {value}\n"));
     plan.files.push(File::public("/etc/sysctl.d/99-kubernetes.conf", lines.collect::<String>()));
     plan.files.push(File::public("/etc/modules-load.d/kubernetes.conf", MODULES.join("\n") + "\n"));
+    if context.config.networks.uses_cilium() {
+        let contents = "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n";
+        plan.files.push(File::public(FOREIGN_ROUTES, contents));
+    }
     let parameters = &context.config.sysctl_parameters;
     if !parameters.is_empty() {
         // Read after the other one. Without a dash: what users ask for is not passed over.

@@ -137,12 +137,14 @@ fn a_plugin_can_stand_in_for_the_kube_proxy() {
     let mut config = config("1.35.7", "nodes");
     assert!(text(&render(&config, &machine()).unwrap()).contains("kube-proxy"));
     config.kube_proxy.0.insert("enabled".to_owned(), serde_json::json!(false));
-    config.networks.plugin = Some(Networking::Cilium(Settings::default()));
+    config.networks.plugin = Some(Networking::Cilium(Box::default()));
     let mut machine = machine();
     machine.host.cni_plugins = "/usr/lib/cni".to_owned();
     let text = text(&render(&config, &machine).unwrap());
     assert!(!text.contains("kube-proxy") && !text.contains("masquerade"));
-    assert!(text.contains("bin_dir = \"/opt/cni/bin\""), "{text}");
+    for expected in ["bin_dir = \"/opt/cni/bin\"", "lxc*.rp_filter = 0", "ManageForeignRoutes=no"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Expectations taken from kops itself, which are kept beside the repository and skipped where they are missing.
 #![cfg(test)]
 
+mod addons;
 mod create;
 mod settings;
 mod stored;

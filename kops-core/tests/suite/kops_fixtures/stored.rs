@@ -18,6 +18,12 @@ fn readable() -> impl Iterator<Item = (String, Read)> {
     stored().into_iter().filter_map(|(name, read)| Some((name, read.ok()?)))
 }
 
+/// The completed manifests of the case of that name.
+pub(super) fn completed_case(name: &str) -> CompletedCluster {
+    let (name, read) = readable().find(|(case, _)| case == name).unwrap();
+    completed(&name, read)
+}
+
 fn completed(name: &str, read: Read) -> CompletedCluster {
     let (mut cluster, mut groups) = (None, Vec::new());
     for manifest in read.manifests {
