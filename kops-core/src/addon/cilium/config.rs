@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::ingress;
 use super::{CONFIG, OPERATOR_HEALTH, OPERATOR_METRICS};
 use crate::addon::SYSTEM;
 use crate::addon::parts::metadata;
@@ -133,6 +134,9 @@ pub(super) fn map(settings: &Cilium) -> Value {
     words(settings, &mut entries);
     path(settings, &mut entries);
     metrics(settings, &mut entries);
+    if let Some(used) = settings.used_ingress() {
+        ingress::configure(used, &mut entries);
+    }
     entries.extend(settings.extra_config.clone());
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(CONFIG, Some(SYSTEM)), "data": entries })
 }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod config;
+mod ingress;
 mod operator;
 mod roles;
 
@@ -50,9 +51,10 @@ pub(super) fn addon(completed: &CompletedCluster) -> Result<Option<Addon>, Addon
     let masters = groups.map(|group| group.spec.min_size.unwrap_or(1) as usize).sum();
     let parts = Parts { settings, cluster: completed.name(), masters, policy: release.policy };
     let mut objects = vec![AGENT.object(), OPERATOR.object(), config::map(settings)];
-    objects.extend(roles::all());
+    objects.extend(roles::all(settings));
     objects.extend([agent::daemon_set(&parts)]);
     objects.extend(operator::all(&parts));
+    objects.extend(settings.used_ingress().into_iter().flat_map(ingress::objects));
     Ok(Some(Addon::new(NAME, objects)))
 }
 

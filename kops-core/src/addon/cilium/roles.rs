@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{AGENT, OPERATOR};
+use super::{AGENT, OPERATOR, ingress};
 use crate::addon::parts::rule;
+use crate::manifest::Cilium;
 
 const CILIUM: &str = "cilium.io";
 const DEFINITIONS: &str = "apiextensions.k8s.io";
@@ -36,11 +37,13 @@ const KINDS: [&str; 19] = [
 const KINDS_OF_OPERATOR: [&str; 3] =
     ["ciliumbgpclusterconfigs", "ciliumbgpnodeconfigoverrides", "ciliumgatewayclassconfigs"];
 
-pub(super) fn all() -> Vec<Value> {
+pub(super) fn all(settings: &Cilium) -> Vec<Value> {
+    let mut operator = operator();
+    operator.extend(settings.used_ingress().into_iter().flat_map(|_| ingress::rules()));
     let configuration = [rule("", &["configmaps"], &READ)];
     let roles = [
         AGENT.cluster_role(AGENT.name, &agent()),
-        OPERATOR.cluster_role(OPERATOR.name, &operator()),
+        OPERATOR.cluster_role(OPERATOR.name, &operator),
         AGENT.role("cilium-config-agent", &configuration),
     ];
     roles.into_iter().flatten().collect()

@@ -16,9 +16,11 @@ pub(super) fn check(found: &mut Below<'_>, spec: &ClusterSpec, settings: &Cilium
     if spec.brings("cilium") {
         return;
     }
+    let mode = settings.ingress.as_ref().and_then(|ingress| ingress.default_load_balancer_mode.clone());
     for (field, value, known) in [
         ("encryptionType", &settings.encryption_type, &["ipsec", "wireguard"][..]),
         ("identityAllocationMode", &settings.identity_allocation_mode, &["crd", "kvstore"]),
+        ("ingress.defaultLoadBalancerMode", &mode, &["dedicated", "shared"]),
         ("ipam", &settings.ipam, &["crd", "eni", "hostscope", "kubernetes"]),
         ("monitorAggregation", &settings.monitor_aggregation, &["low", "maximum", "medium"]),
         (
@@ -122,12 +124,6 @@ pub(super) fn unsupported(found: &mut Below<'_>, version: Option<KubernetesVersi
             settings.identity_allocation_mode.as_deref() == Some("kvstore"),
             "Cilium gets no etcd cluster of its own",
             "write crd",
-        ),
-        (
-            "ingress",
-            settings.used_ingress().is_some(),
-            "ingresses are not carried out by Cilium yet",
-            "remove it, or bring Cilium in `spec.addons`",
         ),
         (
             "ipam",

@@ -25,6 +25,7 @@ fn settings_of_cilium_that_cannot_be() {
         bpf_lb_sock_host_ns_only: Some(true),
         cpu_request: word("much"),
         encryption_type: word("wireguard"),
+        ingress: Some(CiliumIngress { default_load_balancer_mode: word("none"), ..CiliumIngress::default() }),
         monitor_aggregation: word("none"),
         tunnel: word("gre"),
         version: word("v1.14.0"),
@@ -37,7 +38,6 @@ fn settings_of_cilium_that_cannot_be() {
         gateway_api: Some(CiliumGatewayApi::default()),
         hubble: Some(CiliumHubble::default()),
         identity_allocation_mode: word("kvstore"),
-        ingress: Some(CiliumIngress::default()),
         ipam: word("eni"),
         ..Cilium::default()
     };
