@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use kops_core::addon::Addon;
 use kops_core::digest::sha256_hex;
 use kops_core::manifest::{CompletedCluster, InstanceGroup, Violation};
-use kops_core::node::{Architecture, Asset, Catalog, NodeProgram};
+use kops_core::node::{Architecture, NodeProgram, Programs};
 use kops_core::ssh::PublicKey;
 
 use crate::machine_type::architecture;
@@ -47,8 +47,8 @@ pub struct Facts {
     pub ssh_public_key: Option<PublicKey>,
     /// The programs that turn machines into nodes, by EC2's names of architectures (`x86_64`, `arm64`).
     pub node_programs: BTreeMap<String, NodeProgram>,
-    /// The programs of Kubernetes and etcd that machines fetch from the state store, by the same names.
-    pub node_assets: BTreeMap<String, Vec<Asset>>,
+    /// Where machines fetch the others.
+    pub programs: Programs,
     /// The add-ons that the cluster's users bring.
     pub addons: Vec<Addon>,
 }
@@ -185,7 +185,7 @@ impl Facts {
             state,
             ssh_public_key,
             node_programs: ARCHITECTURES.map(|(name, _)| (name.to_owned(), simulated_program())).into(),
-            node_assets: BTreeMap::new(),
+            programs: Programs::default(),
             addons: Vec::new(),
         }
     }
@@ -217,13 +217,12 @@ impl Facts {
 
     /// The same, with what has been published for the cluster's machines.
     #[must_use]
-    pub fn with_programs(mut self, completed: &CompletedCluster, catalog: &Catalog) -> Self {
-        let version = completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default();
+    pub fn with_programs(mut self, programs: &Programs) -> Self {
         for (name, architecture) in ARCHITECTURES {
             self.node_programs
-                .extend(catalog.node_program(architecture).map(|program| (name.to_owned(), program)));
-            self.node_assets.insert(name.to_owned(), catalog.assets(architecture, version));
+                .extend(programs.node_program(architecture).map(|program| (name.to_owned(), program)));
         }
+        self.programs = programs.clone();
         self
     }
 }
@@ -231,6 +230,11 @@ impl Facts {
 /// EC2's names of architectures, beside Kubernetes's.
 const ARCHITECTURES: [(&str, Architecture); 2] =
     [("x86_64", Architecture::Amd64), ("arm64", Architecture::Arm64)];
+
+/// Returns the architecture that EC2 calls so.
+pub(crate) fn by_ec2_name(ec2_name: &str) -> Option<Architecture> {
+    ARCHITECTURES.iter().find(|(name, _)| *name == ec2_name).map(|(_, architecture)| *architecture)
+}
 
 /// Returns EC2's name of an architecture.
 pub(crate) fn ec2_name(architecture: Architecture) -> &'static str {

@@ -238,7 +238,7 @@ mod aws {
             let key = public_key(input.ssh_keys)?;
             let state = self.location(input.state_store).await?;
             let facts = self.cloud.facts(input.cluster, state, key).await?;
-            let facts = facts.with_programs(input.cluster, input.programs).with_addons(input.addons);
+            let facts = facts.with_programs(input.programs).with_addons(input.addons);
             resources(input, &facts)
         }
 

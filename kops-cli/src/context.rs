@@ -14,8 +14,9 @@ use kops_core::manifest::{CompletedCluster, complete};
 use kops_core::operation::{Kops, RunOptions};
 use kops_core::pki::Keystore;
 use kops_core::provider::Provider;
-use kops_core::sim::{SimCloud, SimOptions};
+use kops_core::sim::{SimCloud, SimOptions, SimWeb};
 use kops_core::state::{DirectoryStore, Registry, RegistryError, StateStore};
+use kops_core::web::Web;
 
 use crate::aws;
 use crate::environment::{holder, kubeconfig_paths, variable};
@@ -193,6 +194,11 @@ impl<'a> Context<'a> {
         Ok(format!("file://{}", directory.display()))
     }
 
+    /// Returns how checksums are read that the library does not know: a simulated maker has one of every file.
+    pub(crate) fn web(&self) -> Result<Arc<dyn Web>, CliError> {
+        if self.is_simulated() { Ok(Arc::new(SimWeb)) } else { aws::web() }
+    }
+
     /// The state store.
     pub(crate) async fn store(&self) -> Result<Arc<dyn StateStore>, CliError> {
         let url = self.state_url()?;
@@ -222,7 +228,7 @@ impl<'a> Context<'a> {
             Some(region) => Some(region.to_owned()),
             None => self.region_of(&store, cluster).await?,
         };
-        Ok(Kops::new(self.provider(region).await?, store).with_holder(holder()))
+        Ok(Kops::new(self.provider(region).await?, store).with_holder(holder()).with_web(self.web()?))
     }
 
     /// The cloud, in that region.

@@ -34,5 +34,6 @@ pub mod state;
 pub mod state_object;
 pub mod upgrade;
 pub mod validation;
+pub mod web;
 pub mod yaml;
 pub mod zone;

@@ -12,7 +12,7 @@ use crate::error::{Cause, ErrorClass};
 use crate::etcd::EtcdBacked;
 use crate::fleet::{Fleet, Scaling};
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential, Violation};
-use crate::node::Catalog;
+use crate::node::Programs;
 use crate::state_object::StateBacked;
 
 /// Everything that a cluster's resources are made from.
@@ -24,8 +24,8 @@ pub struct ModelInput<'a> {
     pub ssh_keys: &'a [SshCredential],
     /// The state store, as its users write it (`s3://bucket`).
     pub state_store: &'a str,
-    /// What machines can fetch from there.
-    pub programs: &'a Catalog,
+    /// What machines can fetch.
+    pub programs: &'a Programs,
     /// The add-ons that the cluster's users bring.
     pub addons: &'a [Addon],
 }

@@ -134,7 +134,7 @@ impl Root {
 }
 
 /// What a file is called until it is whole.
-fn unfinished(target: &Path) -> PathBuf {
+pub(crate) fn unfinished(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(unfinished_name(&name))
 }

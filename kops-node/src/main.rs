@@ -14,7 +14,9 @@ use kops_core::error::Retry;
 use kops_core::manifest::Role;
 use kops_core::node::NodeConfig;
 use kops_core::node::console::ALL_IS_WELL;
-use kops_node::{Lock, Looks, Names, Node, NodeError, Problem, Programs, Root, Status, System, Tls, Waiting};
+use kops_node::{
+    Downloads, Lock, Looks, Names, Node, NodeError, Problem, Programs, Root, Status, System, Tls, Waiting,
+};
 use tokio::sync::watch;
 
 /// Turns this machine into a node of its cluster, and keeps it one.
@@ -131,6 +133,7 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
     // A machine knows where the bucket is, and may not look at it.
     let store = S3StateStore::in_region(&state.store, &state.region, options).await;
     let store = store.map_err(|error| NodeError::of_store("state store", error))?;
+    let web = kops_core::web::Client::new().map_err(|error| NodeError::lasting(STEP, error.to_string()))?;
     Ok(Node {
         config: Arc::new(config),
         cloud: Arc::new(AwsMachine::new(&aws)),
@@ -141,6 +144,7 @@ async fn node(config: &std::path::Path, root: Root) -> Result<Node, NodeError> {
         names: Arc::new(Names::default()),
         looks: Arc::new(Looks::default()),
         https: Arc::new(Tls),
+        downloads: Arc::new(Downloads::new(Arc::new(web))),
         waiting: Arc::new(Waiting::default()),
     })
 }

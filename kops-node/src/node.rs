@@ -19,11 +19,12 @@ use crate::invitation::Invitation;
 use crate::looks::{Looks, Seen};
 use crate::names::Names;
 use crate::nodes::{self, Nodes};
+use crate::program::Downloads;
 use crate::system::{System, must};
-use crate::{addons, certificates, clock, disk, host, join, program, unit, watch};
+use crate::{addons, certificates, clock, disk, host, join, packages, unit, watch};
 
-/// How many programs are fetched side by side: each is held in memory, and has a hundred megabytes.
-const DOWNLOADS: usize = 3;
+/// How many programs are fetched side by side: those from the state store are held in memory, and have a hundred megabytes.
+const DOWNLOADS: usize = 4;
 
 /// A machine and all that it works with.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Node {
     pub looks: Arc<Looks>,
     /// How the API is asked where there is no kubectl.
     pub https: Arc<dyn Https>,
+    /// How programs come to be there.
+    pub downloads: Arc<Downloads>,
     /// Which requests of nodes wait.
     pub waiting: Arc<Waiting>,
 }
@@ -62,8 +65,9 @@ impl Node {
         // Before everything that takes long: the cloud's answer tells the time, too.
         let peers = self.peers().await;
         let known = peers.as_ref().map(Clone::clone).unwrap_or_default();
-        let (programs, (network, credentials), kernel) = futures::join!(
+        let (programs, packages, (network, credentials), kernel) = futures::join!(
             self.programs(&plan),
+            self.packages(),
             self.names_and_credentials(&plan, &machine, peers),
             self.kernel(&plan),
         );
@@ -71,7 +75,8 @@ impl Node {
             .files
             .iter()
             .map(|file| self.root.write("files", &file.path, &file.contents, file.mode).map(drop));
-        let results = programs.into_iter().chain(network).chain([kernel]).chain(credentials).chain(files);
+        let results =
+            programs.into_iter().chain(network).chain([kernel, packages]).chain(credentials).chain(files);
         let problems: Vec<NodeError> = results.filter_map(Result::err).collect();
         // A unit that lacks something would only fail, and one that is restarted twice serves nobody.
         if !problems.is_empty() {
@@ -161,10 +166,18 @@ impl Node {
         Keystore::new(self.store.clone(), self.clock.clone())
     }
 
+    /// Bastions run nothing that needs any.
+    async fn packages(&self) -> Done {
+        match self.config.role {
+            Role::Bastion => Ok(()),
+            Role::ControlPlane | Role::Node => packages::ensure(self.system.as_ref(), &self.root).await,
+        }
+    }
+
     async fn programs(&self, plan: &NodePlan) -> Vec<Done> {
         let store = self.store.as_ref();
         let programs =
-            plan.programs.iter().map(|name| program::ensure(&self.config, store, &self.root, name));
+            plan.programs.iter().map(|name| self.downloads.ensure(&self.config, store, &self.root, name));
         stream::iter(programs).buffered(DOWNLOADS).collect().await
     }
 

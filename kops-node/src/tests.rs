@@ -15,7 +15,8 @@ use kops_core::manifest::Role;
 use kops_core::node::admission::{Instance, Prover};
 use kops_core::node::render::Volume;
 use kops_core::node::{
-    Asset, Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, StateSource,
+    Asset, Attachment, Departure, Host, Machine, MachineCloud, MemberVolume, NodeConfig, Peer, Source,
+    StateSource,
 };
 use kops_core::state::{Key, MemoryStore, Put, StateStore, layout};
 
@@ -35,14 +36,17 @@ mod looks;
 mod members;
 mod names;
 mod occupant;
+mod packages;
 mod power;
 mod probe;
+mod programs;
 mod refusing;
 mod watch;
 
 use air::Air;
 use desk::Desk;
 pub(crate) use power::Power;
+use programs::Shelf;
 
 /// What was published in a zone: name → addresses.
 type Published = BTreeMap<String, BTreeSet<Ipv4Addr>>;
@@ -273,6 +277,7 @@ struct Bench {
     store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
     desk: Arc<Desk>,
+    shelf: Arc<Shelf>,
     node: Node,
 }
 
@@ -299,12 +304,18 @@ fn bench_of(config: &str) -> Bench {
     let assets = ["kubelet", "kube-proxy"].map(|name| Asset {
         name: name.to_owned(),
         sha256: sha256_hex(name.as_bytes()),
-        key: format!("programs/{name}"),
+        source: Source::Key(format!("programs/{name}")),
+        files: Vec::new(),
+        directory: None,
     });
+    for command in ["conntrack", "iptables"] {
+        std::fs::create_dir_all(directory.path().join("usr/sbin")).unwrap();
+        std::fs::write(directory.path().join("usr/sbin").join(command), "").unwrap();
+    }
     let state = StateSource { store: "s3://state".to_owned(), region: "r".to_owned() };
     let config = NodeConfig::read(config).unwrap().with_state(state, &assets);
     let clock = Arc::new(ManualClock::new("2026-01-15T12:00:00Z".parse().unwrap()));
-    let desk = Arc::new(Desk::default());
+    let (desk, shelf) = (Arc::new(Desk::default()), Arc::new(Shelf::default()));
     let (air, answers) = (Air::default(), Arc::new(Answers::default()));
     let node = Node {
         config: Arc::new(config),
@@ -316,9 +327,10 @@ fn bench_of(config: &str) -> Bench {
         names: Arc::new(Names::new(Arc::new(air.clone()), answers.clone(), RHYTHM)),
         looks: Arc::default(),
         https: desk.clone(),
+        downloads: Arc::new(Downloads::new(shelf.clone())),
         waiting: Arc::default(),
     };
-    Bench { _directory: directory, air, answers, world, system, store, clock, desk, node }
+    Bench { _directory: directory, air, answers, world, system, store, clock, desk, shelf, node }
 }
 
 impl Bench {

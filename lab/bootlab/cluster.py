@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from . import image, machine, places
+from . import image, machine, makers, places
 from .aws import Aws
 
 # Machines are what image.py makes, whatever this image is on AWS.
@@ -97,7 +97,7 @@ class Cluster:
         node = places.RUN / "kops-node"
         run("strip", "-o", node, places.PROJECT / "target/debug/kops-node")
         self.kops("create", "assets", node)
-        self.kops("create", "assets", "--kubernetes-version", self.version, places.programs())
+        self.kops("create", "assets", "--kubernetes-version", self.version, places.programs(), makers.plugins())
         settings = [
             # There are no images of them.
             "kubeDNS.enabled=false",
@@ -107,6 +107,11 @@ class Cluster:
             "kubelet.evictionHard=memory.available<100Mi,nodefs.available<1%,imagefs.available<1%",
             "kubeProxy.conntrackMaxPerCore=0",
             "kubeProxy.conntrackMin=0",
+        ]
+        settings += [
+            f"assets.fileRepository={places.MAKERS_URL}",
+            f"containerd.version={makers.CONTAINERD}",
+            f"containerd.runc.version={makers.RUNC}",
         ]
         if self.minor > 20:
             # Versions up to then get no driver.

@@ -10,14 +10,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import oci, places
+from . import makers, oci, places
 from .requirements import ETCD, KUBERNETES, kubernetes_source
 
 SUITE = "bookworm"
 # docs/nodes.md, "What the image must have", and what a Debian on EC2 has by itself.
 PACKAGES = (
     "systemd systemd-sysv dbus udev cloud-init ifupdown isc-dhcp-client iproute2 kmod procps mount util-linux "
-    "ca-certificates curl openssl containerd runc containernetworking-plugins iptables conntrack e2fsprogs "
+    "ca-certificates curl openssl iptables conntrack e2fsprogs "
     "etcd-server etcd-client busybox-static"
 ).split()
 
@@ -51,6 +51,7 @@ def make(is_baked: bool) -> None:
     layer = places.CACHE / "layer"
     _make_layer(layer)
     _unpack_programs()
+    makers.make(SUITE)
     if is_baked:
         # kops-node fetches only what is not there already, or is something else (docs/nodes.md).
         shutil.copytree(places.programs(), layer / "opt/kops/bin", copy_function=os.link)

@@ -3,7 +3,7 @@
 import subprocess
 import threading
 
-from . import fabric, image, metadata, places, session
+from . import fabric, image, makers, metadata, places, session
 from .aws import Aws
 from .world import World, say
 
@@ -18,6 +18,7 @@ def main() -> None:
     if not testbed.stdout.readline():
         raise SystemExit("the emulated AWS did not start")
     threading.Thread(target=_keep, args=(testbed,), daemon=True).start()
+    makers.serve()
     aws = Aws()
     world = World(aws, image.layers())
     service = metadata.server(aws, world.at)

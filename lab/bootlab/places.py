@@ -22,6 +22,10 @@ BALANCERS = IPv4Network("172.20.255.0/24")
 
 REGION = "us-east-1"
 ENDPOINT = f"http://{AWS}"
+# Where the makers of programs publish them.
+MAKERS_PORT = 8081
+MAKERS_URL = f"http://{AWS}:{MAKERS_PORT}"
+MAKERS = CACHE / "makers"
 STATE_STORE = "s3://kops-lab-state"
 
 

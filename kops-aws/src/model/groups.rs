@@ -12,7 +12,7 @@ use kops_core::zone::is_within;
 
 use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, bastion, iam, network, volumes};
-use crate::facts::{Image, StateLocation};
+use crate::facts::{self, Image, StateLocation};
 use crate::resource::{
     AutoscalingGroup, AwsResource, InstanceRequirements, LaunchTemplate, ManagedFile, MixedInstances, Prices,
     Tags, kind,
@@ -76,9 +76,9 @@ fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
     let StateLocation::S3 { bucket, region, prefix, .. } = &context.facts.state else { return config };
     let slash = if prefix.is_empty() { "" } else { "/" };
     let state = StateSource { store: format!("s3://{bucket}{slash}{prefix}"), region: region.clone() };
-    let image = image(context, group).ok();
-    let assets = image.and_then(|image| context.facts.node_assets.get(&image.architecture));
-    config.with_state(state, assets.map_or(&[], Vec::as_slice))
+    let architecture = image(context, group).ok().and_then(|image| facts::by_ec2_name(&image.architecture));
+    let assets = architecture.map(|one| context.facts.programs.assets(context.completed, group, one));
+    config.with_state(state, &assets.unwrap_or_default())
 }
 
 fn name(context: &Context<'_>, group: &InstanceGroup) -> String {

@@ -21,6 +21,8 @@ pub(crate) use user_data::kubernetes_version;
 mod volumes;
 mod zone;
 
+use std::collections::BTreeMap;
+
 use ipnet::Ipv4Net;
 use kops_core::etcd::EtcdBacked;
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
@@ -34,7 +36,7 @@ pub use named::named;
 #[cfg(feature = "sdk")]
 pub(crate) use named::profile;
 
-use crate::facts::{Facts, StateLocation};
+use crate::facts::{self, Facts, StateLocation};
 use crate::names;
 use crate::resource::{AwsResource, Keypair, ManagedFile, Secret, Tags};
 use crate::tags;
@@ -96,13 +98,32 @@ fn machines_without_programs(completed: &CompletedCluster, facts: &Facts) -> Vec
         facts.image(group).is_some_and(|image| !facts.node_programs.contains_key(&image.architecture))
     });
     let names: Vec<&str> = missing.map(|group| group.name()).collect();
-    if names.is_empty() {
-        return Vec::new();
+    let mut warnings = lacking(completed, facts);
+    if !names.is_empty() {
+        warnings.push(format!(
+            "no kops-node program is published for the machines of {}: they will boot, but not become nodes; publish one \
+             with `kops create assets`",
+            names.join(", ")
+        ));
     }
+    warnings
+}
+
+/// What machines have to have in their image, since nobody knows the hashes.
+fn lacking(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    for group in &completed.groups {
+        let architecture = facts.image(group).and_then(|image| facts::by_ec2_name(&image.architecture));
+        let lacking = architecture.map(|one| facts.programs.lacking(completed, group, one));
+        reasons.extend(lacking.into_iter().flatten());
+    }
+    let names: Vec<&str> = reasons.keys().copied().collect();
+    let Some(reason) = reasons.values().next() else { return Vec::new() };
     vec![format!(
-        "no kops-node program is published for the machines of {}: they will boot, but not become nodes; publish one \
-         with `kops create assets`",
-        names.join(", ")
+        "machines must have {} in their image: they cannot fetch what has no known checksum ({reason}); \
+         `kops create assets --kubernetes-version {} FILE…` publishes programs for them",
+        names.join(", "),
+        completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default(),
     )]
 }
 

@@ -299,7 +299,6 @@ fn machines_may_read_all_programs_of_the_store() {
     let mut facts = facts(&completed);
     let before = model(&completed, &facts).unwrap();
     facts.node_programs.clear();
-    facts.node_assets.clear();
     let after = model(&completed, &facts).unwrap();
     for role in ["nodes.demo.k8s.local", "masters.demo.k8s.local"] {
         assert_eq!(statements(&before, role), statements(&after, role));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kops_core::state::StateStore;
+use kops_core::web::Web;
 
 use crate::aws::Bucket;
 use crate::context::AnyProvider;
@@ -22,6 +23,10 @@ pub(crate) async fn create_state_store(
     _kms_key: Option<String>,
 ) -> Result<Bucket, CliError> {
     Err(without_aws(&format!("make {url}")))
+}
+
+pub(crate) fn web() -> Result<Arc<dyn Web>, CliError> {
+    Err(without_aws("reach the web"))
 }
 
 fn without_aws(what: &str) -> CliError {

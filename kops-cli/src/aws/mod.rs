@@ -6,9 +6,9 @@ mod absent;
 mod sdk;
 
 #[cfg(not(feature = "aws"))]
-pub(crate) use absent::{create_state_store, provider, state_store};
+pub(crate) use absent::{create_state_store, provider, state_store, web};
 #[cfg(feature = "aws")]
-pub(crate) use sdk::{create_state_store, provider, state_store};
+pub(crate) use sdk::{create_state_store, provider, state_store, web};
 
 /// What the version says of this build.
 pub(crate) const BUILD: &str = if cfg!(feature = "aws") { "" } else { " (built without AWS)" };

@@ -8,6 +8,7 @@ use kops_aws::s3::{self, Credentials};
 use kops_aws::{S3Options, S3StateStore};
 use kops_core::lease::Holder;
 use kops_core::state::StateStore;
+use kops_core::web::{Client, Web};
 
 use crate::aws::Bucket;
 use crate::context::AnyProvider;
@@ -23,6 +24,14 @@ pub(crate) async fn state_store(url: &str) -> Result<Arc<dyn StateStore>, CliErr
 pub(crate) async fn provider(region: Option<String>) -> Result<AnyProvider, CliError> {
     let region = region.or_else(region_of_environment);
     Ok(Arc::new(AwsProvider::connect(&AwsOptions { region, endpoint: endpoint() }).await))
+}
+
+/// The web, where makers of programs publish their checksums.
+pub(crate) fn web() -> Result<Arc<dyn Web>, CliError> {
+    let client = Client::new();
+    Ok(Arc::new(
+        client.map_err(|error| CliError::new("no program can be asked for on the web").with_source(error))?,
+    ))
 }
 
 /// Makes a bucket, or sets one up.

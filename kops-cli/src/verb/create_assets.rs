@@ -1,18 +1,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kops_core::node::{Architecture, NODE_PROGRAM, Program, publish};
+use kops_core::node::{Architecture, NODE_PROGRAM, Program, archive, publish};
 
 use crate::context::Context;
 use crate::error::{CliError, ExitStatus};
 
 /// Publish the programs of machines: kops-node, and those of Kubernetes and etcd.
 ///
-/// Machines fetch them from the state store, by hash. Programs that are not published have to be in the machines'
-/// image, in /opt/kops/bin.
+/// Machines fetch them from the state store, by hash. What is not published there they fetch from its makers
+/// (kops-node excepted). Archives of containerd, etcd and the CNI plugins are published as their makers pack them.
 #[derive(Debug, Args)]
 pub(crate) struct CreateAssetsArgs {
-    /// Programs for Linux, or directories of them
+    /// Programs for Linux, archives of their makers, or directories of them
     #[arg(required = true, value_name = "FILE|DIRECTORY")]
     paths: Vec<PathBuf>,
     /// The version of Kubernetes whose machines run them; kops-node needs none
@@ -53,7 +53,8 @@ fn programs(paths: &[PathBuf]) -> Result<Vec<(String, PathBuf)>, CliError> {
         let failed = |error| CliError::new(format!("cannot read {}", path.display())).with_source(error);
         let entries = path.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
         let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
-        files.retain(|file| file.is_file() && starts_a_program(file));
+        files
+            .retain(|file| file.is_file() && (starts_a_program(file) || archive(&file_name(file)).is_some()));
         files.sort();
         if files.is_empty() {
             return Err(CliError::new(format!("{} holds no program for Linux", path.display())));

@@ -207,10 +207,10 @@ async fn planned(
         error => error.into(),
     })?;
     let provider = context.provider(context.region_of(&draft, name).await?).await?;
-    let plan = Kops::new(provider.clone(), draft).plan_update(name).await.map_err(|error| {
-        CliError::from(error).and_hint("nothing was stored; --dry-run -o yaml prints the manifests")
-    })?;
-    Ok((Kops::new(provider, store).with_holder(holder()), plan))
+    let plan = Kops::new(provider.clone(), draft).with_web(context.web()?).plan_update(name).await.map_err(
+        |error| CliError::from(error).and_hint("nothing was stored; --dry-run -o yaml prints the manifests"),
+    )?;
+    Ok((Kops::new(provider, store).with_holder(holder()).with_web(context.web()?), plan))
 }
 
 fn options(args: CreateClusterArgs, name: &str, context: &Context<'_>) -> Result<Options, CliError> {

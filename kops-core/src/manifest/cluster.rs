@@ -106,6 +106,9 @@ pub struct ClusterSpec {
     /// The domain of services inside the cluster.
     #[serde(rename = "clusterDNSDomain", skip_serializing_if = "Option::is_none")]
     pub cluster_dns_domain: Option<String>,
+    /// Where machines find what others get from the makers of programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assets: Option<Assets>,
     /// Where the cluster's state is kept: state store and name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_base: Option<String>,
@@ -252,4 +255,13 @@ pub struct ClusterIam {
     /// A policy that bounds the permissions of every role that is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
+}
+
+/// Mirrors of what makers publish.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assets {
+    /// The URL of a place that has the files of all makers, each under the path of its own URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_repository: Option<String>,
 }

@@ -44,7 +44,7 @@ pub use addon_settings::{ClusterAutoscaler, MetricsServer, NodeProblemDetector};
 pub use api::{Api, DnsAccess, LoadBalancer, LoadBalancerClass, LoadBalancerSubnet, LoadBalancerType};
 pub use breaking::{breaking, breaking_roles};
 pub use cilium::{Cilium, CiliumGatewayApi, CiliumHubble, CiliumIngress};
-pub use cluster::{AddonSpec, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
+pub use cluster::{AddonSpec, Assets, Authorization, Cluster, ClusterIam, ClusterSpec, Empty};
 pub use complete::{Recommendations, assign, complete};
 pub use completed::CompletedCluster;
 pub use contradiction::contradicted_topology;

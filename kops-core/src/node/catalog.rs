@@ -4,13 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, NodeProgram};
+use super::{Asset, NodeProgram, Source};
 use crate::digest::sha256_hex;
 use crate::error::ErrorClass;
 use crate::state::{InvalidKey, Put, StateError, StateStore, Version, layout};
 
 /// The file name of the program that turns a machine into a node.
 pub const NODE_PROGRAM: &str = "kops-node";
+/// What a file begins with that gzip has packed (RFC 1952).
+const GZIP: &[u8] = b"\x1f\x8b";
+/// The archives that makers publish, by the beginnings of their names.
+const ARCHIVES: [&str; 3] = ["cni-plugins", "containerd", "etcd"];
 /// How often an entry is tried again that others were writing beside.
 const ATTEMPTS: usize = 20;
 
@@ -76,6 +80,14 @@ pub struct Published {
     pub sha256: String,
     /// Its key in the state store.
     pub key: String,
+    /// Whether it is an archive of programs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_archive: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// All programs that machines can fetch from one state store.
@@ -88,8 +100,8 @@ pub struct Catalog {
 /// Why programs cannot be published or found.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// The file is no program for Linux on a machine that is known here.
-    #[error("{0} is no program for Linux on amd64 or arm64")]
+    /// The file is no program for Linux on a machine that is known here, and no archive.
+    #[error("{0} is neither a program for Linux on amd64 or arm64 nor an archive of a maker of programs")]
     NoProgram(String),
     /// It cannot be told which machines are to run it.
     #[error("{0} is of some version of Kubernetes: say which")]
@@ -144,14 +156,22 @@ impl Catalog {
         Some(NodeProgram { sha256: found.sha256.clone(), key: found.key.clone() })
     }
 
-    /// What machines of this architecture and this version of Kubernetes run, sorted by name.
+    /// What machines of this architecture and this version of Kubernetes run, sorted by name; of archives, only the files
+    /// themselves.
     pub fn assets(&self, architecture: Architecture, kubernetes_version: &str) -> Vec<Asset> {
         let asset = |published: &Published| Asset {
             name: published.name.clone(),
             sha256: published.sha256.clone(),
-            key: published.key.clone(),
+            source: Source::Key(published.key.clone()),
+            files: Vec::new(),
+            directory: None,
         };
         self.of(architecture, Some(kubernetes_version)).map(asset).collect()
+    }
+
+    /// Returns whether what is published under a name is an archive.
+    pub fn is_archive(&self, architecture: Architecture, kubernetes_version: &str, name: &str) -> bool {
+        self.of(architecture, Some(kubernetes_version)).any(|one| one.name == name && one.is_archive)
     }
 
     fn of(&self, architecture: Architecture, version: Option<&str>) -> impl Iterator<Item = &Published> {
@@ -169,6 +189,15 @@ impl Catalog {
     }
 }
 
+/// Returns the name and the architecture of a maker's archive, both from what the file is called.
+pub fn archive(file: &str) -> Option<(&'static str, Architecture)> {
+    let is_packed = file.ends_with(".tgz") || file.ends_with(".tar.gz");
+    let name =
+        ARCHIVES.into_iter().find(|name| file.strip_prefix(name).is_some_and(|rest| rest.starts_with('-')));
+    let architecture = Architecture::ALL.into_iter().find(|one| file.contains(&format!("-linux-{one}")));
+    name.zip(architecture).filter(|_| is_packed)
+}
+
 /// Stores a program under its own hash, and enters it into the catalog in place of an older one. Machines that were
 /// told the older one still find it.
 ///
@@ -176,7 +205,11 @@ impl Catalog {
 /// The file is no program, its version is missing, or the state store failed.
 pub async fn publish(store: &dyn StateStore, program: Program<'_>) -> Result<Published, CatalogError> {
     let Program { name, kubernetes_version, contents } = program;
-    let architecture = Architecture::of(contents).ok_or_else(|| CatalogError::NoProgram(name.to_owned()))?;
+    let (name, architecture, is_archive) = match (Architecture::of(contents), archive(name)) {
+        (Some(architecture), _) => (name, architecture, false),
+        (None, Some((name, architecture))) if contents.starts_with(GZIP) => (name, architecture, true),
+        _ => return Err(CatalogError::NoProgram(name.to_owned())),
+    };
     let kubernetes_version = match (name, kubernetes_version) {
         (NODE_PROGRAM, _) => None,
         (_, None) => return Err(CatalogError::NoVersion(name.to_owned())),
@@ -189,8 +222,14 @@ pub async fn publish(store: &dyn StateStore, program: Program<'_>) -> Result<Pub
         Ok(_) | Err(StateError::Exists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let published =
-        Published { name: name.to_owned(), architecture, kubernetes_version, sha256, key: key.to_string() };
+    let published = Published {
+        name: name.to_owned(),
+        architecture,
+        kubernetes_version,
+        sha256,
+        key: key.to_string(),
+        is_archive,
+    };
     enter(store, &published).await?;
     Ok(published)
 }
@@ -263,7 +302,10 @@ mod tests {
     async fn what_no_machine_can_run_is_not_published() {
         let store = MemoryStore::new();
         let script = publish(&store, program("kubelet", Some("1.20.2"), b"#!/bin/sh")).await.unwrap_err();
-        assert_eq!(script.to_string(), "kubelet is no program for Linux on amd64 or arm64");
+        assert_eq!(
+            script.to_string(),
+            "kubelet is neither a program for Linux on amd64 or arm64 nor an archive of a maker of programs"
+        );
         let elf = elf(0x3e, b"");
         let unknown = publish(&store, program("kubelet", None, &elf)).await.unwrap_err();
         assert_eq!(unknown.to_string(), "kubelet is of some version of Kubernetes: say which");

@@ -73,7 +73,7 @@ pub struct NodeConfig {
     /// Where the cluster's state is, if machines can reach it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateSource>,
-    /// The programs that are fetched from there, sorted; those that are not listed must be in the image.
+    /// The files that machines fetch, sorted; programs that are not listed must be in the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assets: Vec<Asset>,
 }
@@ -259,6 +259,16 @@ impl NodeConfig {
         set.and_then(|length| u8::try_from(length).ok()).unwrap_or(DEFAULT)
     }
 
+    /// Returns the file that machines fetch to have a program.
+    pub fn asset(&self, program: &str) -> Option<&Asset> {
+        self.assets.iter().find(|asset| asset.gives(program))
+    }
+
+    /// Returns whether machines fetch a program; else it has to be in their image.
+    pub fn gives(&self, program: &str) -> bool {
+        self.asset(program).is_some()
+    }
+
     /// The same, with the hosted zone of the cluster's names. Only the control plane keeps them.
     #[must_use]
     pub fn with_zone(mut self, id: &str, with_api_name: bool) -> Self {
@@ -424,7 +434,13 @@ spec: {role: Node, taints: ['a=b:NoSchedule']}
         let mut new = old.clone();
         new.kubelet.0.insert("maxPods".to_owned(), 200.into());
         new.labels.insert("tier".to_owned(), "x".repeat(101));
-        let asset = |name: &str| Asset { name: name.into(), sha256: "1".into(), key: "k".into() };
+        let asset = |name: &str| Asset {
+            name: name.into(),
+            sha256: "1".into(),
+            source: crate::node::Source::Key("k".into()),
+            files: Vec::new(),
+            directory: None,
+        };
         new.assets = vec![asset("kubelet")];
         new.taints.clear();
         let file = |content: &str| FileAsset {

@@ -14,16 +14,18 @@ pub mod console;
 mod labels;
 mod machine;
 mod mime;
+mod programs;
 mod release;
 pub mod render;
 
 pub use api_addresses::ApiAddresses;
-pub use catalog::{Architecture, Catalog, CatalogError, NODE_PROGRAM, Program, Published, publish};
+pub use catalog::{Architecture, Catalog, CatalogError, NODE_PROGRAM, Program, Published, archive, publish};
 pub use cloud::{Attachment, Departure, MachineCloud, MemberVolume, Peer};
 pub use config::{Discovery, EtcdMembership, Networks, NodeConfig, NodeConfigError, StateSource, Zone};
 pub use labels::labels;
 pub use machine::{Host, Machine};
 pub use mime::multipart;
+pub use programs::Programs;
 use serde::{Deserialize, Serialize};
 
 use crate::state::Key;
@@ -44,14 +46,52 @@ impl NodeProgram {
     }
 }
 
-/// A program of a machine other than kops-node (`kubelet`, `etcd`), published in a state store.
+/// A file that machines fetch: a program other than kops-node (`kubelet`), or an archive of programs (`containerd`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asset {
-    /// The program's name.
+    /// The program's name, or the archive's.
     pub name: String,
     /// The SHA-256 of the file in lower-case hexadecimal.
     pub sha256: String,
-    /// Its key in the state store, as text.
-    pub key: String,
+    /// Where it is.
+    #[serde(flatten)]
+    pub source: Source,
+    /// The files that are taken from it, if it is an archive (tar, gzip): their paths there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Where programs go, if not to [`render::PROGRAMS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+}
+
+/// Where a file is that machines fetch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// In the state store, under this key.
+    Key(String),
+    /// On the web.
+    Url(String),
+}
+
+impl Asset {
+    /// Returns whether the file is `program`, or holds it, or is called so.
+    pub fn gives(&self, program: &str) -> bool {
+        self.name == program || self.files.iter().any(|file| file_name(file) == program)
+    }
+
+    /// Returns where the programs are put, beside the paths that they have in the archive; the program itself has none.
+    pub fn targets(&self) -> Vec<(Option<&str>, String)> {
+        let directory = self.directory.as_deref().unwrap_or(render::PROGRAMS);
+        if self.files.is_empty() {
+            return vec![(None, format!("{directory}/{}", self.name))];
+        }
+        let files = self.files.iter();
+        files.map(|file| (Some(file.as_str()), format!("{directory}/{}", file_name(file)))).collect()
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }

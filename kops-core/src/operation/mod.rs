@@ -55,6 +55,7 @@ use crate::plan::{Plan, Purpose};
 use crate::provider::Provider;
 use crate::state::{Registry, RegistryError, StateStore};
 use crate::state_object::WithStateObjects;
+use crate::web::Web;
 
 /// The clusters of one state store on one cloud.
 ///
@@ -66,6 +67,7 @@ pub struct Kops<P> {
     leases: Leases,
     clock: Arc<dyn Clock>,
     breaking: BreakingChanges,
+    web: Option<Arc<dyn Web>>,
 }
 
 /// What is done about changes that break a running cluster (law L9).
@@ -97,13 +99,20 @@ impl<P: Provider> Kops<P> {
     pub fn with_clock(provider: P, store: Arc<dyn StateStore>, clock: Arc<dyn Clock>) -> Self {
         let leases = Leases::new(store.clone(), clock.clone(), Holder::default());
         let registry = Registry::with_clock(store, clock.clone());
-        Self { provider, registry, leases, clock, breaking: BreakingChanges::default() }
+        Self { provider, registry, leases, clock, breaking: BreakingChanges::default(), web: None }
     }
 
     /// Says what is done about changes that break a running cluster, in every plan from now on.
     #[must_use]
     pub fn with_breaking_changes(mut self, breaking: BreakingChanges) -> Self {
         self.breaking = breaking;
+        self
+    }
+
+    /// Says how checksums of programs are read that the library does not know: those of newer versions.
+    #[must_use]
+    pub fn with_web(mut self, web: Arc<dyn Web>) -> Self {
+        self.web = Some(web);
         self
     }
 

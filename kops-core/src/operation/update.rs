@@ -11,7 +11,7 @@ use crate::manifest::{
     CompletedCluster, complete, contradicted_topology, open_to_the_world, unheeded_settings, unsupported,
     validate, weakened,
 };
-use crate::node::Catalog;
+use crate::node::Programs;
 use crate::plan::{Plan, Purpose, Step, Verb, plan};
 use crate::provider::{Desired, ModelInput, Provider};
 use crate::resource::{Resource, ResourceId};
@@ -104,7 +104,7 @@ impl<P: Provider> Kops<P> {
             cluster: completed,
             ssh_keys: &loaded.ssh_keys,
             state_store: &store.to_string(),
-            programs: &Catalog::load(store.as_ref()).await?,
+            programs: &Programs::load(store.as_ref(), completed, self.web.as_deref()).await?,
             addons: &self.user_addons(&completed.cluster).await?,
         };
         Ok(self.provider.desired(input).await?)

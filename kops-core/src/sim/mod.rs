@@ -15,6 +15,7 @@ mod fleet;
 mod group;
 mod kubernetes;
 mod place;
+mod web;
 mod workload;
 mod world;
 
@@ -28,6 +29,7 @@ pub use fault::{Fault, Faults};
 pub use file::OpenSimError;
 pub use group::{Member, MemberState};
 pub use place::Place;
+pub use web::SimWeb;
 pub use workload::{BudgetLimit, Workload};
 
 use crate::clock::{Clock, SystemClock};

@@ -13,7 +13,6 @@ use kops_core::node::render::{Etcd, MEMBER_FILE, NodePlan};
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::node::Node;
-use crate::program;
 
 impl Node {
     /// Takes out members of etcd clusters that are to go, where the member here leads, and says who takes part. Returns
@@ -78,7 +77,7 @@ fn member(etcd: &Etcd, root: &Root) -> Option<String> {
 
 /// Makes sure that one of etcd's own programs is there. A machine becomes a node without them.
 async fn program(step: &str, name: &str, node: &Node) -> Done {
-    let found = program::ensure(&node.config, node.store.as_ref(), &node.root, name).await;
+    let found = node.downloads.ensure(&node.config, node.store.as_ref(), &node.root, name).await;
     found.map_err(|error| {
         let version = &node.config.kubernetes_version;
         let publish = format!("publish it with `kops create assets {name} --kubernetes-version {version}`");

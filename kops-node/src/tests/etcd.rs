@@ -149,7 +149,7 @@ async fn without_etcds_programs_a_machine_becomes_a_node_and_says_what_is_missin
     let errors = bench.node.back_up().await;
     let [error] = errors.as_slice() else { panic!("{errors:?}") };
     insta::assert_snapshot!(format!("{error}\n{}", error.hint.as_ref().unwrap()), @r"
-    backup of etcd main: program etcdctl: it is neither published in the state store nor at /opt/kops/bin/etcdctl in the image
+    backup of etcd main: program etcdctl: it is neither in the node configuration nor at /opt/kops/bin/etcdctl in the image
     publish it with `kops create assets etcdctl --kubernetes-version 1.35.7`, then update the cluster and replace its control plane
     ");
 }

@@ -412,6 +412,7 @@ async fn inside() {
         names: Arc::new(Names::default()),
         looks: Arc::default(),
         https: Arc::new(Tls),
+        downloads: Arc::new(kops_node::Downloads::new(Arc::new(kops_core::sim::SimWeb))),
         waiting: Arc::default(),
     };
     let master = node(CONFIG, &cloud);

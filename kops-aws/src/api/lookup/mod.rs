@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kops_core::cloud::CloudError;
 use kops_core::error::ErrorClass;
 use kops_core::manifest::CompletedCluster;
+use kops_core::node::Programs;
 use kops_core::ssh::PublicKey;
 
 pub(super) use machines::KnownTypes;
@@ -52,7 +53,7 @@ pub(super) async fn facts(
         state,
         ssh_public_key,
         node_programs: BTreeMap::new(),
-        node_assets: BTreeMap::new(),
+        programs: Programs::default(),
         addons: Vec::new(),
     };
     // A region that does not exist has no service to ask.

@@ -100,7 +100,7 @@ fn facts(completed: &CompletedCluster) -> Facts {
         },
         ssh_public_key: Some(PublicKey::parse(KEY).unwrap()),
         node_programs: BTreeMap::from([("x86_64".to_owned(), NodeProgram::new("0".repeat(64), &program))]),
-        node_assets: BTreeMap::new(),
+        programs: kops_core::node::Programs::default(),
         addons: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Hooks as units. Systemd starts them at boot, in the order that they ask for; kops-node starts each once when its
 //! text is new.
 
-use super::{Context, File, NodePlan, Start, Unit};
+use super::{Context, File, NodePlan, Start, Unit, program};
 use crate::flags::quote;
 use crate::manifest::{ExecContainer, Hook};
 
@@ -14,7 +14,8 @@ const DROP_IN: &str = "/etc/systemd/system/multi-user.target.d/10-kops-hooks.con
 pub(super) fn units(context: &Context<'_>) -> (Vec<Unit>, Vec<Unit>) {
     let hooks = context.config.hooks.iter();
     let (later, first): (Vec<&Hook>, Vec<&Hook>) = hooks.partition(|hook| needs_containerd(hook));
-    let units = |hooks: Vec<&Hook>| hooks.into_iter().map(unit).collect();
+    let ctr = if context.config.gives("ctr") { program("ctr") } else { "ctr".to_owned() };
+    let units = |hooks: Vec<&Hook>| hooks.into_iter().map(|hook| unit(hook, &ctr)).collect();
     (units(first), units(later))
 }
 
@@ -30,7 +31,7 @@ fn needs_containerd(hook: &Hook) -> bool {
     hook.exec_container.is_some() || hook.requires.iter().any(|unit| unit == CONTAINERD)
 }
 
-fn unit(hook: &Hook) -> Unit {
+fn unit(hook: &Hook, ctr: &str) -> Unit {
     let name = hook.unit("");
     if hook.is_disabled() {
         return Unit { name, contents: None, start: Start::Never, inputs: Vec::new() };
@@ -39,7 +40,7 @@ fn unit(hook: &Hook) -> Unit {
     let contents = match &hook.exec_container {
         None if hook.is_raw() => manifest,
         None => format!("{}\n[Service]\n{}\n", head(&name, hook), manifest.trim_end()),
-        Some(container) => format!("{}\n[Service]\n{}", head(&name, hook), service(&name, container)),
+        Some(container) => format!("{}\n[Service]\n{}", head(&name, hook), service(&name, container, ctr)),
     };
     Unit { name, contents: Some(contents), start: Start::Once, inputs: Vec::new() }
 }
@@ -62,13 +63,13 @@ fn head(name: &str, hook: &Hook) -> String {
 
 /// A container that is run to its end, by containerd's own client. As in kops, but for what a run before it may have
 /// left, and for being tried again.
-fn service(name: &str, container: &ExecContainer) -> String {
+fn service(name: &str, container: &ExecContainer, ctr: &str) -> String {
     let id = name.trim_end_matches(".service");
     let image = full_name(&container.image);
-    let ctr = |arguments: &[&str]| {
+    let call = |arguments: &[&str]| {
         let arguments = ["--namespace", "k8s.io"].iter().chain(arguments);
         let quoted: Vec<String> = arguments.map(|argument| quote(argument)).collect();
-        format!("ctr {}", quoted.join(" "))
+        format!("{ctr} {}", quoted.join(" "))
     };
     let mounts = [
         "type=bind,src=/,dst=/rootfs,options=rbind:rslave",
@@ -85,10 +86,10 @@ fn service(name: &str, container: &ExecContainer) -> String {
     format!(
         "Type=oneshot\nExecStartPre=-{}\nExecStartPre=-{}\nExecStartPre={}\nExecStart={}\n\
          Restart=on-failure\nRestartSec=10\n",
-        ctr(&["tasks", "rm", "--force", id]),
-        ctr(&["containers", "rm", id]),
-        ctr(&["images", "pull", &image]),
-        ctr(&run),
+        call(&["tasks", "rm", "--force", id]),
+        call(&["containers", "rm", id]),
+        call(&["images", "pull", &image]),
+        call(&run),
     )
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::manifest::versions::RELEASES;
 use crate::manifest::{CompletedCluster, Manifest, Networking, Recommendations, Settings, complete, read};
-use crate::node::{Asset, Host, StateSource};
+use crate::node::{Asset, Host, Source, StateSource};
 
 fn manifests(version: &str) -> String {
     format!(
@@ -73,8 +73,13 @@ fn machine() -> Machine {
 fn config(version: &str, group: &str) -> NodeConfig {
     let completed = completed(version);
     let state = StateSource { store: "s3://state".to_owned(), region: "eu-west-1".to_owned() };
-    let kubelet =
-        Asset { name: "kubelet".to_owned(), sha256: "0".repeat(64), key: "assets/0/kubelet".to_owned() };
+    let kubelet = Asset {
+        name: "kubelet".to_owned(),
+        sha256: "0".repeat(64),
+        source: Source::Key("assets/0/kubelet".to_owned()),
+        files: Vec::new(),
+        directory: None,
+    };
     NodeConfig::new(&completed, completed.group(group).unwrap()).with_state(state, &[kubelet])
 }
 
