@@ -12,8 +12,8 @@ use crate::error::{CliError, ExitStatus};
 /// (kops-node excepted). Archives of containerd, etcd and the CNI plugins are published as their makers pack them.
 #[derive(Debug, Args)]
 pub(crate) struct CreateAssetsArgs {
-    /// Programs for Linux, archives of their makers, or directories of them
-    #[arg(required = true, value_name = "FILE|DIRECTORY")]
+    /// Programs for Linux, archives of their makers, or directories of them; by default the kops-node beside this program
+    #[arg(value_name = "FILE|DIRECTORY")]
     paths: Vec<PathBuf>,
     /// The version of Kubernetes whose machines run them; kops-node needs none
     #[arg(long, value_name = "VERSION")]
@@ -21,7 +21,7 @@ pub(crate) struct CreateAssetsArgs {
 }
 
 pub(crate) async fn run(args: CreateAssetsArgs, context: &Context<'_>) -> Result<ExitStatus, CliError> {
-    let files = programs(&args.paths)?;
+    let files = if args.paths.is_empty() { vec![beside()?] } else { programs(&args.paths)? };
     let version = args.kubernetes_version.as_deref();
     if let (None, Some((name, _))) = (version, files.iter().find(|(name, _)| name != NODE_PROGRAM)) {
         return Err(CliError::new(format!("it is not said which machines are to run {name}"))
@@ -40,6 +40,18 @@ pub(crate) async fn run(args: CreateAssetsArgs, context: &Context<'_>) -> Result
         ));
     }
     Ok(ExitStatus::Done)
+}
+
+/// The kops-node that was built or installed together with this program.
+fn beside() -> Result<(String, PathBuf), CliError> {
+    let own = std::env::current_exe()
+        .map_err(|error| CliError::new("cannot tell where this program is").with_source(error))?;
+    let path = own.with_file_name(NODE_PROGRAM);
+    match path.is_file() {
+        true => Ok((NODE_PROGRAM.to_owned(), path)),
+        false => Err(CliError::new(format!("there is no {}", path.display()))
+            .with_hint("build it (`cargo build --release --package kops-node`), or name its file")),
+    }
 }
 
 /// The programs that the paths name, by file name. In directories, what is no program is passed over.
