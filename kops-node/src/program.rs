@@ -65,8 +65,8 @@ impl Downloads {
             return Ok(());
         }
         match &asset.source {
-            Source::Key(key) => errand.from_store(key, store).await?,
-            Source::Url(url) => errand.from_web(url, self.web.as_ref()).await?,
+            Source::Key(key) => errand.take_from_store(key, store).await?,
+            Source::Url(url) => errand.take_from_web(url, self.web.as_ref()).await?,
         }
         errand.remember()
     }
@@ -106,7 +106,7 @@ impl Errand<'_> {
         found.is_some_and(|found| sha256_hex(&found) == self.asset.sha256)
     }
 
-    async fn from_store(&self, key: &str, store: &dyn StateStore) -> Done {
+    async fn take_from_store(&self, key: &str, store: &dyn StateStore) -> Done {
         if self.is_there() {
             return Ok(());
         }
@@ -126,7 +126,7 @@ impl Errand<'_> {
         }
     }
 
-    async fn from_web(&self, url: &str, web: &dyn Web) -> Done {
+    async fn take_from_web(&self, url: &str, web: &dyn Web) -> Done {
         if self.is_there() {
             return Ok(());
         }

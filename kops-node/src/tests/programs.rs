@@ -158,7 +158,8 @@ async fn of_an_archive_only_what_is_asked_for_is_taken() {
     let bench = bench_with(&asset("etcd", &packed, &["v1/etcd", "v1/etcdctl"]));
     bench.shelf.put(URL, &packed);
     let (first, second) = futures::join!(ensure(&bench, "etcd"), ensure(&bench, "etcdctl"));
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     assert_eq!(files(&bench), ["etcd", "etcdctl"]);
     assert_eq!(read(&bench, "etcdctl").as_deref(), Some("client"));
     assert_eq!(bench.shelf.asked(), [0], "both are in one file");
