@@ -34,11 +34,7 @@ pub(super) fn check(found: &mut Below<'_>, spec: &ClusterSpec, settings: &Cilium
             && !known.contains(&value.as_str())
         {
             let hint = format!("write one of {}", known.join(", "));
-            found.add_with_hint(
-                format!("{PATH}.{field}"),
-                format!("`{value}` is none that Cilium knows"),
-                hint,
-            );
+            found.add_with_hint(format!("{PATH}.{field}"), format!("Cilium does not know `{value}`"), hint);
         }
     }
     for (field, value) in [("cpuRequest", &settings.cpu_request), ("memoryRequest", &settings.memory_request)]
@@ -46,7 +42,7 @@ pub(super) fn check(found: &mut Below<'_>, spec: &ClusterSpec, settings: &Cilium
         if let Some(value) = value
             && !is_quantity(value)
         {
-            found.add(format!("{PATH}.{field}"), format!("`{value}` is no quantity"));
+            found.add(format!("{PATH}.{field}"), format!("`{value}` is not a quantity"));
         }
     }
     if let Some(version) = &settings.version
