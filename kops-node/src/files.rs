@@ -32,7 +32,7 @@ impl Root {
     }
 
     /// Where a test may cut the power.
-    fn step(&self) {
+    pub(crate) fn step(&self) {
         #[cfg(test)]
         self.power.step();
     }

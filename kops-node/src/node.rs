@@ -12,6 +12,7 @@ use kops_core::state::StateStore;
 use crate::addons::Addons;
 use crate::admission::Waiting;
 use crate::api::Api;
+use crate::downloads::Downloads;
 use crate::error::{Done, NodeError};
 use crate::files::Root;
 use crate::https::Https;
@@ -19,7 +20,6 @@ use crate::invitation::Invitation;
 use crate::looks::{Looks, Seen};
 use crate::names::Names;
 use crate::nodes::{self, Nodes};
-use crate::program::Downloads;
 use crate::system::{System, must};
 use crate::{addons, certificates, clock, disk, host, join, packages, unit, watch};
 

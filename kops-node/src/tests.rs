@@ -28,6 +28,7 @@ mod air;
 mod clock;
 mod control_plane;
 mod desk;
+mod downloads;
 mod etcd;
 mod etcdctl;
 mod gossip;
@@ -39,14 +40,13 @@ mod occupant;
 mod packages;
 mod power;
 mod probe;
-mod programs;
 mod refusing;
 mod watch;
 
 use air::Air;
 use desk::Desk;
+use downloads::Shelf;
 pub(crate) use power::Power;
-use programs::Shelf;
 
 /// What was published in a zone: name → addresses.
 type Published = BTreeMap<String, BTreeSet<Ipv4Addr>>;
@@ -292,6 +292,9 @@ apiName: api.demo.k8s.local
 networks: {clusterDomain: cluster.local, services: 100.64.0.0/13, pods: 100.96.0.0/11}
 ";
 
+/// Where the maker of the kube-proxy publishes it.
+const KUBE_PROXY: &str = "https://example.com/kube-proxy";
+
 fn bench() -> Bench {
     bench_of(WORKER)
 }
@@ -304,7 +307,11 @@ fn bench_of(config: &str) -> Bench {
     let assets = ["kubelet", "kube-proxy"].map(|name| Asset {
         name: name.to_owned(),
         sha256: sha256_hex(name.as_bytes()),
-        source: Source::Key(format!("programs/{name}")),
+        // One of each kind.
+        source: match name {
+            "kubelet" => Source::Key("programs/kubelet".to_owned()),
+            _ => Source::Url(KUBE_PROXY.to_owned()),
+        },
         files: Vec::new(),
         directory: None,
     });
@@ -339,9 +346,8 @@ impl Bench {
     }
 
     async fn publish(&self) {
-        for name in ["kubelet", "kube-proxy"] {
-            self.put(&format!("programs/{name}"), name.as_bytes()).await;
-        }
+        self.put("programs/kubelet", b"kubelet").await;
+        self.shelf.put(KUBE_PROXY, b"kube-proxy");
         let join =
             br#"{"authority": "PEM", "token": "abcdef.0123456789abcdef", "expires": "2026-01-16T12:00:00Z"}"#;
         self.put(layout::node_join("demo.k8s.local").unwrap().as_str(), join).await;

@@ -13,6 +13,7 @@ use crate::files::{Root, unfinished};
 /// The part of a file that is there, which lies beside the place of the whole. One that an earlier run has left is gone on
 /// with.
 pub(super) struct Part {
+    root: Root,
     whole: PathBuf,
     path: PathBuf,
     file: File,
@@ -27,11 +28,11 @@ impl Part {
         // By its hash: another version is another file.
         let name = format!("{path}-{}", sha256.get(..12).unwrap_or(sha256));
         let path = unfinished(&root.path(&name));
-        let opened = Self::try_open(whole, &path);
+        let opened = Self::try_open(root, whole, &path);
         opened.map_err(|error| NodeError::of_file(step, &path, error))
     }
 
-    fn try_open(whole: PathBuf, path: &std::path::Path) -> std::io::Result<Self> {
+    fn try_open(root: &Root, whole: PathBuf, path: &std::path::Path) -> std::io::Result<Self> {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)?;
         }
@@ -47,7 +48,8 @@ impl Part {
                 }
             }
         }
-        Ok(Self { whole, path: path.to_owned(), file, hash, length })
+        root.step();
+        Ok(Self { root: root.clone(), whole, path: path.to_owned(), file, hash, length })
     }
 
     /// The number of bytes that are there.
@@ -61,6 +63,7 @@ impl Part {
     }
 
     pub(super) fn append(&mut self, step: &str, bytes: &[u8]) -> Done {
+        self.root.step();
         self.file.write_all(bytes).map_err(|error| NodeError::of_file(step, &self.path, error))?;
         self.hash.update(bytes);
         self.length += bytes.len() as u64;
@@ -86,16 +89,20 @@ impl Part {
 
     /// Puts the program in its place.
     pub(super) fn finish(self, step: &str) -> Done {
-        let finish = || {
+        let finish = || -> std::io::Result<()> {
             self.file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
             self.file.sync_all()?;
-            std::fs::rename(&self.path, &self.whole)
+            self.root.step();
+            std::fs::rename(&self.path, &self.whole)?;
+            self.root.step();
+            Ok(())
         };
         finish().map_err(|error| NodeError::of_file(step, &self.whole, error))
     }
 
     /// Removes what is there.
     pub(super) fn discard(self, step: &str) -> Done {
+        self.root.step();
         std::fs::remove_file(&self.path).map_err(|error| NodeError::of_file(step, &self.path, error))
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    fn put(&self, url: &str, contents: &[u8]) {
+    pub(super) fn put(&self, url: &str, contents: &[u8]) {
         self.files.lock().unwrap().insert(url.to_owned(), contents.to_vec());
     }
 
@@ -34,11 +34,12 @@ impl Web for Shelf {
     async fn get(&self, url: &str, offset: u64) -> Result<Body, WebError> {
         self.asked.lock().unwrap().push((url.to_owned(), offset));
         let file = self.files.lock().unwrap().get(url).cloned();
-        let file = file.ok_or_else(|| WebError::new(url, "the server answers 404 Not Found"))?;
+        let file = file
+            .ok_or_else(|| WebError::new(ErrorClass::Unavailable, url, "the server answers 404 Not Found"))?;
         let rest = file[usize::try_from(offset).unwrap()..].to_vec();
         let cut = self.patience.lock().unwrap().filter(|patience| *patience < rest.len());
         let mut sent = vec![Ok(rest[..cut.unwrap_or(rest.len())].to_vec())];
-        sent.extend(cut.map(|_| Err(WebError::new(url, "connection reset"))));
+        sent.extend(cut.map(|_| Err(WebError::new(ErrorClass::Unavailable, url, "connection reset"))));
         Ok(Body { offset, bytes: stream::iter(sent).boxed() })
     }
 }
