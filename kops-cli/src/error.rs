@@ -204,6 +204,11 @@ impl From<OperationError> for CliError {
             | OperationError::Leftovers { cause: Some(error), .. } => {
                 error.hint.as_deref().map(ToOwned::to_owned)
             }
+            OperationError::Catalog(CatalogError::Checksum { .. }) => Some(
+                "give this machine a way to that server, or publish the programs with \
+                 `kops create assets --kubernetes-version VERSION FILE…`"
+                    .to_owned(),
+            ),
             OperationError::Stale { .. } => {
                 Some("look at it as it is now, and make it again: an update's with `--out FILE`".to_owned())
             }

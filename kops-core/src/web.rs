@@ -9,13 +9,15 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
+use crate::error::ErrorClass;
+
 #[cfg(feature = "web")]
 pub use client::Client;
 
 /// Gets files by their addresses.
 #[async_trait]
 pub trait Web: Send + Sync + fmt::Debug {
-    /// Asks for the file at `url`, from the byte at `offset` on if the server can begin there.
+    /// Asks for the file at `url`, from the byte at `offset` on; from its beginning, if the server cannot begin there.
     ///
     /// # Errors
     /// Nobody answers, or the answer is not the file.
@@ -34,6 +36,8 @@ pub struct Body {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url}: {reason}")]
 pub struct WebError {
+    /// What it means.
+    pub class: ErrorClass,
     /// The file.
     pub url: String,
     /// What is wrong.
@@ -42,8 +46,8 @@ pub struct WebError {
 
 impl WebError {
     /// Says why the file at `url` cannot be had.
-    pub fn new(url: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { url: url.into(), reason: reason.into() }
+    pub fn new(class: ErrorClass, url: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { class, url: url.into(), reason: reason.into() }
     }
 }
 
@@ -57,10 +61,10 @@ pub async fn read_text(web: &dyn Web, url: &str, limit: usize) -> Result<String,
     while let Some(bytes) = body.bytes.try_next().await? {
         text.extend(bytes);
         if text.len() > limit {
-            return Err(WebError::new(url, format!("it has more than {limit} bytes")));
+            return Err(WebError::new(ErrorClass::Invalid, url, format!("it has more than {limit} bytes")));
         }
     }
-    String::from_utf8(text).map_err(|_| WebError::new(url, "it is not a text"))
+    String::from_utf8(text).map_err(|_| WebError::new(ErrorClass::Invalid, url, "it is not a text"))
 }
 
 impl fmt::Debug for Body {

@@ -21,7 +21,7 @@ pub(crate) use user_data::kubernetes_version;
 mod volumes;
 mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use kops_core::etcd::EtcdBacked;
@@ -98,7 +98,7 @@ fn machines_without_programs(completed: &CompletedCluster, facts: &Facts) -> Vec
         facts.image(group).is_some_and(|image| !facts.node_programs.contains_key(&image.architecture))
     });
     let names: Vec<&str> = missing.map(|group| group.name()).collect();
-    let mut warnings = lacking(completed, facts);
+    let mut warnings = hashes(completed, facts);
     if !names.is_empty() {
         warnings.push(format!(
             "no kops-node program is published for the machines of {}: they will boot, but not become nodes; publish one \
@@ -109,22 +109,36 @@ fn machines_without_programs(completed: &CompletedCluster, facts: &Facts) -> Vec
     warnings
 }
 
-/// What machines have to have in their image, since nobody knows the hashes.
-fn lacking(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
-    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+/// Tells which programs images must have, since nobody knows their hashes, and which hashes only their makers know.
+fn hashes(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
+    let mut lacking = BTreeSet::new();
     for group in &completed.groups {
         let architecture = facts.image(group).and_then(|image| facts::by_ec2_name(&image.architecture));
-        let lacking = architecture.map(|one| facts.programs.lacking(completed, group, one));
-        reasons.extend(lacking.into_iter().flatten());
+        let of_group = architecture.map(|one| facts.programs.lacking(completed, group, one));
+        lacking.extend(of_group.into_iter().flatten());
     }
-    let names: Vec<&str> = reasons.keys().copied().collect();
-    let Some(reason) = reasons.values().next() else { return Vec::new() };
-    vec![format!(
-        "machines must have {} in their image: they cannot fetch what has no known checksum ({reason}); \
-         `kops create assets --kubernetes-version {} FILE…` publishes programs for them",
-        names.join(", "),
-        completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default(),
-    )]
+    let mut warnings = Vec::new();
+    if !lacking.is_empty() {
+        warnings.push(format!(
+            "machines must have {} in their image: they cannot fetch what has no known checksum; \
+             `kops create assets --kubernetes-version {} FILE…` publishes programs for them",
+            lacking.into_iter().collect::<Vec<_>>().join(", "),
+            completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default(),
+        ));
+    }
+    let read: BTreeSet<&str> = facts.programs.checksums.keys().map(|url| file_name(url)).collect();
+    if !read.is_empty() {
+        warnings.push(format!(
+            "the checksums of {} are not known to this version of kops: they were read from the makers now, and machines \
+             fetch nothing else",
+            read.into_iter().collect::<Vec<_>>().join(", "),
+        ));
+    }
+    warnings
+}
+
+fn file_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
 }
 
 /// What the parts of the model share.

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, NodeProgram, Source};
+use super::NodeProgram;
 use crate::digest::sha256_hex;
 use crate::error::ErrorClass;
 use crate::state::{InvalidKey, Put, StateError, StateStore, Version, layout};
+use crate::web::WebError;
 
 /// The file name of the program that turns a machine into a node.
 pub const NODE_PROGRAM: &str = "kops-node";
@@ -114,6 +115,14 @@ pub enum CatalogError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// What a maker publishes beside a program cannot be read.
+    #[error("the checksum of {program} cannot be read from its maker: {source}")]
+    Checksum {
+        /// The program.
+        program: String,
+        /// Why not.
+        source: WebError,
+    },
     /// The state store failed.
     #[error(transparent)]
     Store(#[from] StateError),
@@ -124,6 +133,7 @@ impl CatalogError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoProgram(_) | Self::NoVersion(_) | Self::Unreadable { .. } => ErrorClass::Invalid,
+            Self::Checksum { source, .. } => source.class,
             Self::Store(error) => error.class(),
         }
     }
@@ -156,25 +166,20 @@ impl Catalog {
         Some(NodeProgram { sha256: found.sha256.clone(), key: found.key.clone() })
     }
 
-    /// What machines of this architecture and this version of Kubernetes run, sorted by name; of archives, only the files
-    /// themselves.
-    pub fn assets(&self, architecture: Architecture, kubernetes_version: &str) -> Vec<Asset> {
-        let asset = |published: &Published| Asset {
-            name: published.name.clone(),
-            sha256: published.sha256.clone(),
-            source: Source::Key(published.key.clone()),
-            files: Vec::new(),
-            directory: None,
-        };
-        self.of(architecture, Some(kubernetes_version)).map(asset).collect()
+    /// Returns what is published for machines of this architecture and this version of Kubernetes, sorted by name.
+    pub fn published<'a>(
+        &'a self,
+        architecture: Architecture,
+        kubernetes_version: &'a str,
+    ) -> impl Iterator<Item = &'a Published> {
+        self.of(architecture, Some(kubernetes_version))
     }
 
-    /// Returns whether what is published under a name is an archive.
-    pub fn is_archive(&self, architecture: Architecture, kubernetes_version: &str, name: &str) -> bool {
-        self.of(architecture, Some(kubernetes_version)).any(|one| one.name == name && one.is_archive)
-    }
-
-    fn of(&self, architecture: Architecture, version: Option<&str>) -> impl Iterator<Item = &Published> {
+    fn of<'a>(
+        &'a self,
+        architecture: Architecture,
+        version: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Published> {
         let all = self.programs.iter();
         all.filter(move |one| {
             one.architecture == architecture && one.kubernetes_version.as_deref() == version
@@ -289,11 +294,13 @@ mod tests {
         let hash = |arch| catalog.node_program(arch).map(|program| program.sha256);
         assert_eq!(hash(Architecture::Amd64), Some(sha256_hex(&new)));
         assert_eq!(hash(Architecture::Arm64), Some(sha256_hex(&arm)));
-        let assets = catalog.assets(Architecture::Amd64, "1.20.2");
-        assert_eq!(assets.len(), 1);
-        assert_eq!(assets[0].sha256, sha256_hex(&old));
-        assert_eq!(catalog.assets(Architecture::Amd64, "1.30.1")[0].sha256, sha256_hex(&new));
-        assert!(catalog.assets(Architecture::Arm64, "1.20.2").is_empty());
+        let published = |architecture, version| {
+            let published = catalog.published(architecture, version);
+            published.map(|one| one.sha256.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(published(Architecture::Amd64, "1.20.2"), [sha256_hex(&old)]);
+        assert_eq!(published(Architecture::Amd64, "1.30.1"), [sha256_hex(&new)]);
+        assert!(published(Architecture::Arm64, "1.20.2").is_empty());
         let old = store.get(&layout::program(&sha256_hex(&old), "kops-node").unwrap()).await.unwrap();
         assert!(old.is_some(), "machines that were told the old one still need it");
     }

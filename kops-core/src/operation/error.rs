@@ -160,6 +160,7 @@ impl OperationError {
             | Self::Etcd(EtcdError::Store(error))
             | Self::Lease(LeaseError::Store(error)) => error.retry(),
             Self::Lease(LeaseError::Held { .. }) | Self::Held { .. } => Retry::WhenFree,
+            Self::Catalog(CatalogError::Checksum { source, .. }) => source.class.retry(),
             Self::Etcd(EtcdError::Failed { .. } | EtcdError::Unanswered { .. })
             | Self::NoApiAddress { .. } => Retry::Backoff,
             Self::Unproven(gaps) => match gaps.iter().all(|gap| gap.class.retry() != Retry::Never) {

@@ -137,58 +137,42 @@ fn kubernetes(name: &'static str, version: &str, architecture: Architecture) -> 
 }
 
 fn etcd(version: &str, architecture: Architecture) -> Wanted {
-    let made = &MAKERS.etcd;
-    let url = made.url(version, architecture);
     let root = format!("etcd-v{version}-linux-{architecture}");
     let has_utl = EtcdVersion::parse(version).is_some_and(|version| version.snapshot_program() == "etcdutl");
     let names = ["etcd", "etcdctl"].into_iter().chain(has_utl.then_some("etcdutl"));
-    Wanted {
-        name: "etcd",
-        checksums: beside(&url, "SHA256SUMS"),
-        url,
-        sha256: made.known(version, architecture).cloned(),
-        files: names.map(|name| format!("{root}/{name}")).collect(),
-        directory: None,
-    }
+    let files = names.map(|name| format!("{root}/{name}")).collect();
+    let checksums = |url: &str| beside(url, "SHA256SUMS");
+    Wanted { files, ..file("etcd", &MAKERS.etcd, version, architecture, checksums) }
 }
 
 fn containerd(version: &str, architecture: Architecture) -> Wanted {
-    let made = &MAKERS.containerd;
-    let url = made.url(version, architecture);
-    Wanted {
-        name: "containerd",
-        checksums: format!("{url}.sha256sum"),
-        url,
-        sha256: made.known(version, architecture).cloned(),
-        files: CONTAINERD.map(str::to_owned).to_vec(),
-        directory: None,
-    }
+    let files = CONTAINERD.map(str::to_owned).to_vec();
+    let checksums = |url: &str| format!("{url}.sha256sum");
+    Wanted { files, ..file("containerd", &MAKERS.containerd, version, architecture, checksums) }
 }
 
 fn runc(version: &str, architecture: Architecture) -> Wanted {
-    let made = &MAKERS.runc;
-    let url = made.url(version, architecture);
-    Wanted {
-        name: "runc",
-        checksums: beside(&url, "runc.sha256sum"),
-        url,
-        sha256: made.known(version, architecture).cloned(),
-        files: Vec::new(),
-        directory: None,
-    }
+    file("runc", &MAKERS.runc, version, architecture, |url| beside(url, "runc.sha256sum"))
 }
 
 fn cni_plugins(version: &str, architecture: Architecture) -> Wanted {
-    let made = &MAKERS.cni_plugins;
+    let files = PLUGINS.map(str::to_owned).to_vec();
+    let checksums = |url: &str| format!("{url}.sha256");
+    let archive = file("cni-plugins", &MAKERS.cni_plugins, version, architecture, checksums);
+    Wanted { files, directory: Some(CNI_PLUGINS), ..archive }
+}
+
+/// A maker's file of a version; its checksums are in a file that its URL leads to.
+fn file(
+    name: &'static str,
+    made: &Published<String>,
+    version: &str,
+    architecture: Architecture,
+    checksums: impl Fn(&str) -> String,
+) -> Wanted {
     let url = made.url(version, architecture);
-    Wanted {
-        name: "cni-plugins",
-        checksums: format!("{url}.sha256"),
-        url,
-        sha256: made.known(version, architecture).cloned(),
-        files: PLUGINS.map(str::to_owned).to_vec(),
-        directory: Some(CNI_PLUGINS),
-    }
+    let sha256 = made.known(version, architecture).cloned();
+    Wanted { name, checksums: checksums(&url), url, sha256, files: Vec::new(), directory: None }
 }
 
 /// Another file of the same directory.

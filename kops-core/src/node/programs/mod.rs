@@ -4,15 +4,16 @@ mod makers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 pub(crate) use makers::CNI_PLUGINS;
 use makers::Wanted;
 
-use super::{Architecture, Asset, Catalog, CatalogError, NodeProgram, Source};
+use super::{Architecture, Asset, Catalog, CatalogError, NodeProgram, Published, Source};
+use crate::error::ErrorClass;
 use crate::manifest::{CompletedCluster, InstanceGroup};
 use crate::state::StateStore;
-use crate::web::{Web, read_text};
+use crate::web::{Web, WebError, read_text};
 
 /// The most bytes that a list of checksums may have; etcd's longest has a few thousand.
 const LIST_LIMIT: usize = 64 * 1024;
@@ -26,41 +27,28 @@ pub struct Programs {
     pub catalog: Catalog,
     /// What the makers say of files that are not in the table of this library: SHA-256 by URL.
     pub checksums: BTreeMap<String, String>,
-    /// Why there is no checksum, by the URL of the file.
-    pub unknown: BTreeMap<String, String>,
 }
 
 impl Programs {
     /// Reads what is published in the state store, and the makers' checksums of what else the cluster's machines need and the
-    /// table does not have. A checksum that cannot be read is no error: [`Programs::unknown`] says why.
+    /// table does not have. Without `web`, these stay unknown: [`Programs::lacking`] names them.
     ///
     /// # Errors
-    /// The state store cannot be read.
+    /// The state store or a checksum cannot be read. A plan without it would make machines that lack a program.
     pub async fn load(
         store: &dyn StateStore,
         completed: &CompletedCluster,
         web: Option<&dyn Web>,
     ) -> Result<Self, CatalogError> {
-        let mut programs = Self { catalog: Catalog::load(store).await?, ..Self::default() };
+        let mut programs = Self { catalog: Catalog::load(store).await?, checksums: BTreeMap::new() };
+        let Some(web) = web else { return Ok(programs) };
         let groups = completed.groups.iter();
         let all =
-            groups.flat_map(|group| Architecture::ALL.map(|one| programs.missing(completed, group, one)));
+            groups.flat_map(|group| Architecture::ALL.map(|one| programs.unknown(completed, group, one)));
         let wanted: BTreeMap<String, Wanted> =
             all.flatten().map(|wanted| (wanted.url.clone(), wanted)).collect();
-        let reads = wanted.into_values().map(|wanted| async move {
-            let found = match web {
-                Some(web) => checksum(web, &wanted).await,
-                None => Err("its checksum is not known here".to_owned()),
-            };
-            (wanted.url, found)
-        });
-        let found: Vec<_> = stream::iter(reads).buffer_unordered(READS).collect().await;
-        for (url, found) in found {
-            match found {
-                Ok(sha256) => programs.checksums.insert(url, sha256),
-                Err(reason) => programs.unknown.insert(url, reason),
-            };
-        }
+        let reads = wanted.into_values().map(|wanted| checksum(web, wanted));
+        programs.checksums = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
         Ok(programs)
     }
 
@@ -77,11 +65,23 @@ impl Programs {
         group: &InstanceGroup,
         architecture: Architecture,
     ) -> Vec<Asset> {
-        let mut assets = self.published(completed, architecture);
-        let there: BTreeSet<String> = assets.iter().map(|asset| asset.name.clone()).collect();
         let wanted = makers::wanted(completed, group, architecture);
-        self.lay_out(&mut assets, &wanted, completed, architecture);
-        let others = wanted.into_iter().filter(|wanted| !there.contains(wanted.name));
+        let published = self.published(completed, architecture);
+        let mut assets: Vec<Asset> = published
+            .filter_map(|one| {
+                let layout = wanted.iter().find(|wanted| wanted.name == one.name).filter(|_| one.is_archive);
+                // Nobody knows what to take from an archive that nobody needs.
+                (one.is_archive == layout.is_some()).then(|| Asset {
+                    name: one.name.clone(),
+                    sha256: one.sha256.clone(),
+                    source: Source::Key(one.key.clone()),
+                    files: layout.map(|layout| layout.files.clone()).unwrap_or_default(),
+                    directory: layout.and_then(|layout| layout.directory).map(str::to_owned),
+                })
+            })
+            .collect();
+        let others =
+            wanted.into_iter().filter(|wanted| !self.publishes(completed, architecture, wanted.name));
         assets.extend(others.filter_map(|wanted| {
             let sha256 = self.sha256(&wanted)?;
             Some(Asset {
@@ -96,63 +96,42 @@ impl Programs {
         assets
     }
 
-    /// Returns the names of what the machines of a group need and nobody can give them, with the reasons.
+    /// Returns the names of what the machines of a group need and cannot fetch, since its checksum is not known.
     pub fn lacking(
         &self,
         completed: &CompletedCluster,
         group: &InstanceGroup,
         architecture: Architecture,
-    ) -> BTreeMap<&'static str, String> {
-        let missing = self.missing(completed, group, architecture).into_iter();
-        let missing = missing.filter(|wanted| self.sha256(wanted).is_none());
-        missing
-            .map(|wanted| {
-                let reason = self.unknown.get(&wanted.url).cloned();
-                (
-                    wanted.name,
-                    reason.unwrap_or_else(|| format!("the checksum of {} is not known", wanted.url)),
-                )
-            })
-            .collect()
+    ) -> BTreeSet<&'static str> {
+        let unknown = self.unknown(completed, group, architecture).into_iter();
+        unknown.filter(|wanted| self.sha256(wanted).is_none()).map(|wanted| wanted.name).collect()
     }
 
     /// What is neither published in the state store nor in the table.
-    fn missing(
+    fn unknown(
         &self,
         completed: &CompletedCluster,
         group: &InstanceGroup,
         architecture: Architecture,
     ) -> Vec<Wanted> {
-        let there = self.published(completed, architecture);
         let mut wanted = makers::wanted(completed, group, architecture);
-        wanted
-            .retain(|wanted| wanted.sha256.is_none() && !there.iter().any(|asset| asset.name == wanted.name));
+        wanted.retain(|wanted| {
+            wanted.sha256.is_none() && !self.publishes(completed, architecture, wanted.name)
+        });
         wanted
     }
 
-    /// Says of published archives what is taken from them, and where it goes.
-    fn lay_out(
-        &self,
-        published: &mut [Asset],
-        wanted: &[Wanted],
-        completed: &CompletedCluster,
+    fn publishes(&self, completed: &CompletedCluster, architecture: Architecture, name: &str) -> bool {
+        self.published(completed, architecture).any(|one| one.name == name)
+    }
+
+    fn published<'a>(
+        &'a self,
+        completed: &'a CompletedCluster,
         architecture: Architecture,
-    ) {
+    ) -> impl Iterator<Item = &'a Published> {
         let version = completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default();
-        for asset in published {
-            let layout = wanted.iter().find(|wanted| wanted.name == asset.name);
-            if let Some(layout) =
-                layout.filter(|_| self.catalog.is_archive(architecture, version, &asset.name))
-            {
-                asset.files.clone_from(&layout.files);
-                asset.directory = layout.directory.map(str::to_owned);
-            }
-        }
-    }
-
-    fn published(&self, completed: &CompletedCluster, architecture: Architecture) -> Vec<Asset> {
-        let version = completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default();
-        self.catalog.assets(architecture, version)
+        self.catalog.published(architecture, version)
     }
 
     fn sha256(&self, wanted: &Wanted) -> Option<String> {
@@ -160,10 +139,16 @@ impl Programs {
     }
 }
 
-async fn checksum(web: &dyn Web, wanted: &Wanted) -> Result<String, String> {
-    let list = read_text(web, &wanted.checksums, LIST_LIMIT).await.map_err(|error| error.to_string())?;
+/// Returns the URL of a file and its SHA-256, as its maker publishes it.
+async fn checksum(web: &dyn Web, wanted: Wanted) -> Result<(String, String), CatalogError> {
+    let failed = |source| CatalogError::Checksum { program: wanted.name.to_owned(), source };
+    let list = read_text(web, &wanted.checksums, LIST_LIMIT).await.map_err(failed)?;
     let name = wanted.url.rsplit('/').next().unwrap_or_default();
-    listed(&list, name).ok_or_else(|| format!("{} has no SHA-256 of {name}", wanted.checksums))
+    let Some(sha256) = listed(&list, name) else {
+        let reason = format!("it has no SHA-256 of {name}");
+        return Err(failed(WebError::new(ErrorClass::Invalid, &wanted.checksums, reason)));
+    };
+    Ok((wanted.url, sha256))
 }
 
 /// Returns the SHA-256 that a list has for a file: a hash alone, or lines as `sha256sum` prints them.

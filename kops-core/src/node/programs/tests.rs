@@ -16,7 +16,10 @@ struct Pages(BTreeMap<String, String>);
 #[async_trait]
 impl Web for Pages {
     async fn get(&self, url: &str, _offset: u64) -> Result<Body, WebError> {
-        let text = self.0.get(url).ok_or_else(|| WebError::new(url, "the server answers 404 Not Found"))?;
+        let text = self
+            .0
+            .get(url)
+            .ok_or_else(|| WebError::new(ErrorClass::NotFound, url, "the server answers 404 Not Found"))?;
         Ok(Body { offset: 0, bytes: stream::iter([Ok(text.clone().into_bytes())]).boxed() })
     }
 }
@@ -89,29 +92,66 @@ async fn what_is_published_comes_before_the_web() {
     assert!(matches!(source(Architecture::Amd64), Some(Source::Url(_))));
 }
 
+/// The makers of the two files that no table has.
+fn pages() -> Pages {
+    let runc = "https://github.com/opencontainers/runc/releases/download/v1.9.9/runc";
+    let mut pages = Pages(BTreeMap::from([(
+        format!("{runc}.sha256sum"),
+        format!("{}  runc.arm64\n{} *runc.amd64\n", "b".repeat(64), "c".repeat(64)),
+    )]));
+    for (program, architecture) in
+        [("kubelet", "amd64"), ("kubelet", "arm64"), ("kube-proxy", "amd64"), ("kube-proxy", "arm64")]
+    {
+        let url = format!("https://dl.k8s.io/release/v1.30.99/bin/linux/{architecture}/{program}.sha256");
+        pages.0.insert(url, "A".repeat(64));
+    }
+    pages
+}
+
+fn workers_alone() -> CompletedCluster {
+    let mut completed = completed("1.30.99", "  containerd: {runc: {version: v1.9.9}}");
+    completed.groups.retain(|group| group.name() == "nodes");
+    completed
+}
+
 #[tokio::test]
 async fn checksums_of_other_versions_are_read_from_their_makers() {
-    let hash = |digit: &str| digit.repeat(64);
-    let root = "https://dl.k8s.io/release/v1.30.99/bin/linux/amd64";
-    let runc = "https://github.com/opencontainers/runc/releases/download/v1.9.9";
-    let pages = Pages(BTreeMap::from([
-        (format!("{root}/kubelet.sha256"), hash("A")),
-        (format!("{root}/kube-proxy.sha256"), "<html>".to_owned()),
-        (format!("{runc}/runc.sha256sum"), format!("{}  runc.arm64\n{} *runc.amd64\n", hash("b"), hash("c"))),
-    ]));
-    let completed = completed("1.30.99", "  containerd: {runc: {version: v1.9.9}}");
-    let programs = Programs::load(&MemoryStore::new(), &completed, Some(&pages)).await.unwrap();
+    let completed = workers_alone();
+    let programs = Programs::load(&MemoryStore::new(), &completed, Some(&pages())).await.unwrap();
     let nodes = completed.group("nodes").unwrap();
     let assets = programs.assets(&completed, nodes, Architecture::Amd64);
     let of = |name: &str| assets.iter().find(|asset| asset.name == name).map(|asset| asset.sha256.clone());
-    assert_eq!(of("kubelet"), Some(hash("a")));
-    assert_eq!(of("runc"), Some(hash("c")));
-    assert_eq!(of("kube-proxy"), None);
-    insta::assert_debug_snapshot!(programs.lacking(&completed, nodes, Architecture::Amd64), @r#"
-    {
-        "kube-proxy": "https://dl.k8s.io/release/v1.30.99/bin/linux/amd64/kube-proxy.sha256 has no SHA-256 of kube-proxy",
+    assert_eq!(of("kubelet"), Some("a".repeat(64)));
+    assert_eq!(of("runc"), Some("c".repeat(64)));
+    assert!(programs.lacking(&completed, nodes, Architecture::Amd64).is_empty());
+}
+
+#[tokio::test]
+async fn no_plan_is_made_without_a_checksum() {
+    let completed = workers_alone();
+    let url = "https://dl.k8s.io/release/v1.30.99/bin/linux/amd64/kubelet.sha256";
+    for (page, class, said) in [
+        (None, ErrorClass::NotFound, "the server answers 404 Not Found"),
+        (Some("<html>"), ErrorClass::Invalid, "it has no SHA-256 of kubelet"),
+    ] {
+        let mut pages = pages();
+        pages.0.remove(url);
+        pages.0.extend(page.map(|page| (url.to_owned(), page.to_owned())));
+        let error = Programs::load(&MemoryStore::new(), &completed, Some(&pages)).await.unwrap_err();
+        let expected = format!("the checksum of kubelet cannot be read from its maker: {url}: {said}");
+        assert_eq!((error.class(), error.to_string()), (class, expected));
     }
-    "#);
+}
+
+#[tokio::test]
+async fn without_the_web_it_is_named_what_images_must_have() {
+    let completed = workers_alone();
+    let programs = Programs::load(&MemoryStore::new(), &completed, None).await.unwrap();
+    let nodes = completed.group("nodes").unwrap();
+    let lacking = programs.lacking(&completed, nodes, Architecture::Amd64);
+    assert_eq!(lacking.into_iter().collect::<Vec<_>>(), ["kube-proxy", "kubelet", "runc"]);
+    let assets = programs.assets(&completed, nodes, Architecture::Amd64);
+    assert_eq!(assets.iter().map(|asset| &asset.name).collect::<Vec<_>>(), ["cni-plugins", "containerd"]);
 }
 
 #[test]
@@ -151,6 +191,21 @@ async fn a_published_archive_gives_what_the_makers_would() {
     assert!(matches!(published.source, Source::Key(_)));
     assert!(matches!(other.source, Source::Url(_)));
     assert_eq!((published.files, published.directory), (other.files, other.directory));
+}
+
+#[tokio::test]
+async fn an_archive_that_nobody_needs_is_not_fetched() {
+    let store = MemoryStore::new();
+    let archive = Program {
+        name: "containerd-2.3.4-linux-amd64.tar.gz",
+        kubernetes_version: Some("1.36.3"),
+        contents: b"\x1f\x8bpacked",
+    };
+    publish(&store, archive).await.unwrap();
+    let completed = completed("1.36.3", "  containerd: {skipInstall: true}");
+    let programs = Programs::load(&store, &completed, None).await.unwrap();
+    let assets = programs.assets(&completed, completed.group("nodes").unwrap(), Architecture::Amd64);
+    assert!(assets.iter().all(|asset| asset.name != "containerd"), "{assets:?}");
 }
 
 #[test]
