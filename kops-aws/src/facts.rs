@@ -200,6 +200,15 @@ impl Facts {
         images.iter().find(runs).or_else(|| images.first())
     }
 
+    /// What a group's machines are, if their image is known.
+    pub fn architecture(&self, group: &InstanceGroup) -> Option<Architecture> {
+        let image = self.image(group)?;
+        ARCHITECTURES
+            .iter()
+            .find(|(name, _)| *name == image.architecture)
+            .map(|(_, architecture)| *architecture)
+    }
+
     /// The zone that the cluster's names are in.
     pub fn hosted_zone(&self) -> Option<&HostedZone> {
         match self.hosted_zones.as_slice() {
@@ -230,11 +239,6 @@ impl Facts {
 /// EC2's names of architectures, beside Kubernetes's.
 const ARCHITECTURES: [(&str, Architecture); 2] =
     [("x86_64", Architecture::Amd64), ("arm64", Architecture::Arm64)];
-
-/// Returns the architecture that EC2 calls so.
-pub(crate) fn by_ec2_name(ec2_name: &str) -> Option<Architecture> {
-    ARCHITECTURES.iter().find(|(name, _)| *name == ec2_name).map(|(_, architecture)| *architecture)
-}
 
 /// Returns EC2's name of an architecture.
 pub(crate) fn ec2_name(architecture: Architecture) -> &'static str {

@@ -132,6 +132,10 @@ fn unseen_of_kops(cluster: &str) -> Vec<String> {
 fn resources(input: ModelInput<'_>, facts: &Facts) -> Result<Desired<AwsResource>, ProviderError> {
     let cluster = input.cluster;
     refuse(check::check(cluster, facts))?;
+    for group in &cluster.groups {
+        let architecture = facts.architecture(group);
+        architecture.map_or(Ok(()), |one| facts.programs.check(cluster, group, one))?;
+    }
     let resources = model(cluster, facts).map_err(|error| ProviderError::Model(error.into()))?;
     refuse(check::check_limits(cluster, &resources))?;
     let mut warnings = warnings(cluster, facts);

@@ -12,7 +12,7 @@ use crate::error::{Cause, ErrorClass};
 use crate::etcd::EtcdBacked;
 use crate::fleet::{Fleet, Scaling};
 use crate::manifest::{CompletedCluster, Recommendations, SshCredential, Violation};
-use crate::node::Programs;
+use crate::node::{CatalogError, Programs};
 use crate::state_object::StateBacked;
 
 /// Everything that a cluster's resources are made from.
@@ -95,6 +95,9 @@ pub enum ProviderError {
     /// The manifests ask for what the cloud does not have or does not take.
     #[error("the manifests are not valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Violation>),
+    /// It cannot be told what machines are to fetch.
+    #[error(transparent)]
+    Programs(#[from] CatalogError),
     /// The manifests ask for something that cannot be made.
     #[error("the manifests cannot be turned into resources")]
     Model(#[source] Cause),
@@ -105,6 +108,7 @@ impl ProviderError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Cloud(error) => error.class,
+            Self::Programs(error) => error.class(),
             Self::Invalid(_) | Self::Model(_) => ErrorClass::Invalid,
         }
     }

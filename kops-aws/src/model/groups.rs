@@ -12,7 +12,7 @@ use kops_core::zone::is_within;
 
 use super::user_data::{self, Bootstrap};
 use super::{Context, ModelError, api, bastion, iam, network, volumes};
-use crate::facts::{self, Image, StateLocation};
+use crate::facts::{Image, StateLocation};
 use crate::resource::{
     AutoscalingGroup, AwsResource, InstanceRequirements, LaunchTemplate, ManagedFile, MixedInstances, Prices,
     Tags, kind,
@@ -76,7 +76,7 @@ fn node_config(context: &Context<'_>, group: &InstanceGroup) -> NodeConfig {
     let StateLocation::S3 { bucket, region, prefix, .. } = &context.facts.state else { return config };
     let slash = if prefix.is_empty() { "" } else { "/" };
     let state = StateSource { store: format!("s3://{bucket}{slash}{prefix}"), region: region.clone() };
-    let architecture = image(context, group).ok().and_then(|image| facts::by_ec2_name(&image.architecture));
+    let architecture = context.facts.architecture(group);
     let assets = architecture.map(|one| context.facts.programs.assets(context.completed, group, one));
     config.with_state(state, &assets.unwrap_or_default())
 }

@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use ipnet::Ipv4Net;
 use kops_core::etcd::EtcdBacked;
 use kops_core::manifest::{ClusterSpec, CompletedCluster, Manifest, Subnet, write};
+use kops_core::node::Source;
 use kops_core::pki::keyset_names;
 use kops_core::resource::{Ownership, Resource};
 use kops_core::state::layout;
@@ -36,7 +37,7 @@ pub use named::named;
 #[cfg(feature = "sdk")]
 pub(crate) use named::profile;
 
-use crate::facts::{self, Facts, StateLocation};
+use crate::facts::{Facts, StateLocation};
 use crate::names;
 use crate::resource::{AwsResource, Keypair, ManagedFile, Secret, Tags};
 use crate::tags;
@@ -111,11 +112,16 @@ fn machines_without_programs(completed: &CompletedCluster, facts: &Facts) -> Vec
 
 /// Tells which programs images must have, since nobody knows their hashes, and which hashes only their makers know.
 fn hashes(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
-    let mut lacking = BTreeSet::new();
+    let programs = &facts.programs;
+    let (mut lacking, mut read) = (BTreeSet::new(), BTreeSet::new());
     for group in &completed.groups {
-        let architecture = facts.image(group).and_then(|image| facts::by_ec2_name(&image.architecture));
-        let of_group = architecture.map(|one| facts.programs.lacking(completed, group, one));
-        lacking.extend(of_group.into_iter().flatten());
+        let Some(architecture) = facts.architecture(group) else { continue };
+        lacking.extend(programs.lacking(completed, group, architecture));
+        let assets = programs.assets(completed, group, architecture).into_iter();
+        read.extend(assets.filter_map(|asset| match asset.source {
+            Source::Url(url) if programs.checksums.contains_key(&url) => Some(asset.name),
+            Source::Url(_) | Source::Key(_) => None,
+        }));
     }
     let mut warnings = Vec::new();
     if !lacking.is_empty() {
@@ -126,7 +132,6 @@ fn hashes(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
             completed.cluster.spec.kubernetes_version.as_deref().unwrap_or_default(),
         ));
     }
-    let read: BTreeSet<&str> = facts.programs.checksums.keys().map(|url| file_name(url)).collect();
     if !read.is_empty() {
         warnings.push(format!(
             "the checksums of {} are not known to this version of kops: they were read from the makers now, and machines \
@@ -135,10 +140,6 @@ fn hashes(completed: &CompletedCluster, facts: &Facts) -> Vec<String> {
         ));
     }
     warnings
-}
-
-fn file_name(url: &str) -> &str {
-    url.rsplit('/').next().unwrap_or(url)
 }
 
 /// What the parts of the model share.

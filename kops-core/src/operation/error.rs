@@ -192,6 +192,7 @@ impl From<ProviderError> for OperationError {
     fn from(error: ProviderError) -> Self {
         match error {
             ProviderError::Invalid(violations) => Self::Invalid(violations),
+            ProviderError::Programs(error) => Self::Catalog(error),
             error => Self::Provider(error),
         }
     }

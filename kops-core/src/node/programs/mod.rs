@@ -4,7 +4,7 @@ mod makers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 
 pub(crate) use makers::CNI_PLUGINS;
 use makers::Wanted;
@@ -27,29 +27,54 @@ pub struct Programs {
     pub catalog: Catalog,
     /// What the makers say of files that are not in the table of this library: SHA-256 by URL.
     pub checksums: BTreeMap<String, String>,
+    /// Why a maker's checksum could not be read, by the URL of the file.
+    pub unread: BTreeMap<String, WebError>,
 }
 
 impl Programs {
     /// Reads what is published in the state store, and the makers' checksums of what else the cluster's machines need and the
-    /// table does not have. Without `web`, these stay unknown: [`Programs::lacking`] names them.
+    /// table does not have, for every architecture. Without `web`, these stay unknown: [`Programs::lacking`] names them.
     ///
     /// # Errors
-    /// The state store or a checksum cannot be read. A plan without it would make machines that lack a program.
+    /// The state store cannot be read.
     pub async fn load(
         store: &dyn StateStore,
         completed: &CompletedCluster,
         web: Option<&dyn Web>,
     ) -> Result<Self, CatalogError> {
-        let mut programs = Self { catalog: Catalog::load(store).await?, checksums: BTreeMap::new() };
+        let mut programs = Self { catalog: Catalog::load(store).await?, ..Self::default() };
         let Some(web) = web else { return Ok(programs) };
         let groups = completed.groups.iter();
         let all =
             groups.flat_map(|group| Architecture::ALL.map(|one| programs.unknown(completed, group, one)));
         let wanted: BTreeMap<String, Wanted> =
             all.flatten().map(|wanted| (wanted.url.clone(), wanted)).collect();
-        let reads = wanted.into_values().map(|wanted| checksum(web, wanted));
-        programs.checksums = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
+        let reads = wanted.into_values().map(async |wanted| (checksum(web, &wanted).await, wanted.url));
+        let found: Vec<_> = stream::iter(reads).buffer_unordered(READS).collect().await;
+        for (found, url) in found {
+            match found {
+                Ok(sha256) => drop(programs.checksums.insert(url, sha256)),
+                Err(error) => drop(programs.unread.insert(url, error)),
+            }
+        }
         Ok(programs)
+    }
+
+    /// Makes sure that no checksum is missing that a maker should have given for the machines of a group.
+    ///
+    /// # Errors
+    /// One could not be read. A plan without it would make machines that lack a program.
+    pub fn check(
+        &self,
+        completed: &CompletedCluster,
+        group: &InstanceGroup,
+        architecture: Architecture,
+    ) -> Result<(), CatalogError> {
+        let unknown = self.unknown(completed, group, architecture);
+        let unread = unknown.iter().find_map(|wanted| Some((wanted.name, self.unread.get(&wanted.url)?)));
+        unread.map_or(Ok(()), |(program, source)| {
+            Err(CatalogError::Checksum { program: program.to_owned(), source: source.clone() })
+        })
     }
 
     /// Returns what turns machines of this architecture into nodes.
@@ -139,16 +164,13 @@ impl Programs {
     }
 }
 
-/// Returns the URL of a file and its SHA-256, as its maker publishes it.
-async fn checksum(web: &dyn Web, wanted: Wanted) -> Result<(String, String), CatalogError> {
-    let failed = |source| CatalogError::Checksum { program: wanted.name.to_owned(), source };
-    let list = read_text(web, &wanted.checksums, LIST_LIMIT).await.map_err(failed)?;
+/// Reads the SHA-256 of a file as its maker publishes it.
+async fn checksum(web: &dyn Web, wanted: &Wanted) -> Result<String, WebError> {
+    let list = read_text(web, &wanted.checksums, LIST_LIMIT).await?;
     let name = wanted.url.rsplit('/').next().unwrap_or_default();
-    let Some(sha256) = listed(&list, name) else {
-        let reason = format!("it has no SHA-256 of {name}");
-        return Err(failed(WebError::new(ErrorClass::Invalid, &wanted.checksums, reason)));
-    };
-    Ok((wanted.url, sha256))
+    listed(&list, name).ok_or_else(|| {
+        WebError::new(ErrorClass::Invalid, &wanted.checksums, format!("it has no SHA-256 of {name}"))
+    })
 }
 
 /// Returns the SHA-256 that a list has for a file: a hash alone, or lines as `sha256sum` prints them.

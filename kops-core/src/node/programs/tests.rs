@@ -137,7 +137,10 @@ async fn no_plan_is_made_without_a_checksum() {
         let mut pages = pages();
         pages.0.remove(url);
         pages.0.extend(page.map(|page| (url.to_owned(), page.to_owned())));
-        let error = Programs::load(&MemoryStore::new(), &completed, Some(&pages)).await.unwrap_err();
+        let programs = Programs::load(&MemoryStore::new(), &completed, Some(&pages)).await.unwrap();
+        let nodes = completed.group("nodes").unwrap();
+        assert!(programs.check(&completed, nodes, Architecture::Arm64).is_ok(), "no machine is like that");
+        let error = programs.check(&completed, nodes, Architecture::Amd64).unwrap_err();
         let expected = format!("the checksum of kubelet cannot be read from its maker: {url}: {said}");
         assert_eq!((error.class(), error.to_string()), (class, expected));
     }
